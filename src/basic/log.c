@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <stdarg.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "basic/log.h"
+
+static int max_level = LOG_INFO;
+
+void log_set_max_level(int level)
+{
+        max_level = level;
+}
+
+static bool stderr_is_journal(void)
+{
+        static int cached = -1;
+
+        if (cached < 0) {
+                const char *e = getenv("JOURNAL_STREAM");
+                unsigned long long device, inode;
+                struct stat st;
+
+                cached = e && sscanf(e, "%llu:%llu", &device, &inode) == 2 && fstat(STDERR_FILENO, &st) >= 0 &&
+                         st.st_dev == device && st.st_ino == inode;
+        }
+        return cached;
+}
+
+int log_line(int level, int error, const char *format, ...)
+{
+        char line[2048];
+        size_t n = 0;
+        va_list ap;
+
+        if (level > max_level)
+                return error;
+
+        if (stderr_is_journal())
+                n = snprintf(line, sizeof(line), "<%i>", level);
+
+        va_start(ap, format);
+        vsnprintf(line + n, sizeof(line) - n - 1, format, ap);
+        va_end(ap);
+
+        n = strlen(line);
+        if (error != 0)
+                snprintf(line + n, sizeof(line) - n - 1, ": %s", strerror(error < 0 ? -error : error));
+
+        /* One write a line: lines of several processes do not mix. */
+        n = strlen(line);
+        line[n++] = '\n';
+        (void) !write(STDERR_FILENO, line, n);
+        return error > 0 ? -error : error;
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "basic/os-release.h"
+#include "basic/rootfs.h"
+#include "basic/str.h"
+
+#define OS_RELEASE_MAX (64U * 1024U)
+#define OS_RELEASE_FIELD_MAX 256U
+
+char *os_release_field(const char *text, const char *key)
+{
+        for (const char *line = text; line && *line; line = strchr(line, '\n'), line = line ? line + 1 : NULL) {
+                const char *p = startswith(line, key);
+                char value[OS_RELEASE_FIELD_MAX + 1], quote = 0;
+                size_t n = 0;
+
+                if (!p || *p++ != '=')
+                        continue;
+                if (*p == '"' || *p == '\'')
+                        quote = *p++;
+                for (; *p && *p != '\n' && *p != quote && n < OS_RELEASE_FIELD_MAX; p++) {
+                        if (*p == '\\' && quote != '\'' && p[1] && p[1] != '\n')
+                                p++;
+                        value[n++] = *p;
+                }
+                value[n] = 0;
+                return n > 0 && str_is_clean(value) ? strdup(value) : NULL;
+        }
+        return NULL;
+}
+
+int os_release_read(int root_fd, char **ret_pretty_name, char **ret_id)
+{
+        static const char *const names[] = { "PRETTY_NAME", "NAME", "ID" };
+        _cleanup_free_ char *text = NULL;
+        int r;
+
+        r = rootfs_read_file(root_fd, "/etc/os-release", OS_RELEASE_MAX, &text, NULL);
+        if (r == -ENOENT)
+                r = rootfs_read_file(root_fd, "/usr/lib/os-release", OS_RELEASE_MAX, &text, NULL);
+        if (r < 0)
+                return r;
+
+        if (ret_pretty_name) {
+                *ret_pretty_name = NULL;
+                for (size_t i = 0; i < ELEMENTSOF(names) && !*ret_pretty_name; i++)
+                        *ret_pretty_name = os_release_field(text, names[i]);
+        }
+        if (ret_id)
+                *ret_id = os_release_field(text, "ID");
+        return 0;
+}

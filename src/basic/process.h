@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <sys/types.h>
+
+#include "macro.h"
+
+/* When a process started, in clock ticks since boot (proc_pid_stat(5), field 22). With its number that names a
+ * process for good. -ESRCH when there is none. */
+int process_start_time(pid_t pid, uint64_t *ret_ticks);
+
+/* The cgroup of a process in the unified hierarchy ("/system.slice/…"), 0 being ourselves. -ENODATA where there is
+ * no unified hierarchy. The caller frees it. */
+int process_cgroup(pid_t pid, char **ret);
+
+/* Whether the process ended already, though nobody may have waited for it yet. */
+bool process_is_zombie(pid_t pid);

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "basic/macro.h"
+
+/* The store is a directory of images, which systemd's own tools share. */
+#define IMAGE_STORE "/var/lib/machines"
+
+/* The path of an image: of that name in the store, or the absolute path itself. The caller frees it. -ENOENT and
+ * -ENOTDIR with a text in ret_error. */
+int image_find(const char *image, char **ret_path, char **ret_error);
+
+/* What the launcher must know of the tree of an image. Everything in it is the image's word. */
+typedef struct ImageInfo {
+        char *init;    /* as seen inside; NULL where there is none */
+        char uuid[33]; /* of /etc/machine-id, "" where that is not set */
+} ImageInfo;
+
+void image_info_clear(ImageInfo *info);
+#define _cleanup_image_info_ _cleanup_(image_info_clear)
+
+int image_inspect(int root_fd, ImageInfo *ret);

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "sandbox/plan.h"
+
+/* The first process of a container, between its birth and the program that it becomes. Everything it needs from the
+ * host it was born with, as descriptors. */
+typedef struct Child {
+        const Plan *plan;
+        int root_fd;      /* the tree, which the launcher attaches and fills */
+        int channel_fd;   /* to the launcher: one byte each way a step */
+        int launcher_fd;  /* pidfd of the launcher */
+        int control_fd;   /* cgroup.subtree_control of the unit */
+        const char *controllers;
+} Child;
+
+/* The steps of the hand-over, as the bytes that go over the channel. */
+enum {
+        CHILD_MAY_ENTER = 'E', /* to the child: ids are mapped and the tree is ready */
+        CHILD_IS_READY = 'R',  /* from it: inside, nothing left to do but execve() */
+        CHILD_MAY_EXEC = 'X',  /* to it: systemd knows you */
+};
+
+/* Does not return. What fails is logged here, and ends the process. */
+_Noreturn void child_main(const Child *child);

@@ -1,0 +1,384 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <linux/sched.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/mount.h>
+#include <sys/pidfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "basic/log.h"
+#include "basic/process.h"
+#include "basic/rootfs.h"
+#include "basic/syscalls.h"
+#include "launch/child.h"
+#include "launch/launch.h"
+#include "sandbox/cgroup.h"
+#include "sandbox/mounts.h"
+#include "sandbox/notify.h"
+#include "sandbox/users.h"
+
+/* For the test that kills the launcher at each of its steps: $MCTL_LAUNCH_KILL_AT is the number of the step. Only
+ * the unit's own settings can put that into our environment, and these are root's. */
+static void checkpoint(void)
+{
+        static int step;
+        const char *e = getenv("MCTL_LAUNCH_KILL_AT");
+
+        step++;
+        if (e && atoi(e) == step)
+                raise(SIGKILL);
+}
+
+static uint64_t now_realtime(void)
+{
+        struct timespec ts;
+        clock_gettime(CLOCK_REALTIME, &ts);
+        return ts.tv_sec * USEC_PER_SEC + ts.tv_nsec / NSEC_PER_USEC;
+}
+
+/* The other door to the same name. */
+static int other_unit_running(int run_fd, MachineUnitKind kind, const char *name, char **ret_unit)
+{
+        _cleanup_record_ Record record = {};
+        MachineUnitKind other = kind == MACHINE_UNIT_TEMPLATE ? MACHINE_UNIT_TRANSIENT : MACHINE_UNIT_TEMPLATE;
+
+        _cleanup_close_ int fd = machine_dir_open(run_fd, other, name, false);
+        if (fd < 0 || record_read(fd, &record) < 0 || !record_alive(&record))
+                return 0;
+        *ret_unit = machine_unit_name(other, name);
+        return *ret_unit ? 1 : -ENOMEM;
+}
+
+int launch_claim(Spec *spec, MachineUnitKind kind, int machine_fd, Record *record)
+{
+        _cleanup_free_ char *unit = NULL, *holder = machine_dir_path(kind, spec->name);
+        int r;
+
+        if (!holder)
+                return log_oom();
+        _cleanup_close_ int run_fd = run_dir_open(true);
+        if (run_fd < 0)
+                return log_error_errno(run_fd, "Failed to open '%s'", RUN_DIR);
+
+        r = other_unit_running(run_fd, kind, spec->name, &unit);
+        if (r < 0)
+                return log_error_errno(r, "Failed to look for other machines");
+        if (r > 0) {
+                log_error("Machine '%s' is already running, as %s.", spec->name, unit);
+                return -EBUSY;
+        }
+
+        if (spec->private_users.mode == USERS_PICK) {
+                r = users_pick_range(run_fd, holder, &spec->private_users.base);
+                if (r < 0)
+                        return log_error_errno(r, "Failed to find a free range of user ids");
+        }
+
+        record->leader = getpid();
+        record->since = now_realtime();
+        record->base = users_root(&spec->private_users);
+        r = process_start_time(record->leader, &record->start_time);
+        if (r >= 0)
+                r = record_write(machine_fd, record);
+        if (r < 0)
+                return log_error_errno(r, "Failed to record the start of the machine");
+        return 0;
+}
+
+/* Everything that the launcher holds on its way. */
+typedef struct Launch {
+        const Plan *plan;
+        int root_fd;
+        int unit_fd, payload_fd;
+        int control_fd;    /* cgroup.subtree_control */
+        int self_fd;       /* our pidfd, for the child to see us go */
+        int channel_fd, child_channel_fd;
+        char *controllers;
+        pid_t pid;
+} Launch;
+
+static void launch_clear(Launch *l)
+{
+        fd_close(l->root_fd);
+        fd_close(l->unit_fd);
+        fd_close(l->payload_fd);
+        fd_close(l->control_fd);
+        fd_close(l->self_fd);
+        fd_close(l->channel_fd);
+        fd_close(l->child_channel_fd);
+        free(l->controllers);
+}
+
+/* Our own mount namespace: what we attach is ours until the child takes its copy, and goes when we go. Mounts of the
+ * host reach it, none of ours reaches the host. */
+static int open_tree_of_image(Launch *l)
+{
+        if (unshare(CLONE_NEWNS) < 0)
+                return log_error_errno(-errno, "Failed to create a mount namespace");
+        if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
+                return log_error_errno(-errno, "Failed to part the mount namespace from the host's");
+
+        l->root_fd = mounts_clone_path(AT_FDCWD, l->plan->root);
+        if (l->root_fd < 0)
+                return log_error_errno(l->root_fd, "Failed to open the tree '%s'", l->plan->root);
+        return 0;
+}
+
+static int prepare_cgroup(Launch *l)
+{
+        int r;
+
+        l->unit_fd = cgroup_open_own_unit();
+        if (l->unit_fd == -ENOMEDIUM)
+                return log_error_return(-ENOMEDIUM, "The unified cgroup hierarchy is not mounted on /sys/fs/cgroup; "
+                                                     "mctl needs it.");
+        if (l->unit_fd < 0)
+                return log_error_errno(l->unit_fd, "Failed to open the cgroup of the unit");
+
+        l->payload_fd = cgroup_make_payload(l->unit_fd, users_root(&l->plan->spec->private_users));
+        if (l->payload_fd < 0)
+                return log_error_errno(l->payload_fd, "Failed to make the cgroup of the payload");
+        r = cgroup_read_controllers(l->unit_fd, &l->controllers);
+        if (r < 0)
+                return log_error_errno(r, "Failed to read the controllers of the unit");
+        l->control_fd = openat(l->unit_fd, "cgroup.subtree_control", O_WRONLY | O_CLOEXEC);
+        if (l->control_fd < 0)
+                return log_error_errno(-errno, "Failed to open 'cgroup.subtree_control'");
+        return 0;
+}
+
+/* The child is born into its cgroup and its namespaces. CLONE_PARENT makes it a child of the service manager, which
+ * must be able to wait for what is to be its main process. Mount and cgroup namespaces come later: the one is a copy
+ * of the finished tree, the other has the cgroup of its maker as its root. */
+static int start_child(Launch *l)
+{
+        int channel[2];
+
+        l->self_fd = pidfd_open(getpid(), 0);
+        if (l->self_fd < 0)
+                return log_error_errno(-errno, "Failed to open a pidfd");
+        if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, channel) < 0)
+                return log_error_errno(-errno, "Failed to make a channel to the first process");
+        l->channel_fd = channel[0];
+        l->child_channel_fd = channel[1];
+
+        const struct clone_args args = {
+                .flags = CLONE_PARENT | CLONE_INTO_CGROUP | (l->plan->namespaces & ~(CLONE_NEWNS | CLONE_NEWCGROUP)),
+                .exit_signal = 0, /* required with CLONE_PARENT: the parent's own is taken */
+                .cgroup = l->payload_fd,
+        };
+        l->pid = sys_clone3(&args);
+        if (l->pid < 0)
+                return log_error_errno(-errno, "Failed to create the namespaces of the machine");
+        if (l->pid == 0) {
+                fd_close(l->channel_fd);
+                child_main(&(Child){
+                        .plan = l->plan,
+                        .root_fd = l->root_fd,
+                        .channel_fd = l->child_channel_fd,
+                        .launcher_fd = l->self_fd,
+                        .control_fd = l->control_fd,
+                        .controllers = l->controllers,
+                });
+        }
+        l->child_channel_fd = fd_close(l->child_channel_fd);
+        return 0;
+}
+
+static int map_users(Launch *l)
+{
+        const PrivateUsers *users = &l->plan->spec->private_users;
+        char path[64];
+        int r;
+
+        if (users->mode == USERS_HOST)
+                return 0;
+        r = users_write_maps(l->pid, users);
+        if (r < 0)
+                return log_error_errno(r, "Failed to map user ids");
+        if (users->mode == USERS_IDENTITY)
+                return 0;
+
+        snprintf(path, sizeof(path), "/proc/%i/ns/user", l->pid);
+        _cleanup_close_ int userns_fd = open(path, O_RDONLY | O_CLOEXEC);
+        if (userns_fd < 0)
+                return log_error_errno(-errno, "Failed to open the user namespace");
+        r = mounts_set_attr(l->root_fd, 0, 0, userns_fd);
+        if (r == -EINVAL)
+                return log_error_return(r, "Failed to map the owners of '%s': %s does not support id-mapped mounts "
+                                           "here. Put the image on ext4, xfs or btrfs, or use "
+                                           "PrivateUsers=identity or =no.",
+                                        l->plan->root, mounts_fs_name(l->root_fd));
+        if (r < 0)
+                return log_error_errno(r, "Failed to map the owners of '%s'", l->plan->root);
+        return 0;
+}
+
+static int build_tree(Launch *l)
+{
+        const Plan *plan = l->plan;
+        const uid_t base = users_root(&plan->spec->private_users);
+        const Step *step = NULL;
+        int r;
+
+        r = map_users(l);
+        if (r < 0)
+                return r;
+
+        /* Any directory would do, but "/": there the tree would lie on top of what the child is to leave. */
+        _cleanup_close_ int stage_fd = dir_open_or_make_at(AT_FDCWD, RUN_DIR "/stage", 0700);
+        r = stage_fd < 0 ? stage_fd : mounts_attach(l->root_fd, stage_fd);
+        if (r < 0)
+                return log_error_errno(r, "Failed to attach the tree '%s'", plan->root);
+
+        r = mounts_carry_out(plan->host_steps, plan->n_host_steps, l->root_fd, base, &step);
+        if (r < 0)
+                return log_error_errno(r, "Failed to set up '%s'", step->target);
+
+        if (plan->spec->read_only) {
+                struct mount_attr attr = { .attr_set = MOUNT_ATTR_RDONLY };
+                if (mount_setattr(l->root_fd, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0)
+                        return log_error_errno(-errno, "Failed to make the root read-only");
+        }
+        return 0;
+}
+
+static int say(Launch *l, char byte)
+{
+        /* Whoever is gone has said why. */
+        return send(l->channel_fd, &byte, 1, MSG_NOSIGNAL) == 1 ? 0 : -EPIPE;
+}
+
+static int hear(Launch *l, char expected)
+{
+        char c;
+        ssize_t n;
+
+        do
+                n = read(l->channel_fd, &c, 1);
+        while (n < 0 && errno == EINTR);
+        return n == 1 && c == expected ? 0 : -EPIPE;
+}
+
+static int hand_over(Launch *l)
+{
+        char message[256];
+        int r;
+
+        snprintf(message, sizeof(message), "MAINPID=%i\n%s", l->pid,
+                 l->plan->forward_ready ? "STATUS=The system inside is starting." : "READY=1\nSTATUS=");
+        r = notify_manager(message, true);
+        if (r < 0)
+                return log_error_errno(r, "Failed to hand the machine over to systemd");
+        return 0;
+}
+
+static void log_start(const Plan *plan, pid_t pid)
+{
+        _cleanup_free_ char *lines =
+                strf("MESSAGE_ID=" MESSAGE_ID_MACHINE_START "\nPRIORITY=6\nSYSLOG_IDENTIFIER=mctl-launch\n"
+                     "MESSAGE=Machine %s started.\nNAME=%s\nMACHINE=%s\nLEADER=%i\nIMAGE=%s\n",
+                     plan->spec->name, plan->spec->name, plan->spec->name, pid, plan->root);
+        if (lines)
+                (void) journal_send(lines);
+}
+
+int launch_run(const Plan *plan, int machine_fd, Record *record)
+{
+        _cleanup_(launch_clear) Launch l = { plan,    -EBADF,  -EBADF, -EBADF, -EBADF, -EBADF,
+                                             -EBADF,  -EBADF,  NULL,   0 };
+        int r;
+
+        umask(0);
+        checkpoint();
+        r = open_tree_of_image(&l);
+        if (r < 0)
+                return r;
+        checkpoint();
+        r = prepare_cgroup(&l);
+        if (r < 0)
+                return r;
+        checkpoint();
+        r = start_child(&l);
+        if (r < 0)
+                return r;
+        checkpoint();
+        r = build_tree(&l);
+        if (r < 0)
+                return r;
+        checkpoint();
+        r = say(&l, CHILD_MAY_ENTER);
+        if (r >= 0)
+                r = hear(&l, CHILD_IS_READY);
+        if (r < 0)
+                return r;
+        checkpoint();
+
+        record->leader = l.pid;
+        record->handed_over = true;
+        r = process_start_time(l.pid, &record->start_time);
+        if (r >= 0)
+                r = record_write(machine_fd, record);
+        if (r < 0)
+                return log_error_errno(r, "Failed to record the leader of the machine");
+        checkpoint();
+        r = hand_over(&l);
+        if (r < 0)
+                return r;
+        checkpoint();
+        log_start(plan, l.pid);
+        return say(&l, CHILD_MAY_EXEC);
+}
+
+static void log_stop(const char *name, const Record *record)
+{
+        _cleanup_free_ char *lines =
+                strf("MESSAGE_ID=" MESSAGE_ID_MACHINE_STOP "\nPRIORITY=6\nSYSLOG_IDENTIFIER=mctl-launch\n"
+                     "MESSAGE=Machine %s terminated.\nNAME=%s\nMACHINE=%s\nLEADER=%i\n",
+                     name, name, name, record->leader);
+        if (lines)
+                (void) journal_send(lines);
+}
+
+int launch_cleanup(MachineUnitKind kind, const char *name)
+{
+        _cleanup_free_ char *holder = machine_dir_path(kind, name);
+        _cleanup_record_ Record record = {};
+        int r, q = 0;
+
+        if (!holder)
+                return log_oom();
+
+        _cleanup_close_ int unit_fd = cgroup_open_own_unit();
+        if (unit_fd >= 0) {
+                q = cgroup_remove_payload(unit_fd);
+                if (q < 0)
+                        log_warning_errno(q, "Failed to remove the cgroup of the payload");
+        }
+
+        _cleanup_close_ int run_fd = run_dir_open(true);
+        if (run_fd < 0)
+                return log_error_errno(run_fd, "Failed to open '%s'", RUN_DIR);
+        _cleanup_close_ int machine_fd = machine_dir_open(run_fd, kind, name, false);
+        if (machine_fd < 0)
+                return machine_fd == -ENOENT ? q
+                                             : log_error_errno(machine_fd, "Failed to open '%s/%s'", RUN_DIR, holder);
+
+        r = record_read(machine_fd, &record);
+        if (r == -ENOENT)
+                return q;
+        if (r < 0)
+                log_warning_errno(r, "Failed to read the record of machine '%s'", name);
+        else {
+                if (record.handed_over)
+                        log_stop(name, &record);
+                r = users_release_range(run_fd, holder, record.base);
+                if (r < 0)
+                        log_warning_errno(r, "Failed to give back the range of user ids");
+        }
+        if (unlinkat(machine_fd, "leader", 0) < 0 && errno != ENOENT)
+                return log_error_errno(-errno, "Failed to remove the record of machine '%s'", name);
+        return q;
+}

@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* mctl-launch: run by the unit of a machine. See mctl-launch(8). */
+
+#include <getopt.h>
+#include <sys/random.h>
+
+#include "basic/log.h"
+#include "basic/rootfs.h"
+#include "config.h"
+#include "image/image.h"
+#include "launch/launch.h"
+#include "sandbox/users.h"
+
+static void help(void)
+{
+        printf("mctl-launch [--template] start NAME\n"
+               "mctl-launch [--template] cleanup NAME\n"
+               "\n"
+               "Starts a machine as the main process of its unit, or removes what is left of it.\n"
+               "\n"
+               "  -h --help      Show this help\n"
+               "     --version   Show the version\n"
+               "     --template  The unit is container@NAME.service: read " SYSCONFDIR "/NAME.machine\n");
+}
+
+/* The spec of a transient machine was written by the registry, merged and validated; that of a template's is read
+ * here, from the administrator's file. */
+static int load_template(const char *name, Spec **ret)
+{
+        _cleanup_free_ char *path = strf("%s/%s.machine", SYSCONFDIR, name), *text = NULL, *error = NULL;
+        _cleanup_spec_ Spec *spec = spec_new(name);
+        int r;
+
+        if (!path || !spec)
+                return log_oom();
+        r = file_read_at(AT_FDCWD, path, SPEC_FILE_MAX, &text, NULL);
+        if (r < 0)
+                return log_error_errno(r, "Failed to read '%s'", path);
+        r = spec_read_file(spec, SPEC_SOURCE_FILE, path, text, &error);
+        if (r == -EINVAL)
+                return log_error_return(r, "%s", error);
+        if (r < 0)
+                return log_error_errno(r, "Failed to read '%s'", path);
+        if (!spec->image && free_and_strdup(&spec->image, name) < 0)
+                return log_oom();
+        *ret = TAKE_PTR(spec);
+        return 0;
+}
+
+static int load_spec(MachineUnitKind kind, const char *name, int machine_fd, Spec **ret)
+{
+        _cleanup_spec_ Spec *spec = NULL;
+        _cleanup_free_ char *error = NULL;
+        int r;
+
+        if (kind == MACHINE_UNIT_TEMPLATE)
+                r = load_template(name, &spec);
+        else {
+                r = machine_spec_read(machine_fd, name, &spec, &error);
+                if (r < 0)
+                        log_error_errno(r == -EINVAL ? 0 : r, "Failed to read the spec of machine '%s'%s%s", name,
+                                        error ? ": " : "", error ?: "");
+        }
+        if (r < 0)
+                return r;
+
+        r = spec_validate(spec, &error);
+        if (r < 0)
+                return log_error_return(r, "Machine '%s' cannot be started: %s", name, strna(error));
+        *ret = TAKE_PTR(spec);
+        return 0;
+}
+
+/* What the machine is called by its ID: the image's own, what was told, or a new one. */
+static int choose_uuid(const Spec *spec, const ImageInfo *info, char ret[33])
+{
+        const char *known = info->uuid[0] ? info->uuid : spec->machine_id;
+        uint8_t id[16];
+
+        if (known) {
+                snprintf(ret, 33, "%s", known);
+                return 0;
+        }
+        if (getrandom(id, sizeof(id), 0) != sizeof(id))
+                return -EIO;
+        /* A random UUID (RFC 9562, version 4), as systemd makes them. */
+        id[6] = (id[6] & 0x0f) | 0x40;
+        id[8] = (id[8] & 0x3f) | 0x80;
+        for (size_t i = 0; i < sizeof(id); i++)
+                snprintf(ret + i * 2, 3, "%02x", id[i]);
+        return 0;
+}
+
+static int make_plan(const Spec *spec, const char *root, ImageInfo *info, Record *record, Plan **ret)
+{
+        int r;
+
+        _cleanup_close_ int root_fd = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        if (root_fd < 0)
+                return log_error_errno(-errno, "Failed to open '%s'", root);
+        r = image_inspect(root_fd, info);
+        if (r < 0)
+                return log_error_errno(r, "Failed to inspect image '%s'", spec->image);
+        if (spec->boot && !info->init)
+                return log_error_return(-ENOEXEC, "Image '%s' has no init: neither systemd nor /sbin/init is there.",
+                                        spec->image);
+        r = choose_uuid(spec, info, record->uuid);
+        if (r < 0)
+                return log_error_errno(r, "Failed to make a machine ID");
+
+        r = plan_new(spec, &(PlanInput){ .root = root, .init = info->init, .uuid = record->uuid }, ret);
+        return r < 0 ? log_error_errno(r, "Failed to plan the machine") : 0;
+}
+
+static int start(MachineUnitKind kind, const char *name)
+{
+        _cleanup_image_info_ ImageInfo info = {};
+        _cleanup_record_ Record record = {};
+        _cleanup_spec_ Spec *spec = NULL;
+        _cleanup_plan_ Plan *plan = NULL;
+        _cleanup_free_ char *error = NULL;
+        int r;
+
+        _cleanup_close_ int run_fd = run_dir_open(false);
+        if (run_fd < 0)
+                return log_error_errno(run_fd, "Failed to open '%s'", RUN_DIR);
+        _cleanup_close_ int machine_fd = machine_dir_open(run_fd, kind, name, kind == MACHINE_UNIT_TEMPLATE);
+        if (machine_fd < 0)
+                return log_error_errno(machine_fd, "Failed to open the runtime directory of machine '%s'", name);
+
+        r = load_spec(kind, name, machine_fd, &spec);
+        if (r < 0)
+                return r;
+        r = image_find(spec->image, &record.root, &error);
+        if (r < 0)
+                return log_error_return(r, "%s", strna(error));
+        r = make_plan(spec, record.root, &info, &record, &plan);
+        if (r < 0)
+                return r;
+        r = launch_claim(spec, kind, machine_fd, &record);
+        if (r < 0)
+                return r;
+        if (kind == MACHINE_UNIT_TEMPLATE) {
+                r = machine_spec_write(machine_fd, spec);
+                if (r < 0)
+                        return log_error_errno(r, "Failed to write the spec of machine '%s'", name);
+        }
+        return launch_run(plan, machine_fd, &record);
+}
+
+int main(int argc, char *argv[])
+{
+        static const struct option options[] = {
+                { "help", no_argument, NULL, 'h' },
+                { "version", no_argument, NULL, 'v' },
+                { "template", no_argument, NULL, 't' },
+                {},
+        };
+        MachineUnitKind kind = MACHINE_UNIT_TRANSIENT;
+        int c, r;
+
+        while ((c = getopt_long(argc, argv, "h", options, NULL)) >= 0)
+                switch (c) {
+                case 'h':
+                        help();
+                        return 0;
+                case 'v':
+                        puts("mctl " MCTL_VERSION);
+                        return 0;
+                case 't':
+                        kind = MACHINE_UNIT_TEMPLATE;
+                        break;
+                default:
+                        return EXIT_FAILURE;
+                }
+        if (argc - optind != 2) {
+                log_error("Expected a verb and the name of a machine; see 'mctl-launch --help'.");
+                return EXIT_FAILURE;
+        }
+        const char *verb = argv[optind], *name = argv[optind + 1];
+        if (!machine_name_valid(name)) {
+                log_error("Invalid name of a machine: '%s'. It has " MACHINE_NAME_RULE ".", name);
+                return EXIT_FAILURE;
+        }
+
+        if (streq(verb, "start"))
+                r = start(kind, name);
+        else if (streq(verb, "cleanup"))
+                r = launch_cleanup(kind, name);
+        else
+                r = log_error_return(-EINVAL, "Unknown verb '%s'; see 'mctl-launch --help'.", verb);
+        return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}

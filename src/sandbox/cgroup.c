@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <poll.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <linux/magic.h>
+
+#include "basic/fd.h"
+#include "basic/process.h"
+#include "basic/str.h"
+#include "sandbox/cgroup.h"
+
+#define CGROUP_FILE_MAX 4096U
+#define CGROUP_DEPTH_MAX 64U
+#define DEATH_TIMEOUT_MSEC 5000
+
+int cgroup_open_own_unit(void)
+{
+        _cleanup_free_ char *path = NULL, *full = NULL;
+        struct statfs fs;
+        int r;
+
+        if (statfs("/sys/fs/cgroup", &fs) < 0)
+                return -errno;
+        if (fs.f_type != CGROUP2_SUPER_MAGIC)
+                return -ENOMEDIUM;
+        r = process_cgroup(0, &path);
+        if (r < 0)
+                return r;
+
+        char *control = endswith(path, "/.control");
+        if (control)
+                *control = 0;
+        full = strf("/sys/fs/cgroup%s", path);
+        OOM_CHECK(full);
+        return RET_NERRNO(open(full, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+}
+
+int cgroup_make_payload(int unit_fd, uid_t owner)
+{
+        _cleanup_free_ char *files = NULL;
+        int r;
+
+        r = cgroup_remove_payload(unit_fd);
+        if (r < 0)
+                return r;
+        if (mkdirat(unit_fd, "payload", 0755) < 0)
+                return -errno;
+        _cleanup_close_ int fd = openat(unit_fd, "payload", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (fd < 0)
+                return -errno;
+
+        if (fchown(fd, owner, owner) < 0)
+                return -errno;
+        r = file_read_at(AT_FDCWD, "/sys/kernel/cgroup/delegate", CGROUP_FILE_MAX, &files, NULL);
+        if (r < 0)
+                return r;
+        for (char *state, *name = strtok_r(files, "\n", &state); name; name = strtok_r(NULL, "\n", &state))
+                /* The list is of all controllers; files of those that are not here do not exist. */
+                if (fchownat(fd, name, owner, owner, AT_SYMLINK_NOFOLLOW) < 0 && errno != ENOENT)
+                        return -errno;
+        return TAKE_FD(fd);
+}
+
+int cgroup_read_controllers(int unit_fd, char **ret)
+{
+        _cleanup_free_ char *text = NULL, *list = NULL;
+        int r;
+
+        r = file_read_at(unit_fd, "cgroup.controllers", CGROUP_FILE_MAX, &text, NULL);
+        if (r < 0)
+                return r;
+        list = malloc(strlen(text) * 2 + 2);
+        OOM_CHECK(list);
+        char *p = list;
+        *p = 0;
+        for (char *state, *name = strtok_r(text, " \n", &state); name; name = strtok_r(NULL, " \n", &state))
+                p += sprintf(p, "%s+%s", p == list ? "" : " ", name);
+        *ret = TAKE_PTR(list);
+        return 0;
+}
+
+int cgroup_enable_controllers(int control_fd, const char *controllers)
+{
+        if (isempty(controllers))
+                return 0;
+        return write(control_fd, controllers, strlen(controllers)) < 0 ? -errno : 0;
+}
+
+/* Waits until nothing lives in a cgroup or below it. */
+static int wait_empty(int fd)
+{
+        _cleanup_close_ int events_fd = openat(fd, "cgroup.events", O_RDONLY | O_CLOEXEC);
+        if (events_fd < 0)
+                return -errno;
+
+        for (int waited = 0; waited < DEATH_TIMEOUT_MSEC; waited += 100) {
+                char text[256];
+                ssize_t n = pread(events_fd, text, sizeof(text) - 1, 0);
+                if (n < 0)
+                        return -errno;
+                text[n] = 0;
+                if (strstr(text, "populated 0"))
+                        return 0;
+
+                struct pollfd p = { .fd = events_fd, .events = POLLPRI };
+                if (poll(&p, 1, 100) < 0 && errno != EINTR)
+                        return -errno;
+        }
+        return -EBUSY;
+}
+
+/* Removes the cgroups below a directory, deepest first. */
+static int remove_children(int fd, unsigned depth)
+{
+        _cleanup_(closedir_cleanup) DIR *dir = NULL;
+        int copy, r;
+
+        if (depth > CGROUP_DEPTH_MAX)
+                return -ELOOP;
+        copy = fd_reopen(fd, O_RDONLY | O_DIRECTORY);
+        if (copy < 0)
+                return copy;
+        dir = fdopendir(copy);
+        if (!dir) {
+                fd_close(copy);
+                return -ENOMEM;
+        }
+
+        for (struct dirent *e; (e = readdir(dir));) {
+                if (e->d_type != DT_DIR || e->d_name[0] == '.')
+                        continue;
+                _cleanup_close_ int child = openat(fd, e->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+                if (child < 0)
+                        return -errno;
+                r = remove_children(child, depth + 1);
+                if (r < 0)
+                        return r;
+                if (unlinkat(fd, e->d_name, AT_REMOVEDIR) < 0 && errno != ENOENT)
+                        return -errno;
+        }
+        return 0;
+}
+
+int cgroup_remove_payload(int unit_fd)
+{
+        _cleanup_free_ char *enabled = NULL;
+        int r;
+
+        _cleanup_close_ int fd = openat(unit_fd, "payload", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (fd < 0)
+                return errno == ENOENT ? 0 : -errno;
+
+        r = file_poke_at(fd, "cgroup.kill", "1");
+        if (r >= 0)
+                r = wait_empty(fd);
+        if (r >= 0)
+                r = remove_children(fd, 0);
+        if (r >= 0 && unlinkat(unit_fd, "payload", AT_REMOVEDIR) < 0)
+                r = -errno;
+        if (r < 0)
+                return r;
+
+        /* A cgroup that hands controllers on takes no processes, so systemd could not put a main process there. */
+        r = file_read_at(unit_fd, "cgroup.subtree_control", CGROUP_FILE_MAX, &enabled, NULL);
+        if (r < 0)
+                return r;
+        for (char *state, *name = strtok_r(enabled, " \n", &state); name; name = strtok_r(NULL, " \n", &state)) {
+                char word[64];
+                snprintf(word, sizeof(word), "-%s", name);
+                (void) file_poke_at(unit_fd, "cgroup.subtree_control", word);
+        }
+        return 0;
+}

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <poll.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "basic/fd.h"
+#include "sandbox/notify.h"
+
+#define BARRIER_TIMEOUT_MSEC 30000
+
+/* One datagram to a socket address, "@…" being an abstract one, with a descriptor where that is not negative. */
+static int send_datagram(const char *address, const char *data, size_t size, int fd)
+{
+        struct sockaddr_un sun = { .sun_family = AF_UNIX };
+        union {
+                struct cmsghdr header;
+                char space[CMSG_SPACE(sizeof(int))];
+        } control = {};
+        struct iovec iov = { .iov_base = (char *) data, .iov_len = size };
+        size_t length = strlen(address);
+        struct msghdr message = {
+                .msg_name = &sun,
+                .msg_namelen = offsetof(struct sockaddr_un, sun_path) + length + (address[0] == '/'),
+                .msg_iov = &iov,
+                .msg_iovlen = 1,
+        };
+
+        if (length >= sizeof(sun.sun_path))
+                return -ENAMETOOLONG;
+        memcpy(sun.sun_path, address, length + 1);
+        if (address[0] == '@')
+                sun.sun_path[0] = 0;
+
+        if (fd >= 0) {
+                message.msg_control = &control;
+                message.msg_controllen = sizeof(control.space);
+                control.header = (struct cmsghdr){
+                        .cmsg_level = SOL_SOCKET,
+                        .cmsg_type = SCM_RIGHTS,
+                        .cmsg_len = CMSG_LEN(sizeof(int)),
+                };
+                memcpy(CMSG_DATA(&control.header), &fd, sizeof(fd));
+        }
+
+        _cleanup_close_ int socket_fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+        if (socket_fd < 0)
+                return -errno;
+        return sendmsg(socket_fd, &message, MSG_NOSIGNAL) < 0 ? -errno : 0;
+}
+
+/* The manager closes the descriptor that comes with BARRIER=1 once it is through with what came before. */
+static int wait_barrier(const char *address)
+{
+        _cleanup_close_ int read_fd = -EBADF, write_fd = -EBADF;
+        int pipe_fds[2], r;
+
+        if (pipe2(pipe_fds, O_CLOEXEC) < 0)
+                return -errno;
+        read_fd = pipe_fds[0];
+        write_fd = pipe_fds[1];
+
+        r = send_datagram(address, "BARRIER=1", strlen("BARRIER=1"), write_fd);
+        if (r < 0)
+                return r;
+        write_fd = fd_close(write_fd);
+
+        struct pollfd p = { .fd = read_fd };
+        do
+                r = poll(&p, 1, BARRIER_TIMEOUT_MSEC);
+        while (r < 0 && errno == EINTR);
+        return r < 0 ? -errno : r == 0 ? -ETIMEDOUT : 0;
+}
+
+int notify_manager(const char *message, bool barrier)
+{
+        const char *address = getenv("NOTIFY_SOCKET");
+        int r;
+
+        if (!address)
+                return 0;
+        r = send_datagram(address, message, strlen(message), -EBADF);
+        return r >= 0 && barrier ? wait_barrier(address) : r;
+}
+
+int journal_send(const char *lines)
+{
+        return send_datagram("/run/systemd/journal/socket", lines, strlen(lines), -EBADF);
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "spec/spec.h"
+
+/* What the launcher will do, as plain data: made from a validated spec and a look at the image, complete before the
+ * first side effect, printable, and the same for the same input.
+ *
+ * A machine's tree is put together in two steps by two processes. What belongs to the host's authority (the root,
+ * tmpfs, devices, binds) is mounted by the launcher, as the host's root, in a mount namespace of its own. The
+ * first process of the container then takes a copy of that namespace into one that its user namespace owns: the
+ * kernel locks every mount in the copy, so that no privilege inside can lift a read-only flag or look below a mount.
+ * What needs the namespaces of the container (proc, sysfs, cgroup2, mqueue) is mounted by that process. */
+
+typedef enum StepKind {
+        STEP_TMPFS,     /* an empty file system; mode, size */
+        STEP_DEV,       /* a tmpfs with the standard device nodes and links */
+        STEP_DEVPTS,    /* its own instance of the pseudo terminals */
+        STEP_DIR,       /* a directory; mode */
+        STEP_FILE,      /* a file with the text in source; mode */
+        STEP_BIND,      /* the host's source at target */
+        STEP_READ_ONLY, /* what is at target, not to be written from here on */
+        STEP_WRITABLE,  /* what is at target, kept as it is when a step hides or locks what is around it */
+        STEP_HIDE,      /* nothing to be seen at target */
+        STEP_PROC,
+        STEP_SYSFS,
+        STEP_CGROUP,
+        STEP_MQUEUE,
+        _STEP_KIND_MAX,
+} StepKind;
+
+typedef struct Step {
+        StepKind kind;
+        const char *target; /* as seen inside */
+        const char *source;
+        mode_t mode;
+        const char *size;  /* of a tmpfs */
+        unsigned attr;     /* MOUNT_ATTR_… */
+        bool optional;     /* what is not there is left out */
+} Step;
+
+typedef struct Plan {
+        const Spec *spec;
+        const char *root; /* the directory, on the host */
+        uint64_t namespaces; /* CLONE_NEW… */
+        Step *host_steps, *inner_steps;
+        size_t n_host_steps, n_inner_steps;
+        uint64_t capabilities; /* the bounding set, a bit for each CAP_… */
+        Strv argv, environment;
+        char uuid[33];
+        const char *hostname;
+        bool forward_ready; /* the init inside tells systemd when it is up; else the launcher does, at hand-over */
+        Strv texts;         /* owns strings of the steps */
+} Plan;
+
+/* What only the image and the moment can tell. */
+typedef struct PlanInput {
+        const char *root;
+        const char *init; /* the program to run, as seen inside; for Boot=yes */
+        const char *uuid; /* 32 hexadecimal digits */
+} PlanInput;
+
+/* Makes the plan; it refers to spec and input, which must outlive it. -ENOMEM only. */
+int plan_new(const Spec *spec, const PlanInput *input, Plan **ret);
+void plan_free(Plan *plan);
+DEFINE_CLEANUP(Plan *, plan_free);
+#define _cleanup_plan_ _cleanup_(plan_free_cleanup)
+
+/* For people and golden tests. A new reference. */
+json_t *plan_to_json(const Plan *plan);

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <sys/file.h>
+
+#include "basic/fd.h"
+#include "basic/parse.h"
+#include "basic/process.h"
+#include "sandbox/record.h"
+
+#define RECORD_MAX 8192U
+
+static const char *const kind_dirs[_MACHINE_UNIT_KIND_MAX] = {
+        [MACHINE_UNIT_TRANSIENT] = "machines",
+        [MACHINE_UNIT_TEMPLATE] = "containers",
+};
+
+void record_clear(Record *record)
+{
+        free(record->root);
+        *record = (Record){};
+}
+
+int run_dir_open(bool lock)
+{
+        _cleanup_close_ int fd = dir_open_or_make_at(AT_FDCWD, RUN_DIR, 0755);
+
+        if (fd < 0)
+                return fd;
+        while (lock && flock(fd, LOCK_EX) < 0)
+                if (errno != EINTR)
+                        return -errno;
+        return TAKE_FD(fd);
+}
+
+char *machine_dir_path(MachineUnitKind kind, const char *name)
+{
+        return strf("%s/%s", kind_dirs[kind], name);
+}
+
+int machine_dir_open(int run_fd, MachineUnitKind kind, const char *name, bool make)
+{
+        _cleanup_free_ char *path = machine_dir_path(kind, name);
+
+        OOM_CHECK(path);
+        if (make)
+                return dir_open_or_make_at(run_fd, path, 0700);
+        return RET_NERRNO(openat(run_fd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+}
+
+int record_write(int machine_fd, const Record *record)
+{
+        json_t *json = json_pack("{sI sI sI sI sb ss ss*}", "Leader", (json_int_t) record->leader, "StartTime",
+                                 (json_int_t) record->start_time, "Since", (json_int_t) record->since, "UIDBase",
+                                 (json_int_t) record->base, "HandedOver", record->handed_over, "UUID", record->uuid,
+                                 "Root", record->root);
+        OOM_CHECK(json);
+        _cleanup_free_ char *text = json_dumps(json, JSON_COMPACT);
+        json_decref(json);
+        OOM_CHECK(text);
+        return file_write_atomic_at(machine_fd, "leader", 0644, text, strlen(text));
+}
+
+int record_read(int machine_fd, Record *ret)
+{
+        _cleanup_free_ char *text = NULL;
+        json_int_t leader, start, since, base;
+        const char *uuid, *root = NULL;
+        int handed_over, r;
+
+        r = file_read_at(machine_fd, "leader", RECORD_MAX, &text, NULL);
+        if (r < 0)
+                return r;
+        json_t *json = json_loads(text, 0, NULL);
+        r = json_unpack(json, "{sI sI sI sI sb ss s?s}", "Leader", &leader, "StartTime", &start, "Since", &since,
+                        "UIDBase", &base, "HandedOver", &handed_over, "UUID", &uuid, "Root", &root);
+        if (r < 0 || leader <= 0 || leader > INT32_MAX || strlen(uuid) >= sizeof(ret->uuid)) {
+                json_decref(json);
+                return -EBADMSG;
+        }
+
+        *ret = (Record){
+                .leader = leader,
+                .start_time = start,
+                .since = since,
+                .base = base,
+                .handed_over = handed_over,
+                .root = root ? strdup(root) : NULL,
+        };
+        snprintf(ret->uuid, sizeof(ret->uuid), "%s", uuid);
+        json_decref(json);
+        return 0;
+}
+
+bool record_alive(const Record *record)
+{
+        uint64_t start;
+
+        return process_start_time(record->leader, &start) >= 0 && start == record->start_time &&
+               !process_is_zombie(record->leader);
+}
+
+int machine_spec_write(int machine_fd, const Spec *spec)
+{
+        json_t *json = spec_to_json(spec, true);
+        OOM_CHECK(json);
+        _cleanup_free_ char *text = json_dumps(json, JSON_INDENT(2));
+        json_decref(json);
+        OOM_CHECK(text);
+        return file_write_atomic_at(machine_fd, "spec.json", 0600, text, strlen(text));
+}
+
+int machine_spec_read(int machine_fd, const char *name, Spec **ret, char **ret_error)
+{
+        _cleanup_spec_ Spec *spec = NULL;
+        _cleanup_free_ char *text = NULL;
+        int r;
+
+        r = file_read_at(machine_fd, "spec.json", SPEC_FILE_MAX, &text, NULL);
+        if (r < 0)
+                return r;
+        spec = spec_new(name);
+        OOM_CHECK(spec);
+        r = spec_from_json_text(spec, SPEC_SOURCE_COMMAND, text, ret_error);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(spec);
+        return 0;
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "basic/names.h"
+#include "spec/spec.h"
+
+/* What is known of a running machine, under /run/mctl. Each kind of unit has a directory for each of its machines,
+ * /run/mctl/machines/NAME and /run/mctl/containers/NAME, which systemd makes and removes with the unit
+ * (RuntimeDirectory=). In it are "spec.json", the spec as it was executed, and "leader", a record of the process that
+ * leads the machine. The kernel and systemd know better; readers check the record against them. */
+
+#define RUN_DIR "/run/mctl"
+
+typedef struct Record {
+        pid_t leader;        /* the launcher at first, then the container's first process */
+        uint64_t start_time; /* of that process, in clock ticks since boot */
+        uint64_t since;      /* when the machine was started; µs since 1970 */
+        uid_t base;          /* of its range of ids, 0 where it has none of its own */
+        bool handed_over;    /* the leader is the container's */
+        char uuid[33];       /* of the machine, 32 hexadecimal digits, or "" */
+        char *root;          /* its directory on the host, or NULL */
+} Record;
+
+void record_clear(Record *record);
+#define _cleanup_record_ _cleanup_(record_clear)
+
+/* Opens /run/mctl, made where it is missing. With `lock`, also takes the lock that ends with the descriptor: it
+ * guards names and ranges, and is held for microseconds. */
+int run_dir_open(bool lock);
+
+/* The path of the directory of a machine relative to /run/mctl; the caller frees it. */
+char *machine_dir_path(MachineUnitKind kind, const char *name);
+
+/* Opens that directory; -ENOENT where there is none. */
+int machine_dir_open(int run_fd, MachineUnitKind kind, const char *name, bool make);
+
+int record_read(int machine_fd, Record *ret);
+int record_write(int machine_fd, const Record *record);
+
+/* Whether the process of a record lives. */
+bool record_alive(const Record *record);
+
+/* Reads the spec of a machine into a new object. -ENOENT where there is none. */
+int machine_spec_read(int machine_fd, const char *name, Spec **ret, char **ret_error);
+int machine_spec_write(int machine_fd, const Spec *spec);

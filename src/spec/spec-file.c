@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Machine files: the syntax of systemd.syntax(7). */
+
+#include <ctype.h>
+#include <stdarg.h>
+
+#include "spec/spec.h"
+
+#define LINE_MAX_BYTES 65536U
+
+/* The section of any unit property, which has no rows in the table. */
+#define SECTION_RESOURCES _SPEC_SECTION_MAX
+#define SECTION_NONE (_SPEC_SECTION_MAX + 1)
+
+typedef struct Reader {
+        Spec *spec;
+        SpecSource source;
+        const char *file;
+        unsigned line;
+        int section;
+        char **ret_error;
+} Reader;
+
+static int _printf_(2, 3) reader_fail(Reader *r, const char *format, ...)
+{
+        _cleanup_free_ char *text = NULL;
+        va_list ap;
+        int n;
+
+        va_start(ap, format);
+        n = vasprintf(&text, format, ap);
+        va_end(ap);
+        if (n < 0)
+                return -ENOMEM;
+        *r->ret_error = strf("%s:%u: %s", r->file, r->line, text);
+        return *r->ret_error ? -EINVAL : -ENOMEM;
+}
+
+static char *strip(char *s)
+{
+        s += strspn(s, " \t\r");
+        for (char *e = s + strlen(s); e > s && strchr(" \t\r", e[-1]);)
+                *--e = 0;
+        return s;
+}
+
+static int read_section(Reader *r, const char *name)
+{
+        for (SpecSection s = 0; s < _SPEC_SECTION_MAX; s++)
+                if (streq(name, spec_section_name(s))) {
+                        r->section = s;
+                        return 0;
+                }
+        if (streq(name, "Resources")) {
+                r->section = SECTION_RESOURCES;
+                return 0;
+        }
+        return reader_fail(r, "Unknown section [%.40s]: expected [Image], [Exec], [Files], [Network] or [Resources].",
+                           name);
+}
+
+/* How many letters to change, add or drop to make one word of the other (Levenshtein's distance). */
+static unsigned edit_distance(const char *a, const char *b)
+{
+        unsigned row[64];
+        size_t m = strlen(b);
+
+        if (m >= ELEMENTSOF(row))
+                return UINT32_MAX;
+        for (size_t j = 0; j <= m; j++)
+                row[j] = j;
+        for (size_t i = 1; a[i - 1]; i++) {
+                unsigned diagonal = row[0];
+                row[0] = i;
+                for (size_t j = 1; j <= m; j++) {
+                        unsigned above = row[j];
+                        unsigned change = diagonal + (tolower(a[i - 1]) != tolower(b[j - 1]));
+                        row[j] = MIN(change, MIN(above, row[j - 1]) + 1);
+                        diagonal = above;
+                }
+        }
+        return row[m];
+}
+
+static int fail_unknown_key(Reader *r, const char *key)
+{
+        const char *section = spec_section_name(r->section);
+        const Setting *best = NULL;
+        unsigned best_distance = 4;
+
+        for (size_t i = 0; i < n_settings; i++) {
+                if (streq(settings[i].key, key))
+                        return reader_fail(r, "%s= belongs in section [%s], not in [%s].", key,
+                                           spec_section_name(settings[i].section), section);
+
+                unsigned distance = edit_distance(key, settings[i].key);
+                if (settings[i].section == (SpecSection) r->section && distance < best_distance) {
+                        best = settings + i;
+                        best_distance = distance;
+                }
+        }
+        if (best)
+                return reader_fail(r, "Unknown key '%.40s' in section [%s]: did you mean %s=?", key, section,
+                                   best->key);
+        return reader_fail(r, "Unknown key '%.40s' in section [%s]: see mctl.machine(5).", key, section);
+}
+
+static int read_assignment(Reader *r, char *line)
+{
+        _cleanup_free_ char *error = NULL;
+        char *equals = strchr(line, '=');
+        int q;
+
+        if (!equals)
+                return reader_fail(r, "Expected KEY=VALUE or [SECTION], not '%.40s'.", line);
+        *equals = 0;
+        const char *key = strip(line), *value = strip(equals + 1);
+
+        if (r->section == SECTION_NONE)
+                return reader_fail(r, "%.40s= stands before the first section.", key);
+        if (r->section == SECTION_RESOURCES) {
+                _cleanup_free_ char *assignment = strf("%s=%s", key, value);
+                OOM_CHECK(assignment);
+                q = spec_assign_resource(r->spec, assignment, &error);
+        } else {
+                const Setting *setting = setting_find(r->section, key);
+                if (!setting)
+                        return fail_unknown_key(r, key);
+                q = spec_assign(r->spec, setting, r->source, value, &error);
+        }
+        return q == -EINVAL ? reader_fail(r, "%s", error) : q;
+}
+
+static int read_line(Reader *r, char *line)
+{
+        line = strip(line);
+        if (!str_is_clean(line))
+                return reader_fail(r, "Line is no clean UTF-8 text (a control character or a broken one).");
+        if (*line == '[') {
+                size_t n = strlen(line);
+                if (line[n - 1] != ']')
+                        return reader_fail(r, "Section is not closed: expected ']' at the end of '%.40s'.", line);
+                line[n - 1] = 0;
+                return read_section(r, line + 1);
+        }
+        return read_assignment(r, line);
+}
+
+int spec_read_file(Spec *spec, SpecSource source, const char *file, char *text, char **ret_error)
+{
+        Reader reader = {
+                .spec = spec,
+                .source = source,
+                .file = file,
+                .section = SECTION_NONE,
+                .ret_error = ret_error,
+        };
+        char joined[LINE_MAX_BYTES];
+        size_t n = 0;
+        int r;
+
+        for (char *line = text, *next; line; line = next) {
+                next = strchr(line, '\n');
+                if (next)
+                        *next++ = 0;
+                reader.line++;
+
+                /* A comment ends no continued line, as in units. */
+                char *start = line + strspn(line, " \t\r");
+                if (*start == '#' || *start == ';' || (*start == 0 && n == 0))
+                        continue;
+
+                size_t length = strlen(line);
+                while (length > 0 && line[length - 1] == '\r')
+                        length--;
+                bool continues = length > 0 && line[length - 1] == '\\';
+                if (continues)
+                        line[length - 1] = ' ';
+                if (n + length >= sizeof(joined))
+                        return reader_fail(&reader, "Line is longer than %u bytes.", LINE_MAX_BYTES);
+                memcpy(joined + n, line, length);
+                n += length;
+                joined[n] = 0;
+                if (continues && next)
+                        continue;
+
+                r = read_line(&reader, joined);
+                if (r < 0)
+                        return r;
+                n = 0;
+        }
+        return 0;
+}
