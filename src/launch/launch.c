@@ -236,12 +236,6 @@ static int build_tree(Launch *l)
         r = mounts_carry_out(plan->host_steps, plan->n_host_steps, l->root_fd, base, &step);
         if (r < 0)
                 return log_error_errno(r, "Failed to set up '%s'", step->target);
-
-        if (plan->spec->read_only) {
-                struct mount_attr attr = { .attr_set = MOUNT_ATTR_RDONLY };
-                if (mount_setattr(l->root_fd, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0)
-                        return log_error_errno(-errno, "Failed to make the root read-only");
-        }
         return 0;
 }
 

@@ -138,18 +138,29 @@ static int make_dev(const Step *step, uid_t base)
         return TAKE_FD(mount_fd);
 }
 
-/* What is mounted over itself can have flags of its own. */
-static int clone_target(int target_fd, unsigned set)
+static int set_read_only(int mount_fd)
 {
+        struct mount_attr attr = { .attr_set = MOUNT_ATTR_RDONLY };
+
+        return RET_NERRNO(mount_setattr(mount_fd, "", AT_EMPTY_PATH, &attr, sizeof(attr)));
+}
+
+/* A mount has the flag itself; what is none gets one, being mounted over itself. */
+static int make_read_only(int target_fd)
+{
+        struct statx stx;
+        int r;
+
+        if (statx(target_fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &stx) < 0)
+                return -errno;
+        if (stx.stx_attributes & STATX_ATTR_MOUNT_ROOT)
+                return set_read_only(target_fd);
+
         _cleanup_close_ int tree_fd = mounts_clone_path(target_fd, "");
         if (tree_fd < 0)
                 return tree_fd;
-        if (set) {
-                struct mount_attr attr = { .attr_set = set };
-                if (mount_setattr(tree_fd, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0)
-                        return -errno;
-        }
-        return TAKE_FD(tree_fd);
+        r = set_read_only(tree_fd);
+        return r < 0 ? r : mounts_attach(tree_fd, target_fd);
 }
 
 static int bind_source(const Step *step)
@@ -170,7 +181,7 @@ static int clone_cover(int root_fd, int target_fd)
                 return -errno;
         _cleanup_close_ int cover_fd = rootfs_open(
                 root_fd, S_ISDIR(st.st_mode) ? "/run/host/inaccessible/dir" : "/run/host/inaccessible/reg", O_PATH);
-        return cover_fd < 0 ? cover_fd : clone_target(cover_fd, 0);
+        return cover_fd < 0 ? cover_fd : mounts_clone_path(cover_fd, "");
 }
 
 /* What a step mounts, not attached yet. */
@@ -193,8 +204,6 @@ static int step_make_tree(const Step *step, int root_fd, uid_t base, int target_
                 return make_fs("mqueue", NULL, 0, step->attr);
         case STEP_BIND:
                 return bind_source(step);
-        case STEP_READ_ONLY:
-                return clone_target(target_fd, MOUNT_ATTR_RDONLY);
         case STEP_HIDE:
                 return clone_cover(root_fd, target_fd);
         default:
@@ -250,6 +259,8 @@ static int carry_out(const Step *step, int root_fd, uid_t base)
         if (r < 0 || step->kind == STEP_FILE || step->kind == STEP_DIR)
                 return r;
 
+        if (step->kind == STEP_READ_ONLY)
+                return make_read_only(target_fd);
         tree_fd = step_make_tree(step, root_fd, base, target_fd);
         if (tree_fd < 0)
                 return tree_fd;
@@ -263,7 +274,7 @@ static int take_exception(const Step *steps, size_t n, size_t i, int root_fd)
                 return -EBADF;
 
         _cleanup_close_ int target_fd = rootfs_open(root_fd, steps[i + 1].target, O_PATH);
-        return target_fd < 0 ? target_fd : clone_target(target_fd, 0);
+        return target_fd < 0 ? target_fd : mounts_clone_path(target_fd, "");
 }
 
 static int put_exception(const Step *step, int tree_fd, int root_fd)

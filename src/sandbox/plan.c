@@ -28,7 +28,7 @@ static const Step boot_steps[] = {
 
 /* /run/host, the container's view of its host (systemd.io/CONTAINER_INTERFACE). */
 static const Step run_host_steps[] = {
-        { STEP_DIR, "/run/host", .mode = 0755 },
+        { STEP_TMPFS, "/run/host", .mode = 0755, .size = "1M", .attr = NO_EXEC },
         { STEP_BIND, "/run/host/os-release", "/etc/os-release", .attr = MOUNT_ATTR_RDONLY | NO_EXEC, .optional = true },
         { STEP_FILE, "/run/host/container-manager", "mctl\n", .mode = 0444 },
         { STEP_DIR, "/run/host/inaccessible/dir", .mode = 0 },
@@ -98,6 +98,8 @@ static int plan_steps(Plan *plan)
                 r = add_host_steps(plan, &(Step){ STEP_BIND, "/run/host/notify", "/run/systemd/notify" }, 1);
         if (r >= 0)
                 r = add_host_steps(plan, &(Step){ STEP_READ_ONLY, "/run/host" }, 1);
+        if (r >= 0 && spec->read_only)
+                r = add_host_steps(plan, &(Step){ STEP_READ_ONLY, "/" }, 1);
         if (r >= 0)
                 r = append_steps(&plan->inner_steps, &plan->n_inner_steps, inner_steps, ELEMENTSOF(inner_steps));
         return r;
@@ -275,7 +277,6 @@ json_t *plan_to_json(const Plan *plan)
                         json_array_append_new(capabilities, json_string(capability_to_string(i)));
 
         json_object_set_new(o, "Root", json_string(plan->root));
-        json_object_set_new(o, "ReadOnly", json_boolean(plan->spec->read_only));
         json_object_set_new(o, "Hostname", json_string(plan->hostname));
         json_object_set_new(o, "UUID", json_string(plan->uuid));
         json_object_set_new(o, "Namespaces", namespaces_to_json(plan->namespaces));

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <jansson.h>
+#include <systemd/sd-bus.h>
+
+#include "basic/log.h"
+#include "basic/names.h"
+#include "spec/spec.h"
+
+/* Exit statuses that mean the same for every verb; see mctl(1). */
+enum {
+        EXIT_STATUS_FAILURE = 1, /* it did not work */
+        EXIT_STATUS_USAGE = 2,   /* the command line was wrong */
+};
+
+#define REGISTRY_NAME "org.mctl.Registry1"
+#define REGISTRY_PATH "/org/mctl/Registry1"
+#define REGISTRY_INTERFACE "org.mctl.Registry1"
+
+#define SYSTEMD_NAME "org.freedesktop.systemd1"
+#define SYSTEMD_PATH "/org/freedesktop/systemd1"
+#define SYSTEMD_MANAGER "org.freedesktop.systemd1.Manager"
+
+typedef enum OutputMode {
+        OUTPUT_TEXT,
+        OUTPUT_JSON,
+        OUTPUT_JSON_PRETTY,
+} OutputMode;
+
+/* What the command line said. */
+typedef struct Context {
+        sd_bus *bus;
+        const char *host; /* of -H */
+        char **argv;      /* as we were called */
+
+        OutputMode output;
+        bool quiet, legend, pager, ask_password;
+        bool all, dry_run, wait, follow, raw, now;
+        const char *name, *slice, *signal, *kill_whom, *wait_for, *since;
+        Strv properties;
+        int lines; /* -1: as many as suit the verb */
+        Spec *spec; /* settings given as options */
+} Context;
+
+typedef enum Complete {
+        COMPLETE_NOTHING,
+        COMPLETE_MACHINES,
+        COMPLETE_IMAGES,
+        COMPLETE_FILES, /* of /etc/mctl: what can be started by name */
+} Complete;
+
+typedef struct Verb {
+        const char *name;
+        const char *alias;
+        const char *group;
+        const char *arguments;
+        const char *help;
+        int min_args, max_args; /* -1: any number */
+        Complete complete;
+        int (*run)(Context *c, char **args); /* returns an exit status, or a negative errno, logged */
+} Verb;
+
+typedef struct Option {
+        int id;
+        const char *name;
+        char letter;
+        const char *argument; /* NULL: takes none; "[…]": may have one */
+        const char *verbs;    /* blank separated; NULL: all */
+        const char *help;
+} Option;
+
+extern const Verb verbs[];
+extern const Option options[];
+const Verb *verb_find(const char *name);
+/* Whether an option or, where that is NULL, the options of the settings go with a verb. */
+bool option_goes_with(const Option *option, const Verb *verb);
+
+/* verbs-*.c, logs.c, complete.c */
+int verb_boot(Context *c, char **args);
+int verb_start(Context *c, char **args);
+int verb_enable(Context *c, char **args);
+int verb_disable(Context *c, char **args);
+int verb_list(Context *c, char **args);
+int verb_show(Context *c, char **args);
+int verb_status(Context *c, char **args);
+int verb_power_off(Context *c, char **args);
+int verb_reboot(Context *c, char **args);
+int verb_terminate(Context *c, char **args);
+int verb_kill(Context *c, char **args);
+int verb_wait(Context *c, char **args);
+int verb_logs(Context *c, char **args);
+int verb_complete(Context *c, char **args);
+
+/* bus.c */
+
+/* Connects to the system bus, here or on the host of -H. */
+int bus_connect(Context *c);
+/* Calls a method of the registry or of systemd's manager and waits; what fails is logged as "WHAT: …". */
+int bus_call_registry(Context *c, const char *what, const char *method, sd_bus_message **ret, const char *types, ...);
+int bus_call_manager(Context *c, const char *what, const char *method, sd_bus_message **ret, const char *types, ...);
+/* All properties of a unit, of its type's interface too, as a JSON object. */
+int bus_get_unit(Context *c, const char *unit, json_t **ret);
+/* Reads a{sv} into a JSON object. */
+int bus_read_properties(sd_bus_message *m, json_t **ret);
+/* One machine as ListMachines() has it; -ESRCH, logged, where there is none. */
+int bus_get_machine(Context *c, const char *name, json_t **ret);
+int bus_list_machines(Context *c, json_t **ret);
+
+/* Jobs of systemd that we wait for, each on behalf of a machine. */
+typedef struct Jobs {
+        struct Job {
+                char *path, *unit, *name;
+                char *result;
+        } *items;
+        size_t n;
+} Jobs;
+
+void jobs_clear(Jobs *jobs);
+/* To be called before anything is started, so that no end is missed. */
+int jobs_watch(Context *c, Jobs *jobs);
+int jobs_add(Jobs *jobs, const char *path, const char *unit, const char *name);
+/* Waits until all have a result. */
+int jobs_wait(Context *c, Jobs *jobs);
+/* The exit status for jobs that were to bring machines up: says of each that did not come up why. */
+int jobs_report_start(Context *c, const Jobs *jobs);
+
+/* output.c */
+typedef struct Column {
+        const char *key, *heading;
+        /* How the value is shown to people; NULL: as it is. The result is the caller's to free. */
+        char *(*format)(const json_t *value);
+} Column;
+
+char *format_timestamp(const json_t *usec);
+/* Prints an array of objects as a table or as JSON. */
+int output_array(Context *c, json_t *array, const Column *columns, size_t n_columns, const char *what);
+/* Prints JSON in the mode chosen (OUTPUT_TEXT counts as pretty). Takes the reference over. */
+int output_json(Context *c, json_t *json);
+/* Sends what is printed from here on through a pager where that is wanted; closes it. */
+void pager_open(Context *c);
+void pager_close(void);
+
+/* Characters, not bytes; wide ones count as one. */
+size_t text_width(const char *s);
+
+const char *json_text(const json_t *object, const char *key);
+uint64_t json_number(const json_t *object, const char *key);
+
+/* logs.c: prints the last lines of a machine for other verbs. */
+int logs_print_tail(Context *c, const char *name, const char *unit, int lines, FILE *f, const char *prefix);

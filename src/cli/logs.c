@@ -1,0 +1,501 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* The log of a machine comes from several journals: the host's has what systemd and the launcher say of the unit and
+ * what the first process writes to its output; the system inside keeps its own, on disk or in /run. They are merged by
+ * time. */
+
+#include <inttypes.h>
+#include <poll.h>
+#include <systemd/sd-journal.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "basic/parse.h"
+#include "basic/rootfs.h"
+#include "cli/cli.h"
+#include "sandbox/notify.h"
+
+#define SOURCES_MAX 3
+#define FIELD_MAX (64U * 1024U)
+
+/* A start is logged when the machine is handed over; what led to it came shortly before. */
+#define START_SLACK_USEC (2 * USEC_PER_SEC)
+
+typedef struct Source {
+        sd_journal *journal;
+        bool has;      /* there is an entry at the cursor */
+        uint64_t time; /* of it */
+        size_t taken;  /* while looking for the last lines */
+} Source;
+
+typedef struct Log {
+        Source sources[SOURCES_MAX];
+        size_t n;
+        uint64_t start; /* of the machine's last run; µs, 0 when it is not known */
+        char *root;     /* of the image, when the machine does not run */
+} Log;
+
+static void log_close(Log *log)
+{
+        for (size_t i = 0; i < log->n; i++)
+                sd_journal_close(log->sources[i].journal);
+        free(log->root);
+}
+
+static int get_field(sd_journal *j, const char *field, char **ret)
+{
+        const char *data;
+        size_t size, skip = strlen(field) + 1;
+        int r;
+
+        r = sd_journal_get_data(j, field, (const void **) &data, &size);
+        if (r < 0)
+                return r;
+        *ret = strndup(data + skip, size - skip);
+        return *ret ? 0 : -ENOMEM;
+}
+
+static int add_match(sd_journal *j, const char *field, const char *value)
+{
+        _cleanup_free_ char *match = strf("%s=%s", field, value);
+
+        return match ? sd_journal_add_match(j, match, 0) : -ENOMEM;
+}
+
+/* What the unit and systemd on its behalf have logged. The fields with an underscore cannot be forged. */
+static int match_unit(sd_journal *j, const char *unit)
+{
+        int r;
+
+        r = add_match(j, "_SYSTEMD_UNIT", unit);
+        if (r >= 0)
+                r = sd_journal_add_disjunction(j);
+        if (r >= 0)
+                r = add_match(j, "UNIT", unit);
+        if (r >= 0)
+                r = add_match(j, "_PID", "1");
+        return r;
+}
+
+/* The last time that the launcher handed this machine over. */
+static int find_start(Log *log, const char *unit)
+{
+        sd_journal *j;
+        int r;
+
+        r = sd_journal_open(&j, SD_JOURNAL_LOCAL_ONLY | SD_JOURNAL_SYSTEM);
+        if (r < 0)
+                return r;
+        r = add_match(j, "MESSAGE_ID", MESSAGE_ID_MACHINE_START);
+        if (r >= 0)
+                r = add_match(j, "_SYSTEMD_UNIT", unit);
+        if (r >= 0)
+                r = add_match(j, "_UID", "0");
+        if (r >= 0)
+                r = sd_journal_seek_tail(j);
+        if (r >= 0)
+                r = sd_journal_previous(j);
+        if (r > 0) {
+                (void) sd_journal_get_realtime_usec(j, &log->start);
+                (void) get_field(j, "IMAGE", &log->root);
+        }
+        sd_journal_close(j);
+        return r;
+}
+
+static int open_host(Log *log, const char *unit)
+{
+        sd_journal *j;
+        int r;
+
+        r = sd_journal_open(&j, SD_JOURNAL_LOCAL_ONLY | SD_JOURNAL_SYSTEM);
+        if (r < 0)
+                return log_error_errno(r, "Failed to open the journal");
+        log->sources[log->n++].journal = j;
+        r = match_unit(j, unit);
+        return r < 0 ? log_error_errno(r, "Failed to search the journal") : 0;
+}
+
+/* The journals in a machine's tree: the running one's as it sees it, else its image's. */
+static void open_inner(Log *log, const char *root)
+{
+        static const char *const paths[] = { "/var/log/journal", "/run/log/journal" };
+
+        _cleanup_close_ int root_fd = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        if (root_fd < 0)
+                return;
+        for (size_t i = 0; i < ELEMENTSOF(paths); i++) {
+                _cleanup_close_ int fd = rootfs_open(root_fd, paths[i], O_RDONLY | O_DIRECTORY);
+                sd_journal *j;
+
+                if (fd < 0 || sd_journal_open_directory_fd(&j, fd, 0) < 0)
+                        continue;
+                TAKE_FD(fd); /* the journal looks at it until it is closed, with the process */
+                log->sources[log->n++].journal = j;
+        }
+}
+
+static int log_open(Context *c, const char *name, const char *unit, uint64_t leader, Log *log)
+{
+        _cleanup_free_ char *root = leader > 0 ? strf("/proc/%" PRIu64 "/root", leader) : NULL;
+        int r;
+
+        (void) c;
+        (void) name;
+        r = open_host(log, unit);
+        if (r < 0)
+                return r;
+        (void) find_start(log, unit);
+        if (root || log->root)
+                open_inner(log, root ?: log->root);
+        return 0;
+}
+
+static int source_step(Source *s, int (*step)(sd_journal *j))
+{
+        int r = step(s->journal);
+
+        s->has = r > 0;
+        if (s->has)
+                r = sd_journal_get_realtime_usec(s->journal, &s->time);
+        return MIN(r, 0);
+}
+
+/* The source whose entry is the first, or with `last` the last. */
+static Source *choose(Log *log, bool last)
+{
+        Source *best = NULL;
+
+        for (size_t i = 0; i < log->n; i++) {
+                Source *s = log->sources + i;
+                if (s->has && (!best || (last ? s->time > best->time : s->time < best->time)))
+                        best = s;
+        }
+        return best;
+}
+
+/* Puts the sources on the first of the last `lines` entries since a time. */
+static int seek_tail(Log *log, size_t lines, uint64_t since)
+{
+        Source *s;
+        int r;
+
+        for (size_t i = 0; i < log->n; i++) {
+                s = log->sources + i;
+                s->taken = 0;
+                r = sd_journal_seek_tail(s->journal);
+                if (r >= 0)
+                        r = source_step(s, sd_journal_previous);
+                if (r < 0)
+                        return r;
+        }
+        for (size_t k = 0; k < lines; k++) {
+                s = choose(log, true);
+                if (!s || s->time < since)
+                        break;
+                s->taken++;
+                r = source_step(s, sd_journal_previous);
+                if (r < 0)
+                        return r;
+        }
+        for (size_t i = 0; i < log->n; i++) {
+                s = log->sources + i;
+                r = sd_journal_seek_tail(s->journal);
+                if (r >= 0 && s->taken > 0)
+                        r = sd_journal_previous_skip(s->journal, s->taken);
+                if (r < 0)
+                        return r;
+                s->has = s->taken > 0;
+                if (s->has)
+                        r = sd_journal_get_realtime_usec(s->journal, &s->time);
+                else
+                        r = sd_journal_previous(s->journal); /* so that "next" means what is yet to come */
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+static int seek_since(Log *log, uint64_t since)
+{
+        for (size_t i = 0; i < log->n; i++) {
+                int r = sd_journal_seek_realtime_usec(log->sources[i].journal, since);
+                if (r >= 0)
+                        r = source_step(log->sources + i, sd_journal_next);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+/* Where and how lines are printed. */
+typedef struct Printer {
+        FILE *f;
+        const char *prefix;
+        bool json, raw;
+} Printer;
+
+static void print_message(const Printer *p, const char *message, int indent)
+{
+        for (const char *line = message;;) {
+                size_t n = strcspn(line, "\n");
+                _cleanup_free_ char *part = strndup(line, n), *shown = part && !p->raw ? str_escape(part) : NULL;
+
+                fprintf(p->f, "%s\n", shown ?: strna(part));
+                if (!line[n] || !line[n + 1])
+                        break;
+                line += n + 1;
+                fprintf(p->f, "%s%*s", p->prefix, indent, "");
+        }
+}
+
+static int print_entry(const Source *s, const Printer *p)
+{
+        _cleanup_free_ char *message = NULL, *identifier = NULL, *pid = NULL, *host = NULL, *priority = NULL;
+        time_t t = s->time / USEC_PER_SEC;
+        char stamp[64] = "";
+        struct tm tm;
+
+        if (get_field(s->journal, "MESSAGE", &message) < 0)
+                return 0;
+        if (get_field(s->journal, "SYSLOG_IDENTIFIER", &identifier) < 0)
+                (void) get_field(s->journal, "_COMM", &identifier);
+        if (get_field(s->journal, "SYSLOG_PID", &pid) < 0)
+                (void) get_field(s->journal, "_PID", &pid);
+        (void) get_field(s->journal, "_HOSTNAME", &host);
+        (void) get_field(s->journal, "PRIORITY", &priority);
+
+        if (p->json) {
+                json_t *o = json_pack("{sI ss* ss* ss* ss* ss*}", "time", (json_int_t) s->time, "host", host,
+                                      "identifier", identifier, "pid", pid, "priority", priority, "message", message);
+                /* What is no UTF-8 cannot be said in JSON as it is. */
+                _cleanup_free_ char *escaped = o ? NULL : str_escape(message);
+                if (!o)
+                        o = json_pack("{sI ss*}", "time", (json_int_t) s->time, "message", escaped);
+                if (json_dumpf(o, p->f, JSON_COMPACT) >= 0)
+                        fputc('\n', p->f);
+                json_decref(o);
+                return 0;
+        }
+
+        if (localtime_r(&t, &tm))
+                (void) strftime(stamp, sizeof(stamp), "%b %d %H:%M:%S", &tm);
+        _cleanup_free_ char *head = strf("%s %s %s%s%s%s: ", stamp, strna(host), strna(identifier), pid ? "[" : "",
+                                         pid ?: "", pid ? "]" : "");
+        _cleanup_free_ char *shown = head ? str_escape(head) : NULL;
+        if (!shown)
+                return log_oom();
+        fprintf(p->f, "%s%s", p->prefix, shown);
+        print_message(p, message, strlen(shown));
+        return 0;
+}
+
+static int print_all(Log *log, const Printer *p)
+{
+        for (Source *s; (s = choose(log, false));) {
+                int r = print_entry(s, p);
+                if (r >= 0)
+                        r = source_step(s, sd_journal_next);
+                if (r < 0)
+                        return r;
+        }
+        return fflush(p->f) == 0 ? 0 : -errno;
+}
+
+static int follow(Log *log, const Printer *p)
+{
+        struct pollfd fds[SOURCES_MAX];
+        int r;
+
+        for (;;) {
+                for (size_t i = 0; i < log->n; i++) {
+                        int fd = sd_journal_get_fd(log->sources[i].journal);
+                        if (fd < 0)
+                                return fd;
+                        fds[i] = (struct pollfd){ .fd = fd, .events = POLLIN };
+                }
+                if (poll(fds, log->n, -1) < 0 && errno != EINTR)
+                        return -errno;
+                for (size_t i = 0; i < log->n; i++) {
+                        r = sd_journal_process(log->sources[i].journal);
+                        if (r >= 0 && !log->sources[i].has)
+                                r = source_step(log->sources + i, sd_journal_next);
+                        if (r < 0)
+                                return r;
+                }
+                r = print_all(log, p);
+                if (r < 0)
+                        return r;
+        }
+}
+
+/* "2026-11-22", "2026-11-22 14:00[:30]", "14:00", "today", "yesterday", "now", "@SECONDS", or a span of time that
+ * counts back from now. */
+static int parse_time(const char *s, uint64_t *ret)
+{
+        static const char *const formats[] = { "%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d", "%H:%M:%S", "%H:%M" };
+        time_t now = time(NULL);
+        struct tm today;
+        uint64_t usec;
+
+        localtime_r(&now, &today);
+        today.tm_hour = today.tm_min = today.tm_sec = 0;
+        today.tm_isdst = -1;
+
+        if (streq(s, "now"))
+                usec = now * USEC_PER_SEC;
+        else if (s[0] == '@') {
+                if (parse_u64(s + 1, 0, INT32_MAX, &usec) < 0)
+                        return -EINVAL;
+                usec *= USEC_PER_SEC;
+        } else if (streq(s, "today") || streq(s, "yesterday")) {
+                today.tm_mday -= streq(s, "yesterday");
+                usec = mktime(&today) * USEC_PER_SEC;
+        } else if (parse_timespan(s, USEC_PER_SEC, &usec) >= 0)
+                usec = now * USEC_PER_SEC - MIN(usec, now * USEC_PER_SEC);
+        else {
+                for (size_t i = 0;; i++) {
+                        if (i == ELEMENTSOF(formats))
+                                return -EINVAL;
+                        struct tm tm = today;
+                        const char *end = strptime(s, formats[i], &tm);
+                        if (end && !*end) {
+                                usec = mktime(&tm) * USEC_PER_SEC;
+                                break;
+                        }
+                }
+        }
+        *ret = usec;
+        return 0;
+}
+
+int logs_print_tail(Context *c, const char *name, const char *unit, int lines, FILE *f, const char *prefix)
+{
+        _cleanup_(log_close) Log log = {};
+        uint64_t leader = 0;
+        json_t *machines, *machine;
+        size_t i;
+        int r;
+
+        if (bus_list_machines(c, &machines) >= 0) {
+                json_array_foreach (machines, i, machine)
+                        if (streq_ptr(json_text(machine, "Unit"), unit))
+                                leader = json_number(machine, "Leader");
+                json_decref(machines);
+        }
+        r = log_open(c, name, unit, leader, &log);
+        if (r < 0)
+                return r;
+        r = seek_tail(&log, lines, 0);
+        if (r >= 0)
+                r = print_all(&log, &(Printer){ .f = f, .prefix = prefix });
+        return r < 0 ? log_error_errno(r, "Failed to read the log of machine '%s'", name) : 0;
+}
+
+/* The unit of a machine that runs or ran: the registry's word, else whichever has a log. */
+static int find_unit(Context *c, const char *name, char **ret_unit, uint64_t *ret_leader)
+{
+        json_t *machines, *machine;
+        size_t i;
+        int r;
+
+        *ret_leader = 0;
+        r = bus_list_machines(c, &machines);
+        if (r < 0)
+                return r;
+        json_array_foreach (machines, i, machine)
+                if (streq(json_text(machine, "Name"), name) && r >= 0) {
+                        r = free_and_strdup(ret_unit, json_text(machine, "Unit"));
+                        *ret_leader = json_number(machine, "Leader");
+                }
+        json_decref(machines);
+        if (r < 0)
+                return log_oom();
+
+        for (MachineUnitKind kind = 0; kind < _MACHINE_UNIT_KIND_MAX && !*ret_unit; kind++) {
+                _cleanup_(log_close) Log log = {};
+                char *unit = machine_unit_name(kind, name);
+
+                if (!unit)
+                        return log_oom();
+                if (find_start(&log, unit) > 0)
+                        *ret_unit = unit;
+                else
+                        free(unit);
+        }
+        return *ret_unit ? 0 : log_error_return(-ESRCH, "No machine '%s' runs, or ran and left a log.", name);
+}
+
+/* Journals are files, which only their own host can read. */
+static int run_there(Context *c)
+{
+        _cleanup_strv_ Strv command = NULL;
+        int r;
+
+        r = strv_append(&command, "ssh");
+        if (r >= 0)
+                r = strv_append(&command, "--");
+        if (r >= 0)
+                r = strv_append(&command, c->host);
+        if (r >= 0)
+                r = strv_append(&command, "mctl");
+        for (char **a = c->argv + 1; *a && r >= 0; a++) {
+                if (streq(*a, "-H") || streq(*a, "--host")) {
+                        a++;
+                        continue;
+                }
+                if (startswith(*a, "-H") || startswith(*a, "--host="))
+                        continue;
+                /* The shell over there takes words apart again. */
+                char *quoted = malloc(strlen(*a) * 4 + 3), *p = quoted;
+                if (!quoted)
+                        return log_oom();
+                *p++ = '\'';
+                for (const char *s = *a; *s; s++)
+                        p = *s == '\'' ? stpcpy(p, "'\\''") : (*p = *s, p + 1);
+                p = stpcpy(p, "'");
+                r = strv_consume(&command, quoted);
+        }
+        if (r < 0)
+                return log_oom();
+        execvp(command[0], command);
+        return log_error_errno(-errno, "Failed to execute ssh");
+}
+
+int verb_logs(Context *c, char **args)
+{
+        _cleanup_(log_close) Log log = {};
+        _cleanup_free_ char *unit = NULL;
+        uint64_t leader, since = 0;
+        int r;
+
+        if (!machine_name_valid(args[0]))
+                return log_error("Invalid name of a machine: '%s'.", args[0]), EXIT_STATUS_USAGE;
+        if (c->since && parse_time(c->since, &since) < 0)
+                return log_error("--since= takes a date, a time or a span, not '%s'.", c->since), EXIT_STATUS_USAGE;
+        if (c->host)
+                return run_there(c);
+
+        r = find_unit(c, args[0], &unit, &leader);
+        if (r >= 0)
+                r = log_open(c, args[0], unit, leader, &log);
+        if (r < 0)
+                return r;
+        if (geteuid() != 0 && !c->quiet)
+                log_warning("Only root can read the log inside a machine.");
+
+        /* Without a word on how much, it is the machine's last run. */
+        if (!c->since && c->lines < 0)
+                since = log.start > START_SLACK_USEC ? log.start - START_SLACK_USEC : 0;
+        if (!c->follow)
+                pager_open(c);
+        const Printer printer = { .f = stdout, .prefix = "", .json = c->output != OUTPUT_TEXT, .raw = c->raw };
+        r = c->lines >= 0 ? seek_tail(&log, c->lines, since) : seek_since(&log, since);
+        if (r >= 0)
+                r = print_all(&log, &printer);
+        if (r >= 0 && c->follow)
+                r = follow(&log, &printer);
+        if (r == -EPIPE)
+                return 0;
+        return r < 0 ? log_error_errno(r, "Failed to read the log of machine '%s'", args[0]) : 0;
+}

@@ -1,0 +1,404 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* mctl: see mctl(1). Verbs and options are tables; parsing, --help and completion come from them. */
+
+#include <getopt.h>
+#include <locale.h>
+#include <unistd.h>
+
+#include "basic/parse.h"
+#include "cli/cli.h"
+
+#define MACHINE_COMMANDS "Machine Commands"
+#define START_COMMANDS "Start Commands"
+
+const Verb verbs[] = {
+        { "boot", NULL, START_COMMANDS, "IMAGE [ARGUMENT…]", "Boot an image as a machine", 1, -1, COMPLETE_IMAGES,
+          verb_boot },
+        { "start", NULL, START_COMMANDS, "NAME…", "Start machines that have a file", 1, -1, COMPLETE_FILES,
+          verb_start },
+        { "enable", NULL, START_COMMANDS, "NAME…", "Start machines when the host boots", 1, -1, COMPLETE_FILES,
+          verb_enable },
+        { "disable", NULL, START_COMMANDS, "NAME…", "Do not start machines when the host boots", 1, -1,
+          COMPLETE_FILES, verb_disable },
+        { "list", NULL, MACHINE_COMMANDS, NULL, "List running machines", 0, 0, COMPLETE_NOTHING, verb_list },
+        { "status", NULL, MACHINE_COMMANDS, "NAME…", "Show how machines are, their processes and last log lines", 1,
+          -1, COMPLETE_MACHINES, verb_status },
+        { "show", NULL, MACHINE_COMMANDS, "NAME…", "Show the properties of machines", 1, -1, COMPLETE_MACHINES,
+          verb_show },
+        { "logs", NULL, MACHINE_COMMANDS, "NAME", "Show the log of a machine, of its unit and from inside", 1, 1,
+          COMPLETE_MACHINES, verb_logs },
+        { "wait", NULL, MACHINE_COMMANDS, "NAME…", "Wait until machines are up, or gone", 1, -1, COMPLETE_MACHINES,
+          verb_wait },
+        { "poweroff", "stop", MACHINE_COMMANDS, "NAME…", "Ask machines to power off, and see that they do", 1, -1,
+          COMPLETE_MACHINES, verb_power_off },
+        { "reboot", NULL, MACHINE_COMMANDS, "NAME…", "Ask machines to reboot", 1, -1, COMPLETE_MACHINES,
+          verb_reboot },
+        { "terminate", NULL, MACHINE_COMMANDS, "NAME…", "End machines at once", 1, -1, COMPLETE_MACHINES,
+          verb_terminate },
+        { "kill", NULL, MACHINE_COMMANDS, "NAME…", "Send a signal to the processes of machines", 1, -1,
+          COMPLETE_MACHINES, verb_kill },
+        { "__complete", NULL, NULL, NULL, NULL, 0, -1, COMPLETE_NOTHING, verb_complete },
+        {},
+};
+
+enum {
+        OPT_HELP = 'h',
+        OPT_VERSION = 256,
+        OPT_HOST,
+        OPT_JSON,
+        OPT_QUIET,
+        OPT_NO_LEGEND,
+        OPT_NO_PAGER,
+        OPT_NO_ASK_PASSWORD,
+        OPT_ALL,
+        OPT_NAME,
+        OPT_PROPERTY,
+        OPT_SLICE,
+        OPT_NO_WAIT,
+        OPT_DRY_RUN,
+        OPT_NOW,
+        OPT_SIGNAL,
+        OPT_KILL_WHOM,
+        OPT_FOR,
+        OPT_FOLLOW,
+        OPT_LINES,
+        OPT_SINCE,
+        OPT_RAW,
+        OPT_SETTING, /* and the following numbers, for the rows of settings[] */
+};
+
+const Option options[] = {
+        { OPT_HELP, "help", 'h', NULL, NULL, "Show this help" },
+        { OPT_VERSION, "version", 0, NULL, NULL, "Show the version" },
+        { OPT_HOST, "host", 'H', "[USER@]HOST", NULL, "Act on another host, over ssh" },
+        { OPT_JSON, "json", 0, "[pretty]", NULL, "Print JSON" },
+        { OPT_QUIET, "quiet", 'q', NULL, NULL, "Print only what was asked for" },
+        { OPT_NO_LEGEND, "no-legend", 0, NULL, NULL, "Print no headings and totals" },
+        { OPT_NO_PAGER, "no-pager", 0, NULL, NULL, "Print without a pager" },
+        { OPT_NO_ASK_PASSWORD, "no-ask-password", 0, NULL, NULL, "Do not ask for passwords" },
+        { OPT_ALL, "all", 'a', NULL, "list", "Show machines that failed, too" },
+        { OPT_NAME, "name", 0, "NAME", "boot", "Name of the machine (the image's)" },
+        { OPT_PROPERTY, "property", 'p', "KEY=VALUE", "boot", "Set a property of the unit, such as MemoryMax=1G" },
+        { OPT_SLICE, "slice", 0, "SLICE", "boot", "Put the unit into this slice" },
+        { OPT_NO_WAIT, "no-wait", 0, NULL, "boot start enable disable poweroff terminate",
+          "Return at once, not when it is done" },
+        { OPT_DRY_RUN, "dry-run", 0, NULL, "boot", "Show what would be done, as JSON" },
+        { OPT_NOW, "now", 0, NULL, "enable disable", "Start or power off the machines as well" },
+        { OPT_SIGNAL, "signal", 's', "SIGNAL", "kill", "Signal to send (SIGTERM)" },
+        { OPT_KILL_WHOM, "kill-whom", 0, "WHOM", "kill", "Whom to send it to: leader or all (all)" },
+        { OPT_FOR, "for", 0, "WHAT", "wait", "What to wait for: ready or stopped (ready)" },
+        { OPT_FOLLOW, "follow", 'f', NULL, "logs", "Show new lines as they come" },
+        { OPT_LINES, "lines", 'n', "NUMBER", "logs status", "Show this many lines" },
+        { OPT_SINCE, "since", 0, "TIME", "logs", "Show lines since then: a date, or a span such as 10min" },
+        { OPT_RAW, "raw", 0, NULL, "logs", "Print control characters as they are" },
+        {},
+};
+
+const Verb *verb_find(const char *name)
+{
+        for (const Verb *v = verbs; v->name; v++)
+                if (streq(v->name, name) || streq_ptr(v->alias, name))
+                        return v;
+        return NULL;
+}
+
+bool option_goes_with(const Option *option, const Verb *verb)
+{
+        const char *list = option ? option->verbs : "boot";
+        size_t n = verb ? strlen(verb->name) : 0;
+
+        if (!list)
+                return true;
+        for (const char *p = list; verb && *p; p += strspn(p, " ")) {
+                size_t length = strcspn(p, " ");
+                if (length == n && strncmp(p, verb->name, n) == 0)
+                        return true;
+                p += length;
+        }
+        return false;
+}
+
+/* Pads by characters: "…" is one. */
+static void print_entry(const char *left, size_t width, const char *text)
+{
+        size_t n = text_width(left);
+
+        printf("%s%*s %s\n", left, (int) (width > n ? width - n : 0), "", text);
+}
+
+static void print_option(char letter, const char *name, const char *argument, const char *text)
+{
+        _cleanup_free_ char *left = NULL;
+
+        if (!argument)
+                left = strf("--%s", name);
+        else if (argument[0] == '[' && streq(argument, "[pretty]"))
+                left = strf("--%s[=pretty]", name);
+        else
+                left = strf("--%s=%s", name, argument);
+        printf("  %c%c ", letter ? '-' : ' ', letter ?: ' ');
+        print_entry(strna(left), 31, text);
+}
+
+static void print_help(const Verb *verb)
+{
+        const char *group = NULL;
+
+        if (verb)
+                printf("mctl [OPTION…] %s %s\n\n%s.\n", verb->name, verb->arguments ?: "", verb->help);
+        else
+                printf("mctl [OPTION…] COMMAND …\n\nBoot and manage machines as units of systemd.\n");
+
+        for (const Verb *v = verbs; v->name && !verb; v++) {
+                if (!v->group)
+                        continue;
+                if (!streq_ptr(group, v->group))
+                        printf("\n%s:\n", v->group);
+                group = v->group;
+                _cleanup_free_ char *left = strf("%s %s", v->name, v->arguments ?: "");
+                fputs("  ", stdout);
+                print_entry(strna(left), 34, v->help);
+        }
+
+        printf("\nOptions:\n");
+        for (const Option *o = options; o->name; o++)
+                if (verb ? option_goes_with(o, verb) : true)
+                        print_option(o->letter, o->name, o->argument, o->help);
+        if (verb && !option_goes_with(NULL, verb))
+                return;
+        printf("\nOptions of boot, as in machine files:\n");
+        for (size_t i = 0; i < n_settings; i++)
+                if (settings[i].option)
+                        print_option(0, settings[i].option, "…", settings[i].help);
+        if (!verb)
+                printf("\nSee mctl(1).\n");
+}
+
+typedef struct Parsed {
+        bool used[64]; /* by the row of options[] */
+        bool setting;
+        bool help;
+} Parsed;
+
+static int parse_option(Context *c, int id, const char *argument)
+{
+        uint64_t number;
+
+        switch (id) {
+        case OPT_VERSION:
+                puts("mctl " MCTL_VERSION);
+                exit(EXIT_SUCCESS);
+        case OPT_HOST:
+                c->host = argument;
+                return 0;
+        case OPT_JSON:
+                if (argument && !streq(argument, "pretty") && !streq(argument, "short"))
+                        return log_error_return(-EINVAL, "--json takes 'pretty' or nothing, not '%s'.", argument);
+                c->output = argument && streq(argument, "pretty") ? OUTPUT_JSON_PRETTY : OUTPUT_JSON;
+                return 0;
+        case OPT_QUIET:
+                c->quiet = true;
+                return 0;
+        case OPT_NO_LEGEND:
+                c->legend = false;
+                return 0;
+        case OPT_NO_PAGER:
+                c->pager = false;
+                return 0;
+        case OPT_NO_ASK_PASSWORD:
+                c->ask_password = false;
+                return 0;
+        case OPT_ALL:
+                c->all = true;
+                return 0;
+        case OPT_NAME:
+                c->name = argument;
+                return 0;
+        case OPT_PROPERTY:
+                return strv_append(&c->properties, argument) < 0 ? log_oom() : 0;
+        case OPT_SLICE:
+                c->slice = argument;
+                return 0;
+        case OPT_NO_WAIT:
+                c->wait = false;
+                return 0;
+        case OPT_DRY_RUN:
+                c->dry_run = true;
+                return 0;
+        case OPT_NOW:
+                c->now = true;
+                return 0;
+        case OPT_SIGNAL:
+                c->signal = argument;
+                return 0;
+        case OPT_KILL_WHOM:
+                c->kill_whom = argument;
+                return 0;
+        case OPT_FOR:
+                c->wait_for = argument;
+                return 0;
+        case OPT_FOLLOW:
+                c->follow = true;
+                return 0;
+        case OPT_LINES:
+                if (parse_u64(argument, 0, INT32_MAX, &number) < 0)
+                        return log_error_return(-EINVAL, "--lines= takes a number, not '%s'.", argument);
+                c->lines = number;
+                return 0;
+        case OPT_SINCE:
+                c->since = argument;
+                return 0;
+        case OPT_RAW:
+                c->raw = true;
+                return 0;
+        default:
+                return -EINVAL;
+        }
+}
+
+static int parse_setting(Context *c, const Setting *setting, const char *argument)
+{
+        _cleanup_free_ char *error = NULL;
+        int r;
+
+        /* A switch without a value is on. */
+        r = spec_assign(c->spec, setting, SPEC_SOURCE_COMMAND, argument ?: "yes", &error);
+        return r < 0 ? log_error_return(r, "--%s: %s", setting->option, strna(error)) : 0;
+}
+
+/* Fills getopt's tables from ours. */
+static void make_getopt(struct option *longs, char *shorts)
+{
+        size_t n = 0;
+
+        for (const Option *o = options; o->name; o++) {
+                int takes = !o->argument                 ? no_argument
+                            : streq(o->argument, "[pretty]") ? optional_argument
+                                                             : required_argument;
+                longs[n++] = (struct option){ o->name, takes, NULL, o->id };
+                if (o->letter) {
+                        *shorts++ = o->letter;
+                        if (takes == required_argument)
+                                *shorts++ = ':';
+                }
+        }
+        for (size_t i = 0; i < n_settings; i++)
+                if (settings[i].option) {
+                        bool boolean = startswith(settings[i].type->expects, "a boolean");
+                        longs[n++] = (struct option){ settings[i].option,
+                                                      boolean ? optional_argument : required_argument, NULL,
+                                                      OPT_SETTING + (int) i };
+                }
+        longs[n] = (struct option){};
+        *shorts = 0;
+}
+
+/* Returns 1 when the verb is to be run, 0 when all is done, -EINVAL, logged, for a wrong command line. */
+static int parse_argv(Context *c, int argc, char *argv[], Parsed *parsed)
+{
+        struct option longs[ELEMENTSOF(options) + SETTINGS_MAX + 1];
+        char shorts[128];
+        int id, r;
+
+        make_getopt(longs, shorts);
+        while ((id = getopt_long(argc, argv, shorts, longs, NULL)) >= 0) {
+                if (id == '?')
+                        return -EINVAL;
+                if (id >= OPT_SETTING) {
+                        parsed->setting = true;
+                        r = parse_setting(c, settings + (id - OPT_SETTING), optarg);
+                        if (r < 0)
+                                return r;
+                        continue;
+                }
+                for (size_t i = 0; options[i].name; i++)
+                        if (options[i].id == id || (options[i].letter && options[i].letter == id)) {
+                                parsed->used[i] = true;
+                                id = options[i].id;
+                                break;
+                        }
+                if (id == OPT_HELP)
+                        parsed->help = true;
+                else {
+                        r = parse_option(c, id, optarg);
+                        if (r < 0)
+                                return r;
+                }
+        }
+        return 1;
+}
+
+static int check_call(const Verb *verb, const Parsed *parsed, int n_args)
+{
+        for (size_t i = 0; options[i].name; i++)
+                if (parsed->used[i] && !option_goes_with(options + i, verb))
+                        return log_error_return(-EINVAL, "Option --%s does not go with '%s'; see 'mctl %s --help'.",
+                                                options[i].name, verb->name, verb->name);
+        if (parsed->setting && !option_goes_with(NULL, verb))
+                return log_error_return(-EINVAL, "Settings of a machine do not go with '%s'; see 'mctl %s --help'.",
+                                        verb->name, verb->name);
+        if (n_args < verb->min_args || (verb->max_args >= 0 && n_args > verb->max_args))
+                return log_error_return(-EINVAL, "Expected: mctl %s %s", verb->name, verb->arguments ?: "");
+        return 0;
+}
+
+static int run(Context *c, int argc, char *argv[])
+{
+        Parsed parsed = {};
+        int r;
+
+        /* The words to complete are not ours to parse. */
+        if (argc >= 2 && streq(argv[1], "__complete"))
+                return verb_complete(c, argv + 2);
+
+        r = parse_argv(c, argc, argv, &parsed);
+        if (r < 0)
+                return EXIT_STATUS_USAGE;
+
+        const char *name = optind < argc ? argv[optind] : NULL;
+        const Verb *verb = name ? verb_find(name) : NULL;
+        if (name && !verb && !streq(name, "help")) {
+                log_error("Unknown command '%s'; see 'mctl --help'.", name);
+                return EXIT_STATUS_USAGE;
+        }
+        if (parsed.help || streq_ptr(name, "help")) {
+                print_help(verb ?: name && argv[optind + 1] ? verb ?: verb_find(argv[optind + 1]) : NULL);
+                return 0;
+        }
+        if (!verb)
+                verb = verb_find("list");
+
+        char **args = argv + optind + (name != NULL);
+        if (check_call(verb, &parsed, argc - optind - (name != NULL)) < 0)
+                return EXIT_STATUS_USAGE;
+        r = verb->run(c, args);
+        return r < 0 ? EXIT_STATUS_FAILURE : r;
+}
+
+int main(int argc, char *argv[])
+{
+        Context c = {
+                .argv = argv,
+                .legend = true,
+                .pager = true,
+                .ask_password = true,
+                .wait = true,
+                .lines = -1,
+                .spec = spec_new(NULL),
+        };
+        int status;
+
+        (void) setlocale(LC_ALL, "");
+        if (!c.spec)
+                return log_oom(), EXIT_STATUS_FAILURE;
+        status = run(&c, argc, argv);
+
+        if (fflush(stdout) != 0 && status == 0)
+                status = EXIT_STATUS_FAILURE;
+        pager_close();
+        sd_bus_flush_close_unref(c.bus);
+        strv_free(c.properties);
+        spec_free(c.spec);
+        return status;
+}

@@ -1,0 +1,416 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <inttypes.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include "basic/parse.h"
+#include "cli/cli.h"
+
+/* The registry's keys are properties of an object on the bus; in JSON for people and scripts they are fields. */
+static json_t *machine_fields(json_t *machine)
+{
+        static const struct {
+                const char *property, *field;
+        } names[] = {
+                { "Name", "name" },     { "Class", "class" }, { "Unit", "unit" },
+                { "State", "state" },   { "Leader", "leader" }, { "Image", "image" },
+                { "OS", "os" },         { "Since", "since" }, { "RootDirectory", "rootDirectory" },
+                { "UUID", "uuid" },     { "UIDBase", "uidBase" },
+        };
+        json_t *fields = json_object();
+
+        for (size_t i = 0; i < ELEMENTSOF(names); i++) {
+                json_t *value = json_object_get(machine, names[i].property);
+                json_object_set(fields, names[i].field, value ?: json_null());
+        }
+        return fields;
+}
+
+int verb_list(Context *c, char **args)
+{
+        static const Column columns[] = {
+                { "name", "MACHINE", NULL }, { "class", "CLASS", NULL }, { "state", "STATE", NULL },
+                { "leader", "LEADER", NULL }, { "image", "IMAGE", NULL }, { "os", "OS", NULL },
+                { "since", "SINCE", format_timestamp },
+        };
+        json_t *machines, *machine, *rows;
+        size_t i;
+        int r;
+
+        (void) args;
+        r = bus_list_machines(c, &machines);
+        if (r < 0)
+                return r;
+        rows = json_array();
+        json_array_foreach (machines, i, machine)
+                if (c->all || !streq_ptr(json_text(machine, "State"), "failed"))
+                        json_array_append_new(rows, machine_fields(machine));
+        json_decref(machines);
+        pager_open(c);
+        r = output_array(c, rows, columns, ELEMENTSOF(columns), "machine");
+        json_decref(rows);
+        return r;
+}
+
+static int print_properties(json_t *object)
+{
+        const char *key;
+        json_t *value;
+
+        json_object_foreach (object, key, value) {
+                _cleanup_free_ char *text = json_is_string(value)
+                                                    ? str_escape(json_string_value(value))
+                                                    : json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
+                if (!text)
+                        return log_oom();
+                printf("%s=%s\n", key, text);
+        }
+        return 0;
+}
+
+int verb_show(Context *c, char **args)
+{
+        json_t *all = json_array(), *machine;
+        int r = 0;
+
+        STRV_FOREACH (name, args) {
+                r = bus_get_machine(c, *name, &machine);
+                if (r < 0)
+                        break;
+                if (c->output == OUTPUT_TEXT) {
+                        if (name != args)
+                                putchar('\n');
+                        r = print_properties(machine);
+                } else
+                        json_array_append_new(all, machine_fields(machine));
+                json_decref(machine);
+        }
+        if (r < 0 || c->output == OUTPUT_TEXT) {
+                json_decref(all);
+                return r;
+        }
+        return output_json(c, all);
+}
+
+typedef struct Process {
+        char *cgroup;
+        uint32_t pid;
+        char *command;
+} Process;
+
+static int compare_processes(const void *a, const void *b)
+{
+        const Process *x = a, *y = b;
+        int r = strcmp(x->cgroup, y->cgroup);
+
+        return r != 0 ? r : (int) x->pid - (int) y->pid;
+}
+
+static int read_processes(Context *c, const char *unit, Process **ret, size_t *ret_n)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        const char *cgroup, *command;
+        Process *processes = NULL;
+        size_t n = 0;
+        uint32_t pid;
+        int r;
+
+        r = bus_call_manager(c, "Failed to list processes", "GetUnitProcesses", &reply, "s", unit);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_enter_container(reply, 'a', "(sus)");
+        while (r >= 0 && (r = sd_bus_message_read(reply, "(sus)", &cgroup, &pid, &command)) > 0) {
+                Process *p = reallocarray(processes, n + 1, sizeof(Process));
+                if (!p)
+                        break;
+                processes = p;
+                p[n++] = (Process){ strdup(cgroup), pid, str_escape(command) };
+        }
+        if (n > 0)
+                qsort(processes, n, sizeof(Process), compare_processes);
+        *ret = processes;
+        *ret_n = n;
+        return 0;
+}
+
+static unsigned shared_depth(const char *a, const char *b)
+{
+        unsigned depth = 0;
+
+        for (; *a && *a == *b; a++, b++)
+                if (*a == '/')
+                        depth++;
+        /* A common beginning of names is no common directory. */
+        return (*a == 0 || *a == '/') && (*b == 0 || *b == '/') ? depth + 1 : depth;
+}
+
+/* Prints each part of a cgroup's path that the one before did not have, then its processes, indented. */
+static void print_processes(const char *control_group, const Process *processes, size_t n)
+{
+        const char *previous = "";
+
+        printf("  CGroup: %s\n", control_group);
+        for (size_t i = 0; i < n; i++) {
+                const char *path = startswith(processes[i].cgroup, control_group) ?: processes[i].cgroup;
+                unsigned depth = 0;
+
+                if (*path == '/')
+                        path++;
+                unsigned shared = i == 0 ? 0 : shared_depth(previous, path);
+                for (const char *p = path; *p; depth++) {
+                        size_t length = strcspn(p, "/");
+                        if (depth >= shared)
+                                printf("          %*s%.*s\n", depth * 2, "", (int) length, p);
+                        p += length + (p[length] == '/');
+                }
+                printf("          %*s%u %s\n", depth * 2, "", processes[i].pid, processes[i].command);
+                previous = path;
+        }
+}
+
+static void print_line(const char *heading, const char *value)
+{
+        _cleanup_free_ char *shown = value ? str_escape(value) : NULL;
+
+        if (!isempty(shown))
+                printf("%8s: %s\n", heading, shown);
+}
+
+static int print_status(Context *c, const char *name)
+{
+        json_t *machine, *unit = NULL;
+        Process *processes = NULL;
+        size_t n = 0;
+        int r;
+
+        r = bus_get_machine(c, name, &machine);
+        if (r < 0)
+                return r;
+        const char *unit_name = json_text(machine, "Unit"), *state = json_text(machine, "State");
+        r = bus_get_unit(c, unit_name, &unit);
+        if (r < 0) {
+                json_decref(machine);
+                return r;
+        }
+        _cleanup_free_ char *since = format_timestamp(json_object_get(machine, "Since"));
+        _cleanup_free_ char *leader = strf("%" PRIu64, json_number(machine, "Leader"));
+
+        printf("%s - %s\n", name, strna(json_text(unit, "Description")));
+        print_line("State", state);
+        print_line("Result", streq_ptr(state, "failed") ? json_text(unit, "Result") : NULL);
+        print_line("Since", since);
+        print_line("Leader", json_number(machine, "Leader") > 0 ? leader : NULL);
+        print_line("Image", json_text(machine, "Image"));
+        print_line("OS", json_text(machine, "OS"));
+        print_line("UUID", json_text(machine, "UUID"));
+        print_line("Unit", unit_name);
+        print_line("Says", json_text(unit, "StatusText"));
+        if (!isempty(json_text(unit, "ControlGroup")) && read_processes(c, unit_name, &processes, &n) >= 0)
+                print_processes(json_text(unit, "ControlGroup"), processes, n);
+        for (size_t i = 0; i < n; i++) {
+                free(processes[i].cgroup);
+                free(processes[i].command);
+        }
+        free(processes);
+        if (!c->host && c->lines != 0) {
+                putchar('\n');
+                r = logs_print_tail(c, name, unit_name, c->lines < 0 ? 10 : c->lines, stdout, "");
+        }
+        json_decref(unit);
+        json_decref(machine);
+        return MIN(r, 0);
+}
+
+int verb_status(Context *c, char **args)
+{
+        int r;
+
+        if (c->output != OUTPUT_TEXT)
+                return verb_show(c, args);
+        pager_open(c);
+        STRV_FOREACH (name, args) {
+                if (name != args)
+                        putchar('\n');
+                r = print_status(c, *name);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+
+/* Asks for all of them first, then waits: machines go down side by side. */
+static int end_machines(Context *c, char **names, const char *method)
+{
+        _cleanup_(jobs_clear) Jobs jobs = {};
+        int r, status = 0;
+
+        r = c->wait ? jobs_watch(c, &jobs) : 0;
+        if (r < 0)
+                return r;
+        STRV_FOREACH (name, names) {
+                _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+                _cleanup_free_ char *what = strf("Failed to stop machine '%s'", *name);
+                const char *job;
+
+                r = bus_call_registry(c, strna(what), method, &reply, "s", *name);
+                if (r < 0) {
+                        status = EXIT_STATUS_FAILURE;
+                        continue;
+                }
+                r = sd_bus_message_read(reply, "o", &job);
+                if (r >= 0 && c->wait)
+                        r = jobs_add(&jobs, job, "", *name);
+                if (r < 0)
+                        return r;
+        }
+        r = c->wait ? jobs_wait(c, &jobs) : 0;
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < jobs.n; i++)
+                if (!streq(jobs.items[i].result, "done")) {
+                        log_error("Failed to stop machine '%s': its job was '%s'.", jobs.items[i].name,
+                                  jobs.items[i].result);
+                        status = EXIT_STATUS_FAILURE;
+                }
+        return status;
+}
+
+int verb_power_off(Context *c, char **args)
+{
+        return end_machines(c, args, "PowerOffMachine");
+}
+
+int verb_terminate(Context *c, char **args)
+{
+        return end_machines(c, args, "TerminateMachine");
+}
+
+int verb_reboot(Context *c, char **args)
+{
+        int status = 0;
+
+        STRV_FOREACH (name, args) {
+                _cleanup_free_ char *what = strf("Failed to reboot machine '%s'", *name);
+                if (bus_call_registry(c, strna(what), "RebootMachine", NULL, "s", *name) < 0)
+                        status = EXIT_STATUS_FAILURE;
+        }
+        return status;
+}
+
+int verb_kill(Context *c, char **args)
+{
+        int sig = c->signal ? signal_from_string(c->signal) : SIGTERM, status = 0;
+        const char *whom = c->kill_whom ?: "all";
+
+        if (sig < 0)
+                return log_error("'%s' is no signal.", c->signal), EXIT_STATUS_USAGE;
+        if (!streq(whom, "leader") && !streq(whom, "all"))
+                return log_error("--kill-whom= takes 'leader' or 'all', not '%s'.", whom), EXIT_STATUS_USAGE;
+        STRV_FOREACH (name, args) {
+                _cleanup_free_ char *what = strf("Failed to send a signal to machine '%s'", *name);
+                if (bus_call_registry(c, strna(what), "KillMachine", NULL, "ssi", *name, whom, sig) < 0)
+                        status = EXIT_STATUS_FAILURE;
+        }
+        return status;
+}
+
+/* The state of a machine, or NULL where there is none. */
+static int read_state(Context *c, const char *name, char **ret)
+{
+        json_t *machines, *machine;
+        size_t i;
+        int r;
+
+        r = bus_list_machines(c, &machines);
+        if (r < 0)
+                return r;
+        *ret = NULL;
+        json_array_foreach (machines, i, machine)
+                if (streq(json_text(machine, "Name"), name) &&
+                    (!*ret || !streq_ptr(json_text(machine, "State"), "failed")))
+                        r = free_and_strdup(ret, json_text(machine, "State"));
+        json_decref(machines);
+        return r < 0 ? log_oom() : 0;
+}
+
+/* Any change of a unit's state may be the one. */
+static int on_change(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        (void) m;
+        (void) error;
+        *(bool *) userdata = true;
+        return 0;
+}
+
+static int watch_units(Context *c, const char *name, bool *changed)
+{
+        int r;
+
+        for (MachineUnitKind kind = 0; kind < _MACHINE_UNIT_KIND_MAX; kind++) {
+                _cleanup_free_ char *unit = machine_unit_name(kind, name), *path = NULL;
+
+                r = unit ? sd_bus_path_encode("/org/freedesktop/systemd1/unit", unit, &path) : -ENOMEM;
+                if (r >= 0)
+                        r = sd_bus_match_signal(c->bus, NULL, SYSTEMD_NAME, path, "org.freedesktop.DBus.Properties",
+                                                "PropertiesChanged", on_change, changed);
+                if (r < 0)
+                        return r;
+        }
+        r = sd_bus_match_signal(c->bus, NULL, SYSTEMD_NAME, SYSTEMD_PATH, SYSTEMD_MANAGER, "UnitRemoved", on_change,
+                                changed);
+        return r < 0 ? r : bus_call_manager(c, "Failed to watch units", "Subscribe", NULL, "");
+}
+
+/* 1 when what was waited for is so, 0 when not yet; an error, logged, when it will not be. */
+static int check_state(const char *name, const char *state, bool ready)
+{
+        if (ready && !state)
+                return log_error_return(-ESRCH, "No machine '%s' is running.", name);
+        if (ready && streq(state, "failed"))
+                return log_error_return(-ENODEV, "Machine '%s' failed.", name);
+        if (!ready && state && streq(state, "failed"))
+                return log_error_return(-ENODEV, "Machine '%s' stopped with a failure.", name);
+        return ready ? streq(state, "running") : !state;
+}
+
+int verb_wait(Context *c, char **args)
+{
+        bool ready = !c->wait_for || streq(c->wait_for, "ready"), changed = false;
+        int r;
+
+        if (!ready && !streq(c->wait_for, "stopped"))
+                return log_error("--for= takes 'ready' or 'stopped', not '%s'.", c->wait_for), EXIT_STATUS_USAGE;
+
+        r = bus_connect(c);
+        if (r < 0)
+                return r;
+        STRV_FOREACH (name, args) {
+                if (!machine_name_valid(*name))
+                        return log_error("Invalid name of a machine: '%s'.", *name), EXIT_STATUS_USAGE;
+                r = watch_units(c, *name, &changed);
+                if (r < 0)
+                        return log_error_errno(r, "Failed to watch machine '%s'", *name);
+
+                for (;;) {
+                        _cleanup_free_ char *state = NULL;
+
+                        changed = false;
+                        r = read_state(c, *name, &state);
+                        if (r >= 0)
+                                r = check_state(*name, state, ready);
+                        if (r < 0)
+                                return r;
+                        if (r > 0)
+                                break;
+                        while (!changed) {
+                                r = sd_bus_process(c->bus, NULL);
+                                if (r == 0)
+                                        r = sd_bus_wait(c->bus, UINT64_MAX);
+                                if (r < 0 && r != -EINTR)
+                                        return log_error_errno(r, "Failed to wait");
+                        }
+                }
+        }
+        return 0;
+}

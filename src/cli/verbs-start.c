@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <signal.h>
+#include <unistd.h>
+
+#include "basic/fd.h"
+#include "basic/parse.h"
+#include "cli/cli.h"
+
+/* The lines of its log that a machine's failure is shown with. */
+#define FAILURE_LINES 10
+
+/* Why a unit is not up, in words. */
+static char *describe_failure(json_t *unit)
+{
+        const char *result = json_text(unit, "Result");
+        int status = json_number(unit, "ExecMainStatus");
+        char signal_name[SIGNAL_NAME_MAX];
+
+        if (streq_ptr(result, "exit-code"))
+                return strf("its main process ended with status %i", status);
+        if (streq_ptr(result, "signal") || streq_ptr(result, "core-dump"))
+                return strf("its main process was killed by %s", signal_to_string(status, signal_name));
+        if (streq_ptr(result, "timeout"))
+                return strdup("it was not up in time (TimeoutStartSec=)");
+        if (streq_ptr(result, "protocol") || streq_ptr(result, "success"))
+                return strdup("it ended before it was up");
+        return strf("result '%s'", strna(result));
+}
+
+static void report_failure(Context *c, const struct Job *job)
+{
+        _cleanup_free_ char *why = NULL;
+        json_t *unit = NULL;
+
+        if (!streq(job->result, "failed")) {
+                log_error("Machine '%s' did not come up: its job was '%s'.", job->name, job->result);
+                return;
+        }
+        if (bus_get_unit(c, job->unit, &unit) < 0)
+                return;
+        why = describe_failure(unit);
+        log_error("Machine '%s' did not come up: %s.", job->name, strna(why));
+        json_decref(unit);
+        if (!c->quiet && !c->host)
+                (void) logs_print_tail(c, job->name, job->unit, FAILURE_LINES, stderr, "    ");
+}
+
+int jobs_report_start(Context *c, const Jobs *jobs)
+{
+        int status = 0;
+
+        for (size_t i = 0; i < jobs->n; i++)
+                if (!streq(jobs->items[i].result, "done")) {
+                        report_failure(c, jobs->items + i);
+                        status = EXIT_STATUS_FAILURE;
+                }
+        return status;
+}
+
+/* A path of ours means nothing to the registry unless it is absolute. */
+static int assign_image(Context *c, const char *image)
+{
+        _cleanup_free_ char *path = NULL, *error = NULL;
+        int r;
+
+        if (strchr(image, '/') || streq(image, ".") || streq(image, "..")) {
+                path = c->host ? strdup(image) : realpath(image, NULL);
+                if (!path)
+                        return log_error_errno(-errno, "Cannot open image '%s'", image);
+                if (path[0] != '/')
+                        return log_error_return(-EINVAL, "On another host, the path of an image must be absolute.");
+        }
+        r = spec_assign(c->spec, setting_find(SPEC_SECTION_IMAGE, "Image"), SPEC_SOURCE_COMMAND, path ?: image, &error);
+        return r < 0 ? log_error_return(r, "%s", strna(error)) : 0;
+}
+
+static int fill_spec(Context *c, char **args)
+{
+        _cleanup_free_ char *error = NULL;
+        int r;
+
+        r = assign_image(c, args[0]);
+        if (r < 0)
+                return r;
+        if (c->name && !machine_name_valid(c->name))
+                return log_error_return(-EINVAL, "Invalid name of a machine: '%s'. It has " MACHINE_NAME_RULE ".",
+                                        c->name);
+        if (c->name && free_and_strdup(&c->spec->name, c->name) < 0)
+                return log_oom();
+
+        if (args[1]) {
+                _cleanup_free_ char *words = strv_join_words(args + 1);
+                if (!words)
+                        return log_oom();
+                r = spec_assign(c->spec, setting_find(SPEC_SECTION_EXEC, "Parameters"), SPEC_SOURCE_COMMAND, words,
+                                &error);
+                if (r < 0)
+                        return log_error_return(r, "%s", strna(error));
+        }
+
+        STRV_FOREACH (p, c->properties) {
+                r = spec_assign_resource(c->spec, *p, &error);
+                if (r < 0)
+                        return log_error_return(r, "%s", strna(error));
+        }
+        if (c->slice) {
+                _cleanup_free_ char *property =
+                        strf("Slice=%s%s", c->slice, endswith(c->slice, ".slice") ? "" : ".slice");
+                if (!property)
+                        return log_oom();
+                r = spec_assign_resource(c->spec, property, &error);
+                if (r < 0)
+                        return log_error_return(r, "%s", strna(error));
+        }
+        return 0;
+}
+
+static int print_plan(Context *c, const char *spec)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        const char *text;
+        int r;
+
+        r = bus_call_registry(c, "Failed to plan the machine", "PlanMachine", &reply, "s", spec);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_read(reply, "s", &text);
+        json_t *json = r < 0 ? NULL : json_loads(text, 0, NULL);
+        if (!json)
+                return log_error_return(-EBADMSG, "The registry sent no plan.");
+        pager_open(c);
+        return output_json(c, json);
+}
+
+int verb_boot(Context *c, char **args)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        _cleanup_(jobs_clear) Jobs jobs = {};
+        _cleanup_free_ char *text = NULL, *name = NULL;
+        const char *path, *unit, *job;
+        int r;
+
+        r = fill_spec(c, args);
+        if (r < 0)
+                return r == -EINVAL ? EXIT_STATUS_USAGE : r;
+        json_t *json = spec_to_json(c->spec, false);
+        text = json ? json_dumps(json, JSON_COMPACT) : NULL;
+        json_decref(json);
+        if (!text)
+                return log_oom();
+        if (c->dry_run)
+                return print_plan(c, text);
+
+        if (c->wait) {
+                r = jobs_watch(c, &jobs);
+                if (r < 0)
+                        return r;
+        }
+        r = bus_call_registry(c, "Failed to start the machine", "StartMachine", &reply, "s", text);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_read(reply, "oso", &path, &unit, &job);
+        if (r >= 0)
+                r = machine_name_from_unit(unit, &name, NULL);
+        if (r < 0)
+                return log_error_errno(r, "The registry sent no clear answer");
+
+        if (c->wait) {
+                r = jobs_add(&jobs, job, unit, name);
+                if (r >= 0)
+                        r = jobs_wait(c, &jobs);
+                if (r >= 0)
+                        r = jobs_report_start(c, &jobs);
+                if (r != 0)
+                        return r;
+        }
+        if (c->output != OUTPUT_TEXT)
+                return output_json(c, json_pack("{ss ss ss}", "name", name, "unit", unit, "state",
+                                                c->wait ? "running" : "starting"));
+        if (!c->quiet)
+                printf("Machine '%s' is %s, as %s.\n", name, c->wait ? "running" : "starting", unit);
+        return 0;
+}
+
+/* The units of machines that have a file. */
+static int template_units(char **args, Strv *ret)
+{
+        _cleanup_strv_ Strv units = NULL;
+
+        STRV_FOREACH (name, args) {
+                if (!machine_name_valid(*name))
+                        return log_error_return(-EINVAL,
+                                                "Invalid name of a machine: '%s'. It has " MACHINE_NAME_RULE ".", *name);
+                if (strv_consume(&units, machine_unit_name(MACHINE_UNIT_TEMPLATE, *name)) < 0)
+                        return log_oom();
+        }
+        *ret = TAKE_PTR(units);
+        return 0;
+}
+
+/* Where we can look, a missing file is told before systemd's assertion fails. */
+static int check_files(Context *c, char **args)
+{
+        STRV_FOREACH (name, args) {
+                _cleanup_free_ char *path = strf("%s/%s.machine", SYSCONFDIR, *name);
+                if (!path)
+                        return log_oom();
+                if (!c->host && access(path, F_OK) < 0 && errno == ENOENT)
+                        return log_error_return(-ENOENT, "No machine '%s': there is no file '%s'.", *name, path);
+        }
+        return 0;
+}
+
+static int start_units(Context *c, char **names, Strv units)
+{
+        _cleanup_(jobs_clear) Jobs jobs = {};
+        int r, status = 0;
+
+        r = jobs_watch(c, &jobs);
+        if (r < 0)
+                return r;
+        for (size_t i = 0; units && units[i]; i++) {
+                _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+                _cleanup_free_ char *what = strf("Failed to start machine '%s'", names[i]);
+                const char *job;
+
+                if (!what)
+                        return log_oom();
+                r = bus_call_manager(c, what, "StartUnit", &reply, "ss", units[i], "replace");
+                if (r < 0) {
+                        status = EXIT_STATUS_FAILURE;
+                        continue;
+                }
+                r = sd_bus_message_read(reply, "o", &job);
+                if (r >= 0 && c->wait)
+                        r = jobs_add(&jobs, job, units[i], names[i]);
+                if (r < 0)
+                        return r;
+        }
+        if (!c->wait)
+                return status;
+        r = jobs_wait(c, &jobs);
+        if (r >= 0)
+                r = jobs_report_start(c, &jobs);
+        return r != 0 ? r : status;
+}
+
+int verb_start(Context *c, char **args)
+{
+        _cleanup_strv_ Strv units = NULL;
+        int r;
+
+        r = template_units(args, &units);
+        if (r >= 0)
+                r = check_files(c, args);
+        return r < 0 ? r : start_units(c, args, units);
+}
+
+static int reload_manager(Context *c)
+{
+        return bus_call_manager(c, "Failed to reload systemd", "Reload", NULL, "");
+}
+
+static int enable_units(Context *c, char **args, bool enable)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *request = NULL, *reply = NULL;
+        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+        _cleanup_strv_ Strv units = NULL;
+        int r;
+
+        r = template_units(args, &units);
+        if (r >= 0 && enable)
+                r = check_files(c, args);
+        if (r >= 0)
+                r = bus_connect(c);
+        if (r < 0)
+                return r;
+
+        r = sd_bus_message_new_method_call(c->bus, &request, SYSTEMD_NAME, SYSTEMD_PATH, SYSTEMD_MANAGER,
+                                           enable ? "EnableUnitFiles" : "DisableUnitFiles");
+        if (r >= 0)
+                r = sd_bus_message_append_strv(request, units);
+        if (r >= 0)
+                r = enable ? sd_bus_message_append(request, "bb", false, false)
+                           : sd_bus_message_append(request, "b", false);
+        if (r < 0)
+                return log_error_errno(r, "Failed to make a message");
+        r = sd_bus_call(c->bus, request, 0, &error, &reply);
+        if (r < 0)
+                return log_error_return(r, "Failed to %s: %s", enable ? "enable" : "disable",
+                                        error.message ?: strerror(-r));
+        r = reload_manager(c);
+        if (r < 0 || !c->now)
+                return r;
+        return enable ? start_units(c, args, units) : verb_power_off(c, args);
+}
+
+int verb_enable(Context *c, char **args)
+{
+        return enable_units(c, args, true);
+}
+
+int verb_disable(Context *c, char **args)
+{
+        return enable_units(c, args, false);
+}

@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/stat.h>
+
+#include "basic/fd.h"
+#include "basic/os-release.h"
+#include "image/image.h"
+#include "registry/registry.h"
+
+static const char *const state_names[_MACHINE_STATE_MAX] = {
+        [MACHINE_STARTING] = "starting",
+        [MACHINE_RUNNING] = "running",
+        [MACHINE_STOPPING] = "stopping",
+        [MACHINE_FAILED] = "failed",
+};
+
+const char *machine_state_to_string(MachineState state)
+{
+        return state_names[state];
+}
+
+void machine_free(Machine *machine)
+{
+        sd_bus_slot_unref(machine->changed_slot);
+        record_clear(&machine->record);
+        free(machine->name);
+        free(machine->unit);
+        free(machine->image);
+        free(machine->os);
+        free(machine);
+}
+
+char *machine_path(const char *name)
+{
+        char *path = NULL;
+
+        return sd_bus_path_encode(MACHINE_PATH, name, &path) < 0 ? NULL : path;
+}
+
+static int forget_record(Machine *machine)
+{
+        record_clear(&machine->record);
+        machine->record_time = (struct timespec){};
+        return 0;
+}
+
+/* What people call the image: its name where it is in the store, else its path. */
+static int read_image(Machine *machine, int machine_fd)
+{
+        _cleanup_spec_ Spec *spec = NULL;
+        _cleanup_free_ char *error = NULL;
+        int r;
+
+        r = machine_spec_read(machine_fd, machine->name, &spec, &error);
+        if (r < 0)
+                return r;
+        free(machine->image);
+        machine->image = TAKE_PTR(spec->image);
+        return 0;
+}
+
+static void read_os(Machine *machine)
+{
+        free(machine->os);
+        machine->os = NULL;
+        if (!machine->record.root)
+                return;
+        _cleanup_close_ int root_fd = open(machine->record.root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        if (root_fd >= 0 && os_release_read(root_fd, &machine->os, NULL) < 0)
+                machine->os = NULL;
+}
+
+int machine_read(Machine *machine)
+{
+        struct stat st;
+        int r;
+
+        _cleanup_close_ int run_fd = run_dir_open(false);
+        if (run_fd < 0)
+                return run_fd;
+        _cleanup_close_ int machine_fd = machine_dir_open(run_fd, machine->kind, machine->name, false);
+        if (machine_fd < 0 || fstatat(machine_fd, "leader", &st, AT_SYMLINK_NOFOLLOW) < 0)
+                return forget_record(machine);
+        if (machine->record.leader > 0 && st.st_mtim.tv_sec == machine->record_time.tv_sec &&
+            st.st_mtim.tv_nsec == machine->record_time.tv_nsec)
+                return 0;
+
+        forget_record(machine);
+        r = record_read(machine_fd, &machine->record);
+        if (r < 0)
+                return r;
+        machine->record_time = st.st_mtim;
+        r = read_image(machine, machine_fd);
+        read_os(machine);
+        return r;
+}
+
+static int reply_job(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)
+{
+        sd_bus_message *call = userdata;
+        const char *job;
+        int r;
+
+        (void) ret_error;
+        r = sd_bus_message_read(reply, "o", &job);
+        return r < 0 ? r : sd_bus_reply_method_return(call, "o", job);
+}
+
+static int reply_nothing(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)
+{
+        (void) reply;
+        (void) ret_error;
+        return sd_bus_reply_method_return(userdata, "");
+}
+
+static int manager_call(Registry *registry, sd_bus_message **ret, const char *method, const char *types, ...)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *request = NULL;
+        va_list ap;
+        int r;
+
+        r = sd_bus_message_new_method_call(registry->bus, &request, "org.freedesktop.systemd1",
+                                           "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager", method);
+        if (r < 0)
+                return r;
+        va_start(ap, types);
+        r = sd_bus_message_appendv(request, types, ap);
+        va_end(ap);
+        if (r >= 0)
+                *ret = TAKE_PTR(request);
+        return r;
+}
+
+static int stop_unit(Registry *registry, Machine *machine, sd_bus_message *call)
+{
+        sd_bus_message *request = NULL;
+        int r;
+
+        r = manager_call(registry, &request, "StopUnit", "ss", machine->unit, "replace");
+        return r < 0 ? r : registry_forward(registry, request, call, reply_job, NULL);
+}
+
+static int kill_unit(Registry *registry, Machine *machine, const char *whom, int sig, sd_bus_message *call)
+{
+        sd_bus_message *request = NULL;
+        int r;
+
+        r = manager_call(registry, &request, "KillUnit", "ssi", machine->unit, whom, sig);
+        if (r < 0)
+                return r;
+        if (call)
+                return registry_forward(registry, request, call, reply_nothing, NULL);
+        r = sd_bus_send(registry->bus, request, NULL);
+        sd_bus_message_unref(request);
+        return r;
+}
+
+/* The stop ladder is systemd's: the unit's KillSignal= asks the init to power off. */
+int machine_power_off(Registry *registry, Machine *machine, sd_bus_message *call)
+{
+        return stop_unit(registry, machine, call);
+}
+
+int machine_reboot(Registry *registry, Machine *machine, sd_bus_message *call)
+{
+        return kill_unit(registry, machine, "main", SIGRTMIN + 5, call);
+}
+
+/* First the job, so that the end counts as asked for and no policy starts the machine again; then the end. */
+int machine_terminate(Registry *registry, Machine *machine, sd_bus_message *call)
+{
+        int r;
+
+        r = stop_unit(registry, machine, call);
+        if (r >= 0) {
+                machine->forget = true;
+                r = kill_unit(registry, machine, "all", SIGKILL, NULL);
+        }
+        return r;
+}
+
+int machine_kill(Registry *registry, Machine *machine, sd_bus_message *call)
+{
+        const char *whom;
+        int32_t sig;
+        int r;
+
+        r = sd_bus_message_read(call, "si", &whom, &sig);
+        if (r < 0)
+                return r;
+        if (sig < 1 || sig > SIGRTMAX)
+                return sd_bus_reply_method_errorf(call, SD_BUS_ERROR_INVALID_ARGS, "There is no signal %i.", sig);
+        if (streq(whom, "leader"))
+                whom = "main";
+        else if (!isempty(whom) && !streq(whom, "all"))
+                return sd_bus_reply_method_errorf(call, SD_BUS_ERROR_INVALID_ARGS,
+                                                  "A signal goes to 'leader' or to 'all', not to '%s'.", whom);
+        return kill_unit(registry, machine, isempty(whom) ? "all" : whom, sig, call);
+}

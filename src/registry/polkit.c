@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "basic/str.h"
+#include "registry/polkit.h"
+
+/* A person may be typing a password. */
+#define POLKIT_TIMEOUT_USEC (10 * 60 * USEC_PER_SEC)
+
+typedef struct Question {
+        Registry *registry;
+        sd_bus_message *call;
+        AuthorizedHandler handler;
+} Question;
+
+static void question_free(Question *q)
+{
+        q->registry->n_pending--;
+        sd_bus_message_unref(q->call);
+        free(q);
+}
+DEFINE_CLEANUP(Question *, question_free);
+
+static int on_answer(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)
+{
+        _cleanup_(question_free_cleanup) Question *q = userdata;
+        const sd_bus_error *e = sd_bus_message_get_error(reply);
+        int authorized, challenge, r;
+
+        (void) ret_error;
+        registry_touch(q->registry);
+        if (e && (sd_bus_error_has_name(e, SD_BUS_ERROR_SERVICE_UNKNOWN) ||
+                  sd_bus_error_has_name(e, SD_BUS_ERROR_NAME_HAS_NO_OWNER)))
+                return sd_bus_reply_method_errorf(q->call, SD_BUS_ERROR_ACCESS_DENIED,
+                                                  "Only root may do that: polkit is not there to allow it to others.");
+        if (e)
+                return sd_bus_reply_method_errorf(q->call, SD_BUS_ERROR_ACCESS_DENIED, "polkit failed: %s", e->message);
+
+        r = sd_bus_message_enter_container(reply, 'r', "bba{ss}");
+        if (r > 0)
+                r = sd_bus_message_read(reply, "bb", &authorized, &challenge);
+        if (r < 0)
+                return sd_bus_reply_method_errorf(q->call, SD_BUS_ERROR_ACCESS_DENIED, "polkit gave no clear answer.");
+        if (authorized) {
+                r = q->handler(q->registry, q->call);
+                return r < 0 ? sd_bus_reply_method_errno(q->call, r, NULL) : 0;
+        }
+        if (challenge)
+                return sd_bus_reply_method_errorf(q->call, SD_BUS_ERROR_INTERACTIVE_AUTHORIZATION_REQUIRED,
+                                                  "Interactive authentication is required.");
+        return sd_bus_reply_method_errorf(q->call, SD_BUS_ERROR_ACCESS_DENIED, "Permission denied.");
+}
+
+/* Root needs no polkit: neither the daemon nor an agent has to be there. */
+static int caller_is_root(sd_bus_message *call)
+{
+        sd_bus_creds *creds = NULL;
+        uid_t uid;
+        int r;
+
+        r = sd_bus_query_sender_creds(call, SD_BUS_CREDS_EUID, &creds);
+        if (r >= 0)
+                r = sd_bus_creds_get_euid(creds, &uid);
+        sd_bus_creds_unref(creds);
+        return r < 0 ? r : uid == 0;
+}
+
+int polkit_authorize(Registry *registry, sd_bus_message *call, const char *action, const char *machine,
+                     const char *verb, AuthorizedHandler handler)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *request = NULL;
+        _cleanup_(question_free_cleanup) Question *q = NULL;
+        int r;
+
+        r = caller_is_root(call);
+        if (r < 0)
+                return r;
+        if (r > 0)
+                return handler(registry, call);
+
+        r = sd_bus_message_new_method_call(registry->bus, &request, "org.freedesktop.PolicyKit1",
+                                           "/org/freedesktop/PolicyKit1/Authority",
+                                           "org.freedesktop.PolicyKit1.Authority", "CheckAuthorization");
+        if (r < 0)
+                return r;
+        r = sd_bus_message_append(request, "(sa{sv})sa{ss}us", "system-bus-name", 1, "name", "s",
+                                  sd_bus_message_get_sender(call), action, 2, "machine", machine, "verb", verb,
+                                  sd_bus_message_get_allow_interactive_authorization(call) > 0 ? 1U : 0U, "");
+        if (r < 0)
+                return r;
+
+        q = malloc(sizeof(Question));
+        OOM_CHECK(q);
+        *q = (Question){ registry, sd_bus_message_ref(call), handler };
+        registry->n_pending++;
+        r = sd_bus_call_async(registry->bus, NULL, request, on_answer, q, POLKIT_TIMEOUT_USEC);
+        if (r < 0)
+                return r;
+        TAKE_PTR(q);
+        return 1;
+}

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "registry/registry.h"
+
+/* What is done once the caller is known to be allowed to. */
+typedef int (*AuthorizedHandler)(Registry *registry, sd_bus_message *call);
+
+/* Lets the handler run for a caller that is root, or that polkit allows the action; others get AccessDenied. Asks
+ * without blocking. `machine` and `verb` go into the details that rules can look at. */
+int polkit_authorize(Registry *registry, sd_bus_message *call, const char *action, const char *machine,
+                     const char *verb, AuthorizedHandler handler);

@@ -1,0 +1,467 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "basic/log.h"
+#include "registry/registry.h"
+
+/* What happens within this time leads to one refresh. */
+#define REFRESH_DELAY_USEC (20 * USEC_PER_MSEC)
+#define IDLE_USEC (30 * USEC_PER_SEC)
+
+static int refresh_start(Registry *registry);
+
+Registry *registry_new(void)
+{
+        return calloc(1, sizeof(Registry));
+}
+
+static void waiter_free(Waiter *w)
+{
+        sd_bus_message_unref(w->call);
+        free(w);
+}
+DEFINE_CLEANUP(Waiter *, waiter_free);
+
+void registry_free(Registry *registry)
+{
+        for (Waiter *w = registry->waiters, *next; w; w = next) {
+                next = w->next;
+                waiter_free(w);
+        }
+        for (size_t i = 0; i < registry->n_machines; i++)
+                machine_free(registry->machines[i]);
+        free(registry->machines);
+        free(registry->property_types);
+        sd_event_source_unref(registry->refresh_source);
+        sd_event_source_unref(registry->idle_source);
+        sd_bus_slot_unref(registry->refresh_slot);
+        sd_bus_flush_close_unref(registry->bus);
+        sd_event_unref(registry->event);
+        free(registry);
+}
+
+Machine *registry_find(Registry *registry, const char *name)
+{
+        Machine *failed = NULL;
+
+        for (size_t i = 0; i < registry->n_machines; i++) {
+                Machine *m = registry->machines[i];
+                if (!streq(m->name, name))
+                        continue;
+                if (m->state != MACHINE_FAILED)
+                        return m;
+                failed = m;
+        }
+        return failed;
+}
+
+static void emit(Registry *registry, const char *signal, const Machine *machine)
+{
+        _cleanup_free_ char *path = machine_path(machine->name);
+        int r;
+
+        r = path ? sd_bus_emit_signal(registry->bus, REGISTRY_PATH, REGISTRY_INTERFACE, signal, "so", machine->name,
+                                      path)
+                 : -ENOMEM;
+        if (r < 0)
+                log_warning_errno(r, "Failed to send %s for machine '%s'", signal, machine->name);
+}
+
+/* MachineNew and MachineRemoved are about machines that are there: a failed one is a memory. */
+static void announce(Registry *registry, Machine *machine)
+{
+        bool there = machine->seen && machine->state != MACHINE_FAILED;
+
+        if (there != machine->announced)
+                emit(registry, there ? "MachineNew" : "MachineRemoved", machine);
+        machine->announced = there;
+}
+
+static Machine *find_unit(Registry *registry, const char *unit)
+{
+        for (size_t i = 0; i < registry->n_machines; i++)
+                if (streq(registry->machines[i]->unit, unit))
+                        return registry->machines[i];
+        return NULL;
+}
+
+static int on_unit_changed(sd_bus_message *signal, void *userdata, sd_bus_error *ret_error)
+{
+        (void) signal;
+        (void) ret_error;
+        registry_refresh_soon(userdata);
+        return 0;
+}
+
+static int add_unit(Registry *registry, const char *unit, Machine **ret)
+{
+        _cleanup_(machine_free_cleanup) Machine *m = calloc(1, sizeof(Machine));
+        _cleanup_free_ char *path = NULL;
+        int r;
+
+        OOM_CHECK(m);
+        r = machine_name_from_unit(unit, &m->name, &m->kind);
+        if (r == -EINVAL) {
+                *ret = NULL; /* somebody's unit that is called alike */
+                return 0;
+        }
+        if (r < 0)
+                return r;
+        m->registry = registry;
+        m->unit = strdup(unit);
+        r = sd_bus_path_encode("/org/freedesktop/systemd1/unit", unit, &path);
+        if (r >= 0)
+                r = sd_bus_match_signal_async(registry->bus, &m->changed_slot, "org.freedesktop.systemd1", path,
+                                              "org.freedesktop.DBus.Properties", "PropertiesChanged", on_unit_changed,
+                                              NULL, registry);
+        if (r < 0)
+                return r;
+        Machine **p = reallocarray(registry->machines, registry->n_machines + 1, sizeof(Machine *));
+        if (!m->unit || !p)
+                return -ENOMEM;
+        registry->machines = p;
+        *ret = p[registry->n_machines++] = TAKE_PTR(m);
+        return 0;
+}
+
+void registry_reset_failed(Registry *registry, const char *unit)
+{
+        (void) sd_bus_call_method_async(registry->bus, NULL, "org.freedesktop.systemd1", "/org/freedesktop/systemd1",
+                                        "org.freedesktop.systemd1.Manager", "ResetFailedUnit", NULL, NULL, "s", unit);
+}
+
+static int take_unit(Registry *registry, const char *unit, const char *active)
+{
+        static const struct {
+                const char *active;
+                MachineState state;
+        } states[] = {
+                { "active", MACHINE_RUNNING },        { "reloading", MACHINE_RUNNING },
+                { "refreshing", MACHINE_RUNNING },    { "activating", MACHINE_STARTING },
+                { "deactivating", MACHINE_STOPPING }, { "failed", MACHINE_FAILED },
+        };
+        Machine *m = find_unit(registry, unit);
+        int r;
+
+        for (size_t i = 0; i < ELEMENTSOF(states); i++) {
+                if (!streq(active, states[i].active))
+                        continue;
+                if (!m) {
+                        r = add_unit(registry, unit, &m);
+                        if (r < 0 || !m)
+                                return r;
+                }
+                m->state = states[i].state;
+                m->seen = true;
+                if (m->state == MACHINE_FAILED && m->forget) {
+                        registry_reset_failed(registry, unit);
+                        m->forget = false;
+                }
+                r = machine_read(m);
+                if (r < 0)
+                        log_warning_errno(r, "Failed to read the record of machine '%s'", m->name);
+                return 0;
+        }
+        return 0; /* inactive */
+}
+
+static int take_units(Registry *registry, sd_bus_message *reply)
+{
+        const char *unit, *active;
+        int r;
+
+        for (size_t i = 0; i < registry->n_machines; i++)
+                registry->machines[i]->seen = false;
+
+        r = sd_bus_message_enter_container(reply, 'a', "(ssssssouso)");
+        if (r < 0)
+                return r;
+        while ((r = sd_bus_message_read(reply, "(ssssssouso)", &unit, NULL, NULL, &active, NULL, NULL, NULL, NULL,
+                                        NULL, NULL)) > 0) {
+                r = take_unit(registry, unit, active);
+                if (r < 0)
+                        return r;
+        }
+        if (r < 0)
+                return r;
+
+        size_t kept = 0;
+        for (size_t i = 0; i < registry->n_machines; i++) {
+                Machine *m = registry->machines[i];
+                announce(registry, m);
+                if (m->seen)
+                        registry->machines[kept++] = m;
+                else
+                        machine_free(m);
+        }
+        registry->n_machines = kept;
+        return 0;
+}
+
+static void answer_waiters(Registry *registry, Waiter *waiters)
+{
+        while (waiters) {
+                _cleanup_(waiter_free_cleanup) Waiter *w = waiters;
+                waiters = w->next;
+                int r = w->handler(registry, w->call);
+                if (r < 0)
+                        (void) sd_bus_reply_method_errno(w->call, r, NULL);
+        }
+}
+
+static int on_units(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)
+{
+        Registry *registry = userdata;
+        const sd_bus_error *e = sd_bus_message_get_error(reply);
+        Waiter *waiters = registry->waiters;
+        int r;
+
+        (void) ret_error;
+        registry->waiters = NULL;
+        registry->refresh_slot = sd_bus_slot_unref(registry->refresh_slot);
+
+        r = e ? -sd_bus_error_get_errno(e) : take_units(registry, reply);
+        if (r < 0)
+                log_error_errno(r, "Failed to list the units of machines");
+        if (!registry->refresh_again)
+                answer_waiters(registry, waiters);
+        else {
+                /* Who asked after this listing had begun is owed the next. */
+                registry->refresh_again = false;
+                registry->waiters = waiters;
+                r = refresh_start(registry);
+                if (r < 0)
+                        log_error_errno(r, "Failed to list the units of machines");
+        }
+        return 0;
+}
+
+static int refresh_start(Registry *registry)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *request = NULL;
+        int r;
+
+        if (registry->refresh_slot) {
+                registry->refresh_again = true;
+                return 0;
+        }
+        r = sd_bus_message_new_method_call(registry->bus, &request, "org.freedesktop.systemd1",
+                                           "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager",
+                                           "ListUnitsByPatterns");
+        if (r >= 0)
+                r = sd_bus_message_append(request, "as", 0);
+        if (r >= 0)
+                r = sd_bus_message_append_strv(request, (char **) machine_unit_patterns);
+        if (r >= 0)
+                r = sd_bus_call_async(registry->bus, &registry->refresh_slot, request, on_units, registry, 0);
+        return r;
+}
+
+int registry_refresh_then(Registry *registry, sd_bus_message *call, RefreshedHandler handler)
+{
+        _cleanup_(waiter_free_cleanup) Waiter *w = calloc(1, sizeof(Waiter));
+        OOM_CHECK(w);
+        int r;
+
+        r = refresh_start(registry);
+        if (r < 0)
+                return r;
+        w->call = sd_bus_message_ref(call);
+        w->handler = handler;
+        w->next = registry->waiters;
+        registry->waiters = TAKE_PTR(w);
+        return 1;
+}
+
+static int on_refresh_timer(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        (void) source;
+        (void) usec;
+        int r = refresh_start(userdata);
+        if (r < 0)
+                log_error_errno(r, "Failed to list the units of machines");
+        return 0;
+}
+
+/* Sets a timer to run once, from now on. */
+static int arm(Registry *registry, sd_event_source **source, uint64_t delay, sd_event_time_handler_t handler)
+{
+        int r;
+
+        if (!*source)
+                return sd_event_add_time_relative(registry->event, source, CLOCK_MONOTONIC, delay, 0, handler, registry);
+        r = sd_event_source_set_time_relative(*source, delay);
+        return r < 0 ? r : sd_event_source_set_enabled(*source, SD_EVENT_ONESHOT);
+}
+
+void registry_refresh_soon(Registry *registry)
+{
+        int r, enabled = SD_EVENT_OFF;
+
+        /* Never put off again: a steady stream of changes must not keep us from seeing them. */
+        if (registry->refresh_source)
+                (void) sd_event_source_get_enabled(registry->refresh_source, &enabled);
+        if (enabled != SD_EVENT_OFF)
+                return;
+        r = arm(registry, &registry->refresh_source, REFRESH_DELAY_USEC, on_refresh_timer);
+        if (r < 0)
+                log_error_errno(r, "Failed to plan a refresh");
+}
+
+static bool is_idle(const Registry *registry)
+{
+        for (size_t i = 0; i < registry->n_machines; i++)
+                if (registry->machines[i]->state != MACHINE_FAILED)
+                        return false;
+        return registry->n_pending == 0 && !registry->waiters;
+}
+
+static int on_name_released(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)
+{
+        Registry *registry = userdata;
+
+        /* What was sent to us before the name went has been read by now, and may keep us. */
+        (void) reply;
+        (void) ret_error;
+        if (is_idle(registry))
+                return sd_event_exit(registry->event, 0);
+        registry_touch(registry);
+        return sd_bus_request_name_async(registry->bus, NULL, REGISTRY_NAME, 0, NULL, NULL);
+}
+
+static int on_idle(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        Registry *registry = userdata;
+        int r;
+
+        (void) source;
+        (void) usec;
+        if (!is_idle(registry)) {
+                registry_touch(registry);
+                return 0;
+        }
+        r = sd_bus_release_name_async(registry->bus, NULL, REGISTRY_NAME, on_name_released, registry);
+        return r < 0 ? log_error_errno(r, "Failed to give the name back") : 0;
+}
+
+void registry_touch(Registry *registry)
+{
+        int r = arm(registry, &registry->idle_source, IDLE_USEC, on_idle);
+        if (r < 0)
+                log_error_errno(r, "Failed to set the idle timer");
+}
+
+static int on_unit_signal(sd_bus_message *signal, void *userdata, sd_bus_error *ret_error)
+{
+        const char *unit;
+
+        (void) ret_error;
+        if (sd_bus_message_read(signal, "s", &unit) >= 0 &&
+            (startswith(unit, "machine-") || startswith(unit, "container@")))
+                registry_refresh_soon(userdata);
+        return 0;
+}
+
+static int watch_systemd(Registry *registry)
+{
+        static const char *const signals[] = { "UnitNew", "UnitRemoved" };
+        int r;
+
+        for (size_t i = 0; i < ELEMENTSOF(signals); i++) {
+                r = sd_bus_match_signal_async(registry->bus, NULL, "org.freedesktop.systemd1",
+                                              "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager",
+                                              signals[i], on_unit_signal, NULL, registry);
+                if (r < 0)
+                        return r;
+        }
+        return sd_bus_call_method_async(registry->bus, NULL, "org.freedesktop.systemd1", "/org/freedesktop/systemd1",
+                                        "org.freedesktop.systemd1.Manager", "Subscribe", NULL, NULL, "");
+}
+
+int registry_setup(Registry *registry)
+{
+        int r;
+
+        r = sd_event_default(&registry->event);
+        if (r < 0)
+                return log_error_errno(r, "Failed to make an event loop");
+        r = sd_bus_default_system(&registry->bus);
+        if (r < 0)
+                return log_error_errno(r, "Failed to connect to the system bus");
+        r = sd_bus_attach_event(registry->bus, registry->event, 0);
+        if (r < 0)
+                return log_error_errno(r, "Failed to attach the bus to the event loop");
+
+        r = sd_bus_add_object_vtable(registry->bus, NULL, REGISTRY_PATH, REGISTRY_INTERFACE, registry_vtable, registry);
+        if (r >= 0)
+                r = sd_bus_add_fallback_vtable(registry->bus, NULL, MACHINE_PATH, MACHINE_INTERFACE, machine_vtable,
+                                               machine_object_find, registry);
+        if (r >= 0)
+                r = sd_bus_add_node_enumerator(registry->bus, NULL, MACHINE_PATH, machine_node_enumerate, registry);
+        if (r < 0)
+                return log_error_errno(r, "Failed to publish objects");
+
+        r = watch_systemd(registry);
+        if (r >= 0)
+                r = refresh_start(registry);
+        if (r < 0)
+                return log_error_errno(r, "Failed to ask systemd for machines");
+
+        /* Nobody is answered before all is known: a call that comes first waits for a listing, too. */
+        while (registry->refresh_slot) {
+                r = sd_event_run(registry->event, UINT64_MAX);
+                if (r < 0)
+                        return log_error_errno(r, "Failed to run the event loop");
+        }
+        r = sd_bus_request_name(registry->bus, REGISTRY_NAME, 0);
+        if (r < 0)
+                return log_error_errno(r, "Failed to take the name " REGISTRY_NAME);
+        registry_touch(registry);
+        return 0;
+}
+
+/* A question to systemd for which somebody waits. */
+typedef struct Forward {
+        Registry *registry;
+        sd_bus_message *call;
+        sd_bus_message_handler_t done;
+        void *userdata;
+} Forward;
+
+static void forward_free(Forward *f)
+{
+        f->registry->n_pending--;
+        sd_bus_message_unref(f->call);
+        free(f);
+}
+DEFINE_CLEANUP(Forward *, forward_free);
+
+static int on_forwarded(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)
+{
+        _cleanup_(forward_free_cleanup) Forward *f = userdata;
+        const sd_bus_error *e = sd_bus_message_get_error(reply);
+        int r;
+
+        registry_touch(f->registry);
+        /* With userdata of its own, the handler sees errors as well: it has something to undo. */
+        if (e && !f->userdata)
+                return sd_bus_reply_method_error(f->call, e);
+        r = f->done(reply, f->userdata ?: f->call, ret_error);
+        return r < 0 ? sd_bus_reply_method_errno(f->call, r, NULL) : 0;
+}
+
+int registry_forward(Registry *registry, sd_bus_message *request, sd_bus_message *call,
+                     sd_bus_message_handler_t done, void *userdata)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *owned = request;
+        _cleanup_(forward_free_cleanup) Forward *f = NULL;
+        int r;
+
+        f = malloc(sizeof(Forward));
+        OOM_CHECK(f);
+        *f = (Forward){ registry, sd_bus_message_ref(call), done, userdata };
+        registry->n_pending++;
+        r = sd_bus_call_async(registry->bus, NULL, owned, on_forwarded, f, 0);
+        if (r < 0)
+                return r;
+        TAKE_PTR(f);
+        return 1;
+}

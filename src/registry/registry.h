@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <systemd/sd-bus.h>
+#include <systemd/sd-event.h>
+
+#include "sandbox/record.h"
+
+/* mctl-registryd: a cache over systemd and /run/mctl. What changes there leads to one thing only, a refresh: the units
+ * of machines are listed and compared with what is known, and the difference is signalled. So nothing can be missed
+ * or counted twice, and a registry that was killed is whole after its first refresh. */
+
+#define REGISTRY_NAME "org.mctl.Registry1"
+#define REGISTRY_PATH "/org/mctl/Registry1"
+#define REGISTRY_INTERFACE "org.mctl.Registry1"
+#define MACHINE_INTERFACE "org.mctl.Registry1.Machine"
+#define MACHINE_PATH "/org/mctl/Registry1/machine"
+
+#define ERROR_NO_SUCH_MACHINE "org.mctl.Registry1.NoSuchMachine"
+#define ERROR_MACHINE_EXISTS "org.mctl.Registry1.MachineExists"
+#define ERROR_INVALID_SPEC "org.mctl.Registry1.InvalidSpec"
+#define ERROR_NO_SUCH_IMAGE "org.mctl.Registry1.NoSuchImage"
+
+typedef enum MachineState {
+        MACHINE_STARTING,
+        MACHINE_RUNNING,
+        MACHINE_STOPPING,
+        MACHINE_FAILED, /* ended, and the unit remembers how */
+        _MACHINE_STATE_MAX,
+} MachineState;
+
+typedef struct Registry Registry;
+
+typedef struct Machine {
+        Registry *registry;
+        char *name, *unit;
+        MachineUnitKind kind;
+        MachineState state;
+        Record record;      /* leader 0 where there is none */
+        struct timespec record_time; /* of the file that it was read from */
+        char *image, *os;
+        sd_bus_slot *changed_slot; /* for what systemd says of the unit */
+        bool seen;          /* by the refresh under way */
+        bool announced;     /* MachineNew was sent */
+        bool forget;        /* was terminated: a failure of the unit is no news */
+} Machine;
+
+/* A call that is answered once the next refresh is done. */
+typedef int (*RefreshedHandler)(Registry *registry, sd_bus_message *call);
+
+typedef struct Waiter {
+        sd_bus_message *call;
+        RefreshedHandler handler;
+        struct Waiter *next;
+} Waiter;
+
+struct Registry {
+        sd_event *event;
+        sd_bus *bus;
+        Machine **machines;
+        size_t n_machines;
+        sd_bus_slot *refresh_slot;       /* of the listing under way */
+        sd_event_source *refresh_source; /* collects what asks for the next one */
+        bool refresh_again;
+        Waiter *waiters;
+        sd_event_source *idle_source;
+        unsigned n_pending; /* calls whose answer waits for another */
+        char *property_types; /* systemd's own description of the properties of a service */
+};
+
+Registry *registry_new(void);
+void registry_free(Registry *registry);
+DEFINE_CLEANUP(Registry *, registry_free);
+
+/* Connects, reads what is there, and takes the name. */
+int registry_setup(Registry *registry);
+
+/* Asks for a refresh soon. */
+void registry_refresh_soon(Registry *registry);
+
+/* Calls the handler with this message when a refresh that begins after now is done. */
+int registry_refresh_then(Registry *registry, sd_bus_message *call, RefreshedHandler handler);
+
+/* Somebody wants something: the time until we exit starts anew. */
+void registry_touch(Registry *registry);
+
+/* The machine of that name: the one that runs, else the one that failed. NULL for none. */
+Machine *registry_find(Registry *registry, const char *name);
+
+/* Makes systemd forget that a unit failed. */
+void registry_reset_failed(Registry *registry, const char *unit);
+
+const char *machine_state_to_string(MachineState state);
+void machine_free(Machine *machine);
+DEFINE_CLEANUP(Machine *, machine_free);
+/* The object path; the caller frees it. */
+char *machine_path(const char *name);
+/* Reads record, image and operating system anew where the record is another than that known. */
+int machine_read(Machine *machine);
+
+/* bus-registry.c, bus-machine.c */
+extern const sd_bus_vtable registry_vtable[];
+extern const sd_bus_vtable machine_vtable[];
+int machine_object_find(sd_bus *bus, const char *path, const char *interface, void *userdata, void **ret,
+                        sd_bus_error *error);
+int machine_node_enumerate(sd_bus *bus, const char *path, void *userdata, char ***ret, sd_bus_error *error);
+
+/* What can be done to a machine, whichever object it is asked of. */
+typedef int (*MachineAction)(Registry *registry, Machine *machine, sd_bus_message *call);
+int machine_power_off(Registry *registry, Machine *machine, sd_bus_message *call);
+int machine_reboot(Registry *registry, Machine *machine, sd_bus_message *call);
+int machine_terminate(Registry *registry, Machine *machine, sd_bus_message *call);
+int machine_kill(Registry *registry, Machine *machine, sd_bus_message *call);
+
+/* Forwards what systemd answers, on behalf of a caller. Takes over `request`. */
+int registry_forward(Registry *registry, sd_bus_message *request, sd_bus_message *call,
+                     sd_bus_message_handler_t done, void *userdata);

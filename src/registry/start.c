@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <fcntl.h>
+
+#include "basic/fd.h"
+#include "basic/log.h"
+#include "image/image.h"
+#include "registry/start.h"
+#include "registry/unit.h"
+#include "sandbox/plan.h"
+
+/* A machine that is about to be started: all that is known before the first side effect. */
+typedef struct Start {
+        Registry *registry;
+        sd_bus_message *call;
+        Spec *spec;
+        char *root;
+        Strv assignments;
+        char *unit;
+        bool made_dir;
+} Start;
+
+static void start_free(Start *start)
+{
+        if (start->spec)
+                spec_free(start->spec);
+        strv_free(start->assignments);
+        sd_bus_message_unref(start->call);
+        free(start->root);
+        free(start->unit);
+        free(start);
+}
+DEFINE_CLEANUP(Start *, start_free);
+
+static int reply_invalid(sd_bus_message *call, const char *error)
+{
+        return sd_bus_reply_method_errorf(call, ERROR_INVALID_SPEC, "%s", strna(error));
+}
+
+/* A name of its own, from the last part of the image's. */
+static int name_from_image(Spec *spec)
+{
+        const char *slash = strrchr(spec->image, '/');
+
+        return machine_name_from(slash ? slash + 1 : spec->image, &spec->name);
+}
+
+/* Reads the spec of a call and judges it. Returns 0 when the error has been replied. */
+static int start_prepare(Registry *registry, sd_bus_message *call, Start **ret)
+{
+        _cleanup_(start_free_cleanup) Start *start = calloc(1, sizeof(Start));
+        _cleanup_free_ char *error = NULL;
+        const char *text;
+        int r;
+
+        OOM_CHECK(start);
+        *start = (Start){ .registry = registry, .call = sd_bus_message_ref(call), .spec = spec_new(NULL) };
+        OOM_CHECK(start->spec);
+
+        r = sd_bus_message_read(call, "s", &text);
+        if (r < 0)
+                return r;
+        r = spec_from_json_text(start->spec, SPEC_SOURCE_COMMAND, text, &error);
+        if (r >= 0 && !start->spec->name && start->spec->image)
+                r = name_from_image(start->spec);
+        if (r >= 0)
+                r = spec_validate(start->spec, &error);
+        if (r == -EINVAL)
+                return MIN(reply_invalid(call, error), 0);
+        if (r < 0)
+                return r;
+
+        r = image_find(start->spec->image, &start->root, &error);
+        if (r < 0 && error)
+                return MIN(sd_bus_reply_method_errorf(call, ERROR_NO_SUCH_IMAGE, "%s", error), 0);
+        if (r < 0)
+                return r;
+
+        start->unit = machine_unit_name(MACHINE_UNIT_TRANSIENT, start->spec->name);
+        OOM_CHECK(start->unit);
+        r = unit_assignments(start->spec, &start->assignments, &error);
+        if (r == -EINVAL)
+                return MIN(reply_invalid(call, error), 0);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(start);
+        return 1;
+}
+
+static void remove_dir(Start *start)
+{
+        _cleanup_free_ char *path = machine_dir_path(MACHINE_UNIT_TRANSIENT, start->spec->name), *file = NULL;
+
+        _cleanup_close_ int run_fd = run_dir_open(false);
+        if (run_fd < 0 || !path)
+                return;
+        file = strf("%s/spec.json", path);
+        if (file)
+                (void) unlinkat(run_fd, file, 0);
+        (void) unlinkat(run_fd, path, AT_REMOVEDIR);
+}
+
+static int write_dir(Start *start)
+{
+        int r;
+
+        _cleanup_close_ int run_fd = run_dir_open(false);
+        if (run_fd < 0)
+                return run_fd;
+        _cleanup_close_ int machine_fd = machine_dir_open(run_fd, MACHINE_UNIT_TRANSIENT, start->spec->name, true);
+        if (machine_fd < 0)
+                return machine_fd;
+        r = machine_spec_write(machine_fd, start->spec);
+        start->made_dir = r >= 0;
+        return r;
+}
+
+static int on_started(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)
+{
+        _cleanup_(start_free_cleanup) Start *start = userdata;
+        const sd_bus_error *e = sd_bus_message_get_error(reply);
+        _cleanup_free_ char *path = machine_path(start->spec->name);
+        const char *job;
+        int r;
+
+        (void) ret_error;
+        if (e) {
+                if (sd_bus_error_has_name(e, "org.freedesktop.systemd1.UnitExists"))
+                        return sd_bus_reply_method_errorf(start->call, ERROR_MACHINE_EXISTS,
+                                                          "Machine '%s' is there already.", start->spec->name);
+                remove_dir(start);
+                if (sd_bus_error_has_name(e, SD_BUS_ERROR_INVALID_ARGS) ||
+                    sd_bus_error_has_name(e, SD_BUS_ERROR_PROPERTY_READ_ONLY))
+                        return reply_invalid(start->call, e->message);
+                return sd_bus_reply_method_error(start->call, e);
+        }
+        OOM_CHECK(path);
+        r = sd_bus_message_read(reply, "o", &job);
+        if (r < 0)
+                return r;
+        registry_refresh_soon(start->registry);
+        return sd_bus_reply_method_return(start->call, "oso", path, start->unit, job);
+}
+
+static int start_unit(Start *start)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *request = NULL;
+        _cleanup_free_ char *error = NULL;
+        Registry *registry = start->registry;
+        int r;
+
+        r = sd_bus_message_new_method_call(registry->bus, &request, "org.freedesktop.systemd1",
+                                           "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager",
+                                           "StartTransientUnit");
+        if (r >= 0)
+                r = sd_bus_message_append(request, "ss", start->unit, "fail");
+        if (r < 0)
+                return r;
+        r = unit_append_properties(request, registry->property_types, start->assignments, &error);
+        if (r == -EINVAL)
+                return MIN(reply_invalid(start->call, error), 0);
+        if (r >= 0)
+                r = sd_bus_message_append(request, "a(sa(sv))", 0);
+        if (r >= 0)
+                r = write_dir(start);
+        if (r < 0)
+                return r;
+        r = registry_forward(registry, TAKE_PTR(request), start->call, on_started, start);
+        if (r < 0)
+                remove_dir(start);
+        return r;
+}
+
+static int on_introspected(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)
+{
+        _cleanup_(start_free_cleanup) Start *start = userdata;
+        const sd_bus_error *e = sd_bus_message_get_error(reply);
+        const char *text;
+        int r;
+
+        (void) ret_error;
+        if (e)
+                return sd_bus_reply_method_error(start->call, e);
+        r = sd_bus_message_read(reply, "s", &text);
+        if (r >= 0)
+                r = free_and_strdup(&start->registry->property_types, text);
+        if (r >= 0)
+                r = start_unit(start);
+        if (r > 0)
+                TAKE_PTR(start);
+        return r;
+}
+
+/* systemd describes the properties of a service once to us; our own service is one that is always there. */
+static int introspect(Start *start)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *request = NULL;
+        int r;
+
+        r = sd_bus_message_new_method_call(start->registry->bus, &request, "org.freedesktop.systemd1",
+                                           "/org/freedesktop/systemd1/unit/mctl_2dregistryd_2eservice",
+                                           "org.freedesktop.DBus.Introspectable", "Introspect");
+        return r < 0 ? r : registry_forward(start->registry, TAKE_PTR(request), start->call, on_introspected, start);
+}
+
+int start_machine(Registry *registry, sd_bus_message *call)
+{
+        _cleanup_(start_free_cleanup) Start *start = NULL;
+        Machine *m;
+        int r;
+
+        r = start_prepare(registry, call, &start);
+        if (r <= 0)
+                return r;
+
+        m = registry_find(registry, start->spec->name);
+        if (m && m->state != MACHINE_FAILED)
+                return sd_bus_reply_method_errorf(call, ERROR_MACHINE_EXISTS, "Machine '%s' is %s already, as %s.",
+                                                  m->name, machine_state_to_string(m->state), m->unit);
+        if (m && m->kind == MACHINE_UNIT_TRANSIENT)
+                registry_reset_failed(registry, m->unit);
+
+        r = registry->property_types ? start_unit(start) : introspect(start);
+        if (r > 0)
+                TAKE_PTR(start); /* belongs to the answer that comes */
+        return r;
+}
+
+static int append_plan(Start *start, json_t *json)
+{
+        _cleanup_image_info_ ImageInfo info = {};
+        _cleanup_plan_ Plan *plan = NULL;
+        json_t *unit = json_array();
+        int r;
+
+        STRV_FOREACH (s, start->assignments)
+                json_array_append_new(unit, json_string(*s));
+        json_object_set_new(json, "Unit", json_string(start->unit));
+        json_object_set_new(json, "Properties", unit);
+        json_object_set_new(json, "Spec", spec_to_json(start->spec, true));
+
+        _cleanup_close_ int root_fd = open(start->root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        if (root_fd < 0)
+                return -errno;
+        r = image_inspect(root_fd, &info);
+        if (r < 0)
+                return r;
+        if (start->spec->boot && !info.init)
+                return -ENOEXEC;
+        r = plan_new(start->spec,
+                     &(PlanInput){ .root = start->root, .init = info.init, .uuid = info.uuid[0] ? info.uuid : "random" },
+                     &plan);
+        if (r >= 0)
+                json_object_set_new(json, "Plan", plan_to_json(plan));
+        return r;
+}
+
+int plan_machine(Registry *registry, sd_bus_message *call)
+{
+        _cleanup_(start_free_cleanup) Start *start = NULL;
+        _cleanup_free_ char *text = NULL;
+        int r;
+
+        r = start_prepare(registry, call, &start);
+        if (r <= 0)
+                return r;
+
+        json_t *json = json_object();
+        r = append_plan(start, json);
+        if (r >= 0)
+                text = json_dumps(json, JSON_COMPACT);
+        json_decref(json);
+        if (r == -ENOEXEC)
+                return sd_bus_reply_method_errorf(call, ERROR_NO_SUCH_IMAGE, "Image '%s' has no init.",
+                                                  start->spec->image);
+        if (r < 0)
+                return r;
+        OOM_CHECK(text);
+        return sd_bus_reply_method_return(call, "s", text);
+}

@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "registry/registry.h"
+
+/* StartMachine(s spec, t flags) → (o machine, s unit, o job), and PlanMachine(s spec) → (s plan); the caller has been
+ * authorized. */
+int start_machine(Registry *registry, sd_bus_message *call);
+int plan_machine(Registry *registry, sd_bus_message *call);
