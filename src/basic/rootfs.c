@@ -25,6 +25,14 @@ int rootfs_open(int root_fd, const char *path, int flags)
         }
 }
 
+bool rootfs_exists(int root_fd, const char *path)
+{
+        int fd = rootfs_open(root_fd, path, O_PATH | O_NOFOLLOW);
+
+        fd_close(fd);
+        return fd >= 0;
+}
+
 int rootfs_read_file(int root_fd, const char *path, size_t max, char **ret_data, size_t *ret_size)
 {
         /* First O_PATH, to look at the type: opening a device can have effects. */
@@ -102,7 +110,26 @@ int rootfs_make_file(int root_fd, const char *path, mode_t mode)
         return RET_NERRNO(openat(parent_fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC));
 }
 
-int rootfs_write_file(int root_fd, const char *path, mode_t mode, const char *data)
+int rootfs_poke(int root_fd, const char *path, const char *text)
+{
+        _cleanup_close_ int fd = rootfs_open(root_fd, path, O_WRONLY | O_NONBLOCK);
+
+        if (fd < 0)
+                return fd;
+        return write(fd, text, strlen(text)) < 0 ? -errno : 0;
+}
+
+int rootfs_remove(int root_fd, const char *path)
+{
+        const char *name;
+
+        _cleanup_close_ int parent_fd = open_parent(root_fd, path, &name);
+        if (parent_fd < 0)
+                return parent_fd;
+        return unlinkat(parent_fd, name, 0) < 0 && errno != ENOENT ? -errno : 0;
+}
+
+int rootfs_write_file(int root_fd, const char *path, mode_t mode, const void *data, size_t size)
 {
         const char *name;
         _cleanup_close_ int parent_fd = open_parent(root_fd, path, &name);
@@ -115,7 +142,7 @@ int rootfs_write_file(int root_fd, const char *path, mode_t mode, const char *da
                 return -errno;
         if (fchmod(fd, mode) < 0)
                 return -errno;
-        return fd_write_all(fd, data, strlen(data));
+        return fd_write_all(fd, data, size);
 }
 
 int rootfs_make_link(int root_fd, const char *target, const char *path)

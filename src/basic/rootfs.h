@@ -12,6 +12,9 @@
 /* Opens a path with the flags of open(2), O_CLOEXEC added. Not for O_CREAT. Returns a descriptor. */
 int rootfs_open(int root_fd, const char *path, int flags);
 
+/* Whether there is something of that name; a link counts, wherever it leads. */
+bool rootfs_exists(int root_fd, const char *path);
+
 /* Reads a regular file of at most `max` bytes (see fd_read_all()), without waiting where it is something else.
  * -EBADFD when it is no regular file, -EFBIG when it is larger. */
 int rootfs_read_file(int root_fd, const char *path, size_t max, char **ret_data, size_t *ret_size);
@@ -25,7 +28,13 @@ int rootfs_make_dir(int root_fd, const char *path, mode_t mode);
 int rootfs_make_file(int root_fd, const char *path, mode_t mode);
 
 /* Writes a new file, with its parents made; what has the name already is -EEXIST. */
-int rootfs_write_file(int root_fd, const char *path, mode_t mode, const char *data);
+int rootfs_write_file(int root_fd, const char *path, mode_t mode, const void *data, size_t size);
+
+/* Writes a text to an existing file with one call, as kernel interfaces want it. */
+int rootfs_poke(int root_fd, const char *path, const char *text);
+
+/* Removes a file or link itself. One that is not there is no error. */
+int rootfs_remove(int root_fd, const char *path);
 
 /* Makes a symbolic link, with its parents made; what has the name already is -EEXIST. */
 int rootfs_make_link(int root_fd, const char *target, const char *path);

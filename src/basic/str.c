@@ -181,6 +181,16 @@ int strv_env_set(Strv *l, const char *assignment)
         return strv_append(l, assignment);
 }
 
+const char *strv_env_get(const Strv l, const char *name)
+{
+        size_t n = strlen(name);
+
+        STRV_FOREACH (s, l)
+                if (strncmp(*s, name, n) == 0 && (*s)[n] == '=')
+                        return *s + n + 1;
+        return NULL;
+}
+
 char *strv_join(const Strv l, const char *separator)
 {
         size_t size = 1;

@@ -74,6 +74,9 @@ Strv strv_copy(const Strv l);
 /* Appends NAME=VALUE, in the place of an earlier assignment to NAME. */
 int strv_env_set(Strv *l, const char *assignment);
 
+/* The value of NAME, or NULL. */
+const char *strv_env_get(const Strv l, const char *name) _pure_;
+
 /* Joins with a separator. NULL when out of memory. */
 char *strv_join(const Strv l, const char *separator);
 

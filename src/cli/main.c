@@ -133,8 +133,8 @@ static void print_option(char letter, const char *name, const char *argument, co
 
         if (!argument)
                 left = strf("--%s", name);
-        else if (argument[0] == '[' && streq(argument, "[pretty]"))
-                left = strf("--%s[=pretty]", name);
+        else if (streq(argument, "[pretty]") || streq(argument, "[BOOL]"))
+                left = strf("--%s[=%.*s]", name, (int) strlen(argument) - 2, argument + 1);
         else
                 left = strf("--%s=%s", name, argument);
         printf("  %c%c ", letter ? '-' : ' ', letter ?: ' ');
@@ -170,7 +170,7 @@ static void print_help(const Verb *verb)
         printf("\nOptions of boot, as in machine files:\n");
         for (size_t i = 0; i < n_settings; i++)
                 if (settings[i].option)
-                        print_option(0, settings[i].option, "…", settings[i].help);
+                        print_option(0, settings[i].option, settings[i].type->argument ?: "[BOOL]", settings[i].help);
         if (!verb)
                 printf("\nSee mctl(1).\n");
 }
@@ -285,10 +285,8 @@ static void make_getopt(struct option *longs, char *shorts)
         }
         for (size_t i = 0; i < n_settings; i++)
                 if (settings[i].option) {
-                        bool boolean = startswith(settings[i].type->expects, "a boolean");
-                        longs[n++] = (struct option){ settings[i].option,
-                                                      boolean ? optional_argument : required_argument, NULL,
-                                                      OPT_SETTING + (int) i };
+                        int takes = settings[i].type->argument ? required_argument : optional_argument;
+                        longs[n++] = (struct option){ settings[i].option, takes, NULL, OPT_SETTING + (int) i };
                 }
         longs[n] = (struct option){};
         *shorts = 0;

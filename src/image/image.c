@@ -87,6 +87,7 @@ int image_inspect(int root_fd, ImageInfo *ret)
         if (r < 0)
                 return r;
         read_machine_id(root_fd, info.uuid);
+        info.has_localtime = rootfs_exists(root_fd, "/etc/localtime");
         *ret = info;
         return 0;
 }

@@ -14,6 +14,7 @@ int image_find(const char *image, char **ret_path, char **ret_error);
 typedef struct ImageInfo {
         char *init;    /* as seen inside; NULL where there is none */
         char uuid[33]; /* of /etc/machine-id, "" where that is not set */
+        bool has_localtime;
 } ImageInfo;
 
 void image_info_clear(ImageInfo *info);

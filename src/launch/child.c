@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <grp.h>
+#include <linux/keyctl.h>
 #include <net/if.h>
 #include <poll.h>
 #include <sched.h>
@@ -14,8 +15,9 @@
 #include "basic/rootfs.h"
 #include "basic/syscalls.h"
 #include "launch/child.h"
-#include "sandbox/capability.h"
+#include "sandbox/privileges.h"
 #include "sandbox/cgroup.h"
+#include "sandbox/limits.h"
 #include "sandbox/mounts.h"
 
 #define ENABLE_TRIES 100
@@ -33,6 +35,34 @@ static void await(const Child *child, char expected)
                 _exit(EXIT_FAILURE);
 }
 
+/* Waits for the tree. */
+static int await_tree(const Child *child)
+{
+        union {
+                struct cmsghdr header;
+                char space[CMSG_SPACE(sizeof(int))];
+        } control;
+        char c;
+        struct iovec iov = { .iov_base = &c, .iov_len = 1 };
+        struct msghdr message = {
+                .msg_iov = &iov,
+                .msg_iovlen = 1,
+                .msg_control = &control,
+                .msg_controllen = sizeof(control.space),
+        };
+        ssize_t n;
+        int fd;
+
+        do
+                n = recvmsg(child->channel_fd, &message, MSG_CMSG_CLOEXEC);
+        while (n < 0 && errno == EINTR);
+        const struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+        if (n != 1 || c != CHILD_MAY_ENTER || !header || header->cmsg_type != SCM_RIGHTS)
+                _exit(EXIT_FAILURE);
+        memcpy(&fd, CMSG_DATA(header), sizeof(fd));
+        return fd;
+}
+
 static int become_root(const Child *child)
 {
         if (!(child->plan->namespaces & CLONE_NEWUSER))
@@ -46,13 +76,13 @@ static int become_root(const Child *child)
  * privileged one, so all mounts in the copy are locked: below each other, and in their flags. The copy of the tree
  * itself must not be, to become the root; open_tree() makes such a one. Old procfs and sysfs are still there while
  * ours are mounted, as the kernel demands of a user namespace. */
-static int enter_tree(const Child *child)
+static int enter_tree(const Child *child, int root_fd)
 {
         const Plan *plan = child->plan;
         const Step *step;
         int r;
 
-        if (fchdir(child->root_fd) < 0)
+        if (fchdir(root_fd) < 0)
                 return log_error_errno(-errno, "Failed to enter the root of the machine");
         if (unshare(CLONE_NEWNS | CLONE_NEWCGROUP) < 0)
                 return log_error_errno(-errno, "Failed to create the mount and cgroup namespaces");
@@ -62,7 +92,8 @@ static int enter_tree(const Child *child)
                 return log_error_errno(tree_fd, "Failed to copy the tree");
         if (move_mount(tree_fd, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH) < 0)
                 return log_error_errno(-errno, "Failed to attach the tree");
-        r = mounts_carry_out(plan->inner_steps, plan->n_inner_steps, tree_fd, 0, &step);
+        r = mounts_carry_out(plan->inner_steps, plan->n_inner_steps, &(Site){ .root_fd = tree_fd, .userns_fd = -EBADF },
+                             &step);
         if (r < 0)
                 return log_error_errno(r, "Failed to set up '%s'", step->target);
 
@@ -126,26 +157,105 @@ static int enable_controllers(const Child *child)
         return 0;
 }
 
+/* The environment of another user, unless the spec says otherwise. */
+static int set_person_environment(const Person *person, Strv *environment)
+{
+        const struct {
+                const char *name, *value;
+        } variables[] = {
+                { "HOME", person->home ?: "/" },
+                { "USER", person->name },
+                { "LOGNAME", person->name },
+                { "SHELL", person->shell },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(variables); i++) {
+                _cleanup_free_ char *assignment = NULL;
+                if (!variables[i].value || strv_env_get(*environment, variables[i].name))
+                        continue;
+                assignment = strf("%s=%s", variables[i].name, variables[i].value);
+                int r = assignment ? strv_append(environment, assignment) : -ENOMEM;
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+/* Becomes who runs the program. From here on nothing of the host's authority is left. */
+static int become_person(const Plan *plan, Strv *environment)
+{
+        const Spec *spec = plan->spec;
+        _cleanup_person_ Person person = {};
+        int r;
+
+        if (spec->user) {
+                _cleanup_close_ int root_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+                r = root_fd < 0 ? -errno : person_find(root_fd, spec->user, &person);
+                if (r == -ESRCH)
+                        return log_error_return(r, "There is no user '%s' in the machine.", spec->user);
+                if (r >= 0)
+                        r = set_person_environment(&person, environment);
+                if (r < 0)
+                        return log_error_errno(r, "Failed to find user '%s' in the machine", spec->user);
+        }
+        if (spec->working_directory && chdir(spec->working_directory) < 0)
+                return log_error_errno(-errno, "Failed to enter '%s' in the machine", spec->working_directory);
+        r = privileges_drop(&person, plan->capabilities, spec->ambient_capability);
+        if (r < 0)
+                return log_error_errno(r, "Failed to drop privileges");
+        if (spec->no_new_privileges && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+                return log_error_errno(-errno, "Failed to set no-new-privileges");
+        return 0;
+}
+
+/* Runs the program, looked for in $PATH of the machine where it has no slash. Returns only on failure. */
+static int execute(const Strv argv, const Strv environment)
+{
+        const char *path = strv_env_get(environment, "PATH") ?: "/usr/bin:/bin";
+        int r = -ENOENT;
+
+        if (strchr(argv[0], '/')) {
+                execve(argv[0], argv, environment);
+                return -errno;
+        }
+        for (const char *p = path; *p; p += strcspn(p, ":"), p += *p == ':') {
+                _cleanup_free_ char *program = strf("%.*s/%s", (int) strcspn(p, ":"), p, argv[0]);
+                if (!program)
+                        return -ENOMEM;
+                execve(program, argv, environment);
+                if (errno == EACCES)
+                        r = -EACCES;
+                else if (errno != ENOENT && errno != ENOTDIR)
+                        return -errno;
+        }
+        return r;
+}
+
 void child_main(const Child *child)
 {
         const Plan *plan = child->plan;
+        Strv environment;
         int r;
 
         /* Nobody inside may look at this process while it still has to do with the host. */
         (void) prctl(PR_SET_DUMPABLE, 0);
 
-        await(child, CHILD_MAY_ENTER);
-        if (become_root(child) < 0 || enter_tree(child) < 0 || set_identity(plan) < 0)
+        _cleanup_close_ int root_fd = await_tree(child);
+        if (become_root(child) < 0 || enter_tree(child, root_fd) < 0 || set_identity(plan) < 0)
                 _exit(EXIT_FAILURE);
         umask(0022);
-        if (setsid() < 0)
-                log_debug("Already the leader of a session");
+        /* A terminal is somebody's else to control. */
+        (void) setsid();
+        (void) syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL);
         reset_signals();
-        r = capability_apply_bounding(plan->capabilities);
-        if (r < 0) {
-                log_error_errno(r, "Failed to limit capabilities");
+        environment = strv_copy(plan->environment);
+        if (!environment)
                 _exit(EXIT_FAILURE);
-        }
+        r = limits_apply_self(plan->spec);
+        if (r < 0)
+                log_error_errno(r, "Failed to set NUMA policy or personality");
+        if (r < 0 || become_person(plan, &environment) < 0)
+                _exit(EXIT_FAILURE);
 
         if (write(child->channel_fd, &(char){ CHILD_IS_READY }, 1) != 1)
                 _exit(EXIT_FAILURE);
@@ -154,8 +264,7 @@ void child_main(const Child *child)
 
         if (close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) < 0)
                 _exit(EXIT_FAILURE);
-        execve(plan->argv[0], plan->argv, plan->environment);
-        r = -errno;
+        r = execute(plan->argv, environment);
         log_error_errno(r, "Failed to execute '%s' in the machine", plan->argv[0]);
         _exit(r == -ENOENT ? 127 : 126);
 }

@@ -7,7 +7,6 @@
  * host it was born with, as descriptors. */
 typedef struct Child {
         const Plan *plan;
-        int root_fd;      /* the tree, which the launcher attaches and fills */
         int channel_fd;   /* to the launcher: one byte each way a step */
         int launcher_fd;  /* pidfd of the launcher */
         int control_fd;   /* cgroup.subtree_control of the unit */
@@ -16,7 +15,7 @@ typedef struct Child {
 
 /* The steps of the hand-over, as the bytes that go over the channel. */
 enum {
-        CHILD_MAY_ENTER = 'E', /* to the child: ids are mapped and the tree is ready */
+        CHILD_MAY_ENTER = 'E', /* to the child: ids are mapped, here is the tree (a descriptor) */
         CHILD_IS_READY = 'R',  /* from it: inside, nothing left to do but execve() */
         CHILD_MAY_EXEC = 'X',  /* to it: systemd knows you */
 };

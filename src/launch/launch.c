@@ -14,7 +14,10 @@
 #include "basic/syscalls.h"
 #include "launch/child.h"
 #include "launch/launch.h"
+#include "launch/root.h"
 #include "sandbox/cgroup.h"
+#include "sandbox/limits.h"
+#include "sandbox/link.h"
 #include "sandbox/mounts.h"
 #include "sandbox/notify.h"
 #include "sandbox/users.h"
@@ -90,7 +93,9 @@ int launch_claim(Spec *spec, MachineUnitKind kind, int machine_fd, Record *recor
 /* Everything that the launcher holds on its way. */
 typedef struct Launch {
         const Plan *plan;
-        int root_fd;
+        int root_fd;       /* the tree that is to be the root */
+        int image_fd;      /* the image as it is on disk */
+        int userns_fd;
         int unit_fd, payload_fd;
         int control_fd;    /* cgroup.subtree_control */
         int self_fd;       /* our pidfd, for the child to see us go */
@@ -102,6 +107,8 @@ typedef struct Launch {
 static void launch_clear(Launch *l)
 {
         fd_close(l->root_fd);
+        fd_close(l->image_fd);
+        fd_close(l->userns_fd);
         fd_close(l->unit_fd);
         fd_close(l->payload_fd);
         fd_close(l->control_fd);
@@ -113,16 +120,39 @@ static void launch_clear(Launch *l)
 
 /* Our own mount namespace: what we attach is ours until the child takes its copy, and goes when we go. Mounts of the
  * host reach it, none of ours reaches the host. */
-static int open_tree_of_image(Launch *l)
+static int prepare_mounts(Launch *l)
 {
+        int r;
+
         if (unshare(CLONE_NEWNS) < 0)
                 return log_error_errno(-errno, "Failed to create a mount namespace");
         if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
                 return log_error_errno(-errno, "Failed to part the mount namespace from the host's");
 
-        l->root_fd = mounts_clone_path(AT_FDCWD, l->plan->root);
-        if (l->root_fd < 0)
-                return log_error_errno(l->root_fd, "Failed to open the tree '%s'", l->plan->root);
+        _cleanup_close_ int stage_fd = dir_open_or_make_at(AT_FDCWD, STAGE_DIR, 0700);
+        _cleanup_close_ int tmpfs_fd = mounts_make_tmpfs(0700, 0, NULL, 0);
+        r = stage_fd < 0 ? stage_fd : tmpfs_fd < 0 ? tmpfs_fd : mounts_attach(tmpfs_fd, stage_fd);
+        if (r < 0)
+                return log_error_errno(r, "Failed to mount '" STAGE_DIR "'");
+
+        l->image_fd = open(l->plan->root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        if (l->image_fd < 0)
+                return log_error_errno(-errno, "Failed to open the image '%s'", l->plan->root);
+        return 0;
+}
+
+/* A network that is there already is joined before the child is born into it. */
+static int join_network(Launch *l)
+{
+        const char *path = l->plan->spec->namespace_path;
+
+        if (!path)
+                return 0;
+        _cleanup_close_ int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+        if (fd < 0)
+                return log_error_errno(-errno, "Failed to open the network namespace '%s'", path);
+        if (setns(fd, CLONE_NEWNET) < 0)
+                return log_error_errno(-errno, "Failed to join the network namespace '%s'", path);
         return 0;
 }
 
@@ -176,7 +206,6 @@ static int start_child(Launch *l)
                 fd_close(l->channel_fd);
                 child_main(&(Child){
                         .plan = l->plan,
-                        .root_fd = l->root_fd,
                         .channel_fd = l->child_channel_fd,
                         .launcher_fd = l->self_fd,
                         .control_fd = l->control_fd,
@@ -202,40 +231,54 @@ static int map_users(Launch *l)
                 return 0;
 
         snprintf(path, sizeof(path), "/proc/%i/ns/user", l->pid);
-        _cleanup_close_ int userns_fd = open(path, O_RDONLY | O_CLOEXEC);
-        if (userns_fd < 0)
+        l->userns_fd = open(path, O_RDONLY | O_CLOEXEC);
+        if (l->userns_fd < 0)
                 return log_error_errno(-errno, "Failed to open the user namespace");
-        r = mounts_set_attr(l->root_fd, 0, 0, userns_fd);
-        if (r == -EINVAL)
-                return log_error_return(r, "Failed to map the owners of '%s': %s does not support id-mapped mounts "
-                                           "here. Put the image on ext4, xfs or btrfs, or use "
-                                           "PrivateUsers=identity or =no.",
-                                        l->plan->root, mounts_fs_name(l->root_fd));
-        if (r < 0)
-                return log_error_errno(r, "Failed to map the owners of '%s'", l->plan->root);
         return 0;
 }
 
+/* Fills the tree. */
 static int build_tree(Launch *l)
 {
         const Plan *plan = l->plan;
-        const uid_t base = users_root(&plan->spec->private_users);
+        Site site = { .image_fd = l->image_fd, .base = users_root(&plan->spec->private_users) };
         const Step *step = NULL;
         int r;
 
         r = map_users(l);
         if (r < 0)
                 return r;
-
-        /* Any directory would do, but "/": there the tree would lie on top of what the child is to leave. */
-        _cleanup_close_ int stage_fd = dir_open_or_make_at(AT_FDCWD, RUN_DIR "/stage", 0700);
-        r = stage_fd < 0 ? stage_fd : mounts_attach(l->root_fd, stage_fd);
+        site.userns_fd = l->userns_fd;
+        r = root_make(plan, l->image_fd, l->userns_fd, site.base, &l->root_fd);
         if (r < 0)
-                return log_error_errno(r, "Failed to attach the tree '%s'", plan->root);
-
-        r = mounts_carry_out(plan->host_steps, plan->n_host_steps, l->root_fd, base, &step);
+                return r;
+        site.root_fd = l->root_fd;
+        r = mounts_carry_out(plan->host_steps, plan->n_host_steps, &site, &step);
+        if (r == -EINVAL && step->kind == STEP_BIND && step->entry && step->entry->id_map != ID_MAP_NONE)
+                return log_error_return(r, "Failed to bind '%s': its file system does not support id-mapped mounts "
+                                           "here. With the option noidmap, owners stay what they are on the host.",
+                                        step->source);
         if (r < 0)
-                return log_error_errno(r, "Failed to set up '%s'", step->target);
+                return log_error_errno(r, "Failed to set up '%s'%s%s%s", step->target, step->source ? " from '" : "",
+                                       step->source ?: "", step->source ? "'" : "");
+        return 0;
+}
+
+/* What is set for a process from outside, since it may take more than the container's root has. */
+static int limit_child(Launch *l)
+{
+        const Spec *spec = l->plan->spec;
+        int r;
+
+        r = limits_apply(l->pid, spec);
+        if (r < 0)
+                return log_error_errno(r, "Failed to set resource limits, OOM score or CPU affinity");
+        STRV_FOREACH (s, spec->interface) {
+                r = link_move(*s, l->pid);
+                if (r < 0)
+                        return log_error_errno(r, "Failed to move interface '%.*s' into the machine",
+                                               (int) strcspn(*s, ":"), *s);
+        }
         return 0;
 }
 
@@ -243,6 +286,25 @@ static int say(Launch *l, char byte)
 {
         /* Whoever is gone has said why. */
         return send(l->channel_fd, &byte, 1, MSG_NOSIGNAL) == 1 ? 0 : -EPIPE;
+}
+
+/* The tree is a descriptor that came after the child. */
+static int say_enter(Launch *l)
+{
+        union {
+                struct cmsghdr header;
+                char space[CMSG_SPACE(sizeof(int))];
+        } control = { .header = { .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof(int)) } };
+        struct iovec iov = { .iov_base = &(char){ CHILD_MAY_ENTER }, .iov_len = 1 };
+        struct msghdr message = {
+                .msg_iov = &iov,
+                .msg_iovlen = 1,
+                .msg_control = &control,
+                .msg_controllen = sizeof(control.space),
+        };
+
+        memcpy(CMSG_DATA(&control.header), &l->root_fd, sizeof(int));
+        return sendmsg(l->channel_fd, &message, MSG_NOSIGNAL) == 1 ? 0 : -EPIPE;
 }
 
 static int hear(Launch *l, char expected)
@@ -281,17 +343,29 @@ static void log_start(const Plan *plan, pid_t pid)
 
 int launch_run(const Plan *plan, int machine_fd, Record *record)
 {
-        _cleanup_(launch_clear) Launch l = { plan,    -EBADF,  -EBADF, -EBADF, -EBADF, -EBADF,
-                                             -EBADF,  -EBADF,  NULL,   0 };
+        _cleanup_(launch_clear) Launch l = {
+                .plan = plan,
+                .root_fd = -EBADF,
+                .image_fd = -EBADF,
+                .userns_fd = -EBADF,
+                .unit_fd = -EBADF,
+                .payload_fd = -EBADF,
+                .control_fd = -EBADF,
+                .self_fd = -EBADF,
+                .channel_fd = -EBADF,
+                .child_channel_fd = -EBADF,
+        };
         int r;
 
         umask(0);
         checkpoint();
-        r = open_tree_of_image(&l);
+        r = prepare_mounts(&l);
         if (r < 0)
                 return r;
         checkpoint();
-        r = prepare_cgroup(&l);
+        r = join_network(&l);
+        if (r >= 0)
+                r = prepare_cgroup(&l);
         if (r < 0)
                 return r;
         checkpoint();
@@ -300,10 +374,12 @@ int launch_run(const Plan *plan, int machine_fd, Record *record)
                 return r;
         checkpoint();
         r = build_tree(&l);
+        if (r >= 0)
+                r = limit_child(&l);
         if (r < 0)
                 return r;
         checkpoint();
-        r = say(&l, CHILD_MAY_ENTER);
+        r = say_enter(&l);
         if (r >= 0)
                 r = hear(&l, CHILD_IS_READY);
         if (r < 0)

@@ -25,23 +25,24 @@ static void help(void)
 }
 
 /* The spec of a transient machine was written by the registry, merged and validated; that of a template's is read
- * here, from the administrator's file. */
+ * here, from the administrator's files. */
 static int load_template(const char *name, Spec **ret)
 {
-        _cleanup_free_ char *path = strf("%s/%s.machine", SYSCONFDIR, name), *text = NULL, *error = NULL;
         _cleanup_spec_ Spec *spec = spec_new(name);
+        _cleanup_strv_ Strv warnings = NULL;
+        _cleanup_free_ char *error = NULL;
         int r;
 
-        if (!path || !spec)
+        if (!spec)
                 return log_oom();
-        r = file_read_at(AT_FDCWD, path, SPEC_FILE_MAX, &text, NULL);
+        r = spec_load(spec, &warnings, &error);
+        STRV_FOREACH (warning, warnings)
+                log_warning("%s", *warning);
         if (r < 0)
-                return log_error_errno(r, "Failed to read '%s'", path);
-        r = spec_read_file(spec, SPEC_SOURCE_FILE, path, text, &error);
-        if (r == -EINVAL)
-                return log_error_return(r, "%s", error);
-        if (r < 0)
-                return log_error_errno(r, "Failed to read '%s'", path);
+                return error ? log_error_return(r, "%s", error)
+                             : log_error_errno(r, "Failed to read the files of machine '%s'", name);
+        if (r == 0)
+                return log_error_return(-ENOENT, "There is no file '" SYSCONFDIR "/%s.machine'.", name);
         if (!spec->image && free_and_strdup(&spec->image, name) < 0)
                 return log_oom();
         *ret = TAKE_PTR(spec);
@@ -72,19 +73,13 @@ static int load_spec(MachineUnitKind kind, const char *name, int machine_fd, Spe
         return 0;
 }
 
-/* What the machine is called by its ID: the image's own, what was told, or a new one. */
-static int choose_uuid(const Spec *spec, const ImageInfo *info, char ret[33])
+/* A random UUID (RFC 9562, version 4), as systemd makes them. */
+static int make_uuid(char ret[33])
 {
-        const char *known = info->uuid[0] ? info->uuid : spec->machine_id;
         uint8_t id[16];
 
-        if (known) {
-                snprintf(ret, 33, "%s", known);
-                return 0;
-        }
         if (getrandom(id, sizeof(id), 0) != sizeof(id))
                 return -EIO;
-        /* A random UUID (RFC 9562, version 4), as systemd makes them. */
         id[6] = (id[6] & 0x0f) | 0x40;
         id[8] = (id[8] & 0x3f) | 0x80;
         for (size_t i = 0; i < sizeof(id); i++)
@@ -92,8 +87,20 @@ static int choose_uuid(const Spec *spec, const ImageInfo *info, char ret[33])
         return 0;
 }
 
+/* What the machine is called by its ID: the image's own, what was told, or a new one. */
+static int choose_uuid(const Spec *spec, const ImageInfo *info, char ret[33])
+{
+        const char *known = info->uuid[0] ? info->uuid : spec->machine_id;
+
+        if (!known)
+                return make_uuid(ret);
+        snprintf(ret, 33, "%s", known);
+        return 0;
+}
+
 static int make_plan(const Spec *spec, const char *root, ImageInfo *info, Record *record, Plan **ret)
 {
+        char id[33], boot_id[37];
         int r;
 
         _cleanup_close_ int root_fd = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -106,10 +113,21 @@ static int make_plan(const Spec *spec, const char *root, ImageInfo *info, Record
                 return log_error_return(-ENOEXEC, "Image '%s' has no init: neither systemd nor /sbin/init is there.",
                                         spec->image);
         r = choose_uuid(spec, info, record->uuid);
+        if (r >= 0)
+                r = make_uuid(id);
         if (r < 0)
                 return log_error_errno(r, "Failed to make a machine ID");
 
-        r = plan_new(spec, &(PlanInput){ .root = root, .init = info->init, .uuid = record->uuid }, ret);
+        snprintf(boot_id, sizeof(boot_id), "%.8s-%.4s-%.4s-%.4s-%.12s", id, id + 8, id + 12, id + 16, id + 20);
+
+        const PlanInput input = {
+                .root = root,
+                .init = info->init,
+                .uuid = record->uuid,
+                .boot_id = boot_id,
+                .has_localtime = info->has_localtime,
+        };
+        r = plan_new(spec, &input, ret);
         return r < 0 ? log_error_errno(r, "Failed to plan the machine") : 0;
 }
 

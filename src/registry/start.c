@@ -246,9 +246,14 @@ static int append_plan(Start *start, json_t *json)
                 return r;
         if (start->spec->boot && !info.init)
                 return -ENOEXEC;
-        r = plan_new(start->spec,
-                     &(PlanInput){ .root = start->root, .init = info.init, .uuid = info.uuid[0] ? info.uuid : "random" },
-                     &plan);
+        const PlanInput input = {
+                .root = start->root,
+                .init = info.init,
+                .uuid = info.uuid[0] ? info.uuid : "random",
+                .boot_id = "random",
+                .has_localtime = info.has_localtime,
+        };
+        r = plan_new(start->spec, &input, &plan);
         if (r >= 0)
                 json_object_set_new(json, "Plan", plan_to_json(plan));
         return r;

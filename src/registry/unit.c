@@ -5,6 +5,7 @@
 
 #include "basic/parse.h"
 #include "registry/unit.h"
+#include "spec/mount.h"
 
 /* These make a unit a machine; the template container@.service says the same. */
 static const char *const machine_assignments[] = {
@@ -29,6 +30,28 @@ static const char *const reserved[] = {
         "Group",         "DynamicUser",  "RemainAfterExit",    "GuessMainPID",  "PIDFile",
         "BusName",       "RootDirectory", "RootImage",         "PrivateUsers",
 };
+
+/* The launcher makes the nodes, so it needs "m" as well. */
+static int add_devices(const Spec *spec, Strv *l)
+{
+        int r = 0;
+
+        if (spec->profile == PROFILE_PRIVILEGED)
+                return strv_append(l, "DevicePolicy=auto");
+        if (spec->profile == PROFILE_NESTING)
+                r = strv_append(l, "DeviceAllow=/dev/fuse rwm");
+        if (r >= 0 && spec->profile == PROFILE_NESTING)
+                r = strv_append(l, "DeviceAllow=/dev/net/tun rwm");
+        STRV_FOREACH (text, spec->device) {
+                _cleanup_device_entry_ DeviceEntry entry = {};
+                if (r >= 0)
+                        r = device_entry_parse(*text, &entry);
+                if (r >= 0)
+                        r = strv_appendf(l, "DeviceAllow=%s %s%s", entry.source, entry.permissions,
+                                         strchr(entry.permissions, 'm') ? "" : "m");
+        }
+        return r;
+}
 
 int unit_assignments(const Spec *spec, Strv *ret, char **ret_error)
 {
@@ -56,6 +79,8 @@ int unit_assignments(const Spec *spec, Strv *ret, char **ret_error)
                 r = strv_appendf(&l, "ExecStart=%s start %s", LAUNCHER, spec->name);
         if (r >= 0)
                 r = strv_appendf(&l, "ExecStopPost=-%s cleanup %s", LAUNCHER, spec->name);
+        if (r >= 0)
+                r = add_devices(spec, &l);
         if (r < 0)
                 return r;
 

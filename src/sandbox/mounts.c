@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <linux/magic.h>
+#include <sched.h>
+#include <signal.h>
 #include <sys/fsuid.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/vfs.h>
+#include <sys/wait.h>
 
 #include "basic/rootfs.h"
+#include "basic/syscalls.h"
 #include "sandbox/mounts.h"
 
 #define GID_TTY 5
@@ -55,22 +59,20 @@ const char *mounts_fs_name(int fd)
         return "this file system";
 }
 
-typedef struct FsOption {
-        const char *key;
-        char value[24];
-} FsOption;
-
-/* A new file system of this type, mounted nowhere. An option with an empty value is a flag. */
-static int make_fs(const char *type, const FsOption *options, size_t n, unsigned attr)
+/* A new file system of this type, mounted nowhere. Options are "key=value" or flags, separated by commas. */
+static int make_fs(const char *type, const char *options, unsigned attr)
 {
+        _cleanup_free_ char *copy = strdup(options ?: "");
+        OOM_CHECK(copy);
         _cleanup_close_ int fd = fsopen(type, FSOPEN_CLOEXEC);
         if (fd < 0)
                 return -errno;
 
-        for (size_t i = 0; i < n; i++) {
-                bool flag = !options[i].value[0];
-                if (fsconfig(fd, flag ? FSCONFIG_SET_FLAG : FSCONFIG_SET_STRING, options[i].key,
-                             flag ? NULL : options[i].value, 0) < 0)
+        for (char *state, *key = strtok_r(copy, ",", &state); key; key = strtok_r(NULL, ",", &state)) {
+                char *value = strchr(key, '=');
+                if (value)
+                        *value++ = 0;
+                if (fsconfig(fd, value ? FSCONFIG_SET_STRING : FSCONFIG_SET_FLAG, key, value, 0) < 0)
                         return -errno;
         }
         if (fsconfig(fd, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
@@ -78,24 +80,38 @@ static int make_fs(const char *type, const FsOption *options, size_t n, unsigned
         return RET_NERRNO(fsmount(fd, FSMOUNT_CLOEXEC, attr));
 }
 
-static int make_tmpfs(const Step *step, uid_t base)
+int mounts_make_tmpfs(mode_t mode, uid_t owner, const char *options, unsigned attr)
 {
-        FsOption options[4] = { { .key = "mode" }, { .key = "uid" }, { .key = "gid" }, { .key = "size" } };
-
-        snprintf(options[0].value, sizeof(options[0].value), "%04o", step->mode);
-        snprintf(options[1].value, sizeof(options[1].value), "%u", base);
-        snprintf(options[2].value, sizeof(options[2].value), "%u", base);
-        if (step->size)
-                snprintf(options[3].value, sizeof(options[3].value), "%s", step->size);
-        return make_fs("tmpfs", options, step->size ? 4 : 3, step->attr);
+        _cleanup_free_ char *all = strf("mode=%04o,uid=%u,gid=%u%s%s", mode, owner, owner, isempty(options) ? "" : ",",
+                                        options ?: "");
+        OOM_CHECK(all);
+        return make_fs("tmpfs", all, attr);
 }
 
 static int make_devpts(const Step *step, uid_t base)
 {
-        FsOption options[] = { { "newinstance", "" }, { "ptmxmode", "0666" }, { "mode", "0620" }, { "gid", "" } };
+        _cleanup_free_ char *options = strf("newinstance,ptmxmode=0666,mode=0620,gid=%u", base + GID_TTY);
 
-        snprintf(options[3].value, sizeof(options[3].value), "%u", base + GID_TTY);
-        return make_fs("devpts", options, ELEMENTSOF(options), step->attr);
+        OOM_CHECK(options);
+        return make_fs("devpts", options, step->attr);
+}
+
+int mounts_make_overlay(const Strv lower, const char *upper, const char *work)
+{
+        _cleanup_free_ char *lowers = strv_join(lower, ":");
+        OOM_CHECK(lowers);
+        _cleanup_close_ int fd = fsopen("overlay", FSOPEN_CLOEXEC);
+        if (fd < 0)
+                return -errno;
+
+        if (fsconfig(fd, FSCONFIG_SET_STRING, "lowerdir", lowers, 0) < 0)
+                return -errno;
+        if (upper && (fsconfig(fd, FSCONFIG_SET_STRING, "upperdir", upper, 0) < 0 ||
+                      fsconfig(fd, FSCONFIG_SET_STRING, "workdir", work, 0) < 0))
+                return -errno;
+        if (fsconfig(fd, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
+                return -errno;
+        return RET_NERRNO(fsmount(fd, FSMOUNT_CLOEXEC, 0));
 }
 
 static const struct {
@@ -115,7 +131,7 @@ static const struct {
 /* The nodes are real ones: the file system belongs to the host, so they work in any user namespace. */
 static int make_dev(const Step *step, uid_t base)
 {
-        _cleanup_close_ int mount_fd = make_tmpfs(step, base);
+        _cleanup_close_ int mount_fd = mounts_make_tmpfs(step->mode, base, step->options, step->attr);
         if (mount_fd < 0)
                 return mount_fd;
         _cleanup_close_ int dir_fd = fd_reopen(mount_fd, O_RDONLY | O_DIRECTORY);
@@ -163,76 +179,207 @@ static int make_read_only(int target_fd)
         return r < 0 ? r : mounts_attach(tree_fd, target_fd);
 }
 
-static int bind_source(const Step *step)
+/* A user namespace that maps one owner on disk to the root of the machine. Namespaces live as long as a descriptor
+ * does, so the process that made this one need not. */
+static int make_single_map(uid_t owner, uid_t base)
 {
-        _cleanup_close_ int tree_fd = mounts_clone_path(AT_FDCWD, step->source);
-        if (tree_fd < 0)
-                return tree_fd;
-        int r = mounts_set_attr(tree_fd, step->attr, MS_SLAVE, -EBADF);
-        return r < 0 ? r : TAKE_FD(tree_fd);
+        const struct clone_args args = { .flags = CLONE_NEWUSER, .exit_signal = SIGCHLD };
+        char path[64], map[64];
+        int r = 0, fd = -EBADF;
+        pid_t pid;
+
+        pid = sys_clone3(&args);
+        if (pid < 0)
+                return -errno;
+        if (pid == 0) {
+                pause();
+                _exit(EXIT_SUCCESS);
+        }
+        snprintf(map, sizeof(map), "%u %u 1\n", owner, base);
+        for (const char *const *file = (const char *const[]){ "uid_map", "gid_map", NULL }; *file && r >= 0; file++) {
+                snprintf(path, sizeof(path), "/proc/%i/%s", pid, *file);
+                r = file_poke_at(AT_FDCWD, path, map);
+        }
+        if (r >= 0) {
+                snprintf(path, sizeof(path), "/proc/%i/ns/user", pid);
+                fd = RET_NERRNO(open(path, O_RDONLY | O_CLOEXEC));
+        }
+        (void) kill(pid, SIGKILL);
+        while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+                ;
+        return r < 0 ? r : fd;
 }
 
-/* What covers a hidden file or directory is in /run/host, where the container cannot write. */
-static int clone_cover(int root_fd, int target_fd)
+static int map_bind(const MountEntry *entry, int tree_fd, const Site *site)
 {
         struct stat st;
 
-        if (fstat(target_fd, &st) < 0)
+        if (!entry || entry->id_map == ID_MAP_NONE || site->userns_fd < 0)
+                return 0;
+        if (entry->id_map == ID_MAP_AUTO)
+                return mounts_set_attr(tree_fd, 0, 0, site->userns_fd);
+
+        if (fstat(tree_fd, &st) < 0)
                 return -errno;
-        _cleanup_close_ int cover_fd = rootfs_open(
-                root_fd, S_ISDIR(st.st_mode) ? "/run/host/inaccessible/dir" : "/run/host/inaccessible/reg", O_PATH);
+        _cleanup_close_ int userns_fd =
+                make_single_map(entry->id_map == ID_MAP_OWNER ? st.st_uid : 0, site->base);
+        return userns_fd < 0 ? userns_fd : mounts_set_attr(tree_fd, 0, 0, userns_fd);
+}
+
+static int bind_source(const Step *step, const Site *site)
+{
+        const MountEntry *entry = step->entry;
+        _cleanup_close_ int tree_fd = -EBADF, source_fd = -EBADF;
+        int r;
+
+        if (entry && entry->in_image) {
+                source_fd = rootfs_open(site->image_fd, step->source, O_PATH);
+                if (source_fd < 0)
+                        return source_fd;
+        }
+        unsigned flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (entry && !entry->recursive ? 0 : AT_RECURSIVE) |
+                         (source_fd >= 0 ? AT_EMPTY_PATH : 0);
+        tree_fd = open_tree(source_fd >= 0 ? source_fd : AT_FDCWD, source_fd >= 0 ? "" : step->source, flags);
+        if (tree_fd < 0)
+                return -errno;
+        r = map_bind(entry, tree_fd, site);
+        if (r >= 0)
+                r = mounts_set_attr(tree_fd, step->attr, MS_SLAVE, -EBADF);
+        return r < 0 ? r : TAKE_FD(tree_fd);
+}
+
+int mounts_stage(int tree_fd, char **ret_path)
+{
+        static unsigned count;
+        _cleanup_free_ char *path = strf("%s/%u", STAGE_DIR, count++);
+        int r;
+
+        OOM_CHECK(path);
+        _cleanup_close_ int fd = dir_open_or_make_at(AT_FDCWD, path, 0755);
+        r = fd < 0 ? fd : mounts_attach(tree_fd, fd);
+        if (r >= 0)
+                *ret_path = TAKE_PTR(path);
+        return r;
+}
+
+/* A layer with its owners mapped must be a mount, to which a path leads. */
+static int stage_layer(const char *layer, const Site *site, char **ret)
+{
+        int r = 0;
+
+        _cleanup_close_ int tree_fd = mounts_clone_path(AT_FDCWD, layer);
+        if (tree_fd < 0)
+                return tree_fd;
+        if (site->userns_fd >= 0)
+                r = mounts_set_attr(tree_fd, 0, 0, site->userns_fd);
+        return r < 0 ? r : mounts_stage(tree_fd, ret);
+}
+
+/* The kernel's work directory lies beside the upper layer, and must be reached through the same mount. */
+static int make_overlay(const Step *step, const Site *site)
+{
+        _cleanup_free_ char *parent = NULL, *staged = NULL, *upper = NULL, *work = NULL, *disk = NULL;
+        const MountEntry *entry = step->entry;
+        _cleanup_strv_ Strv lower = NULL;
+        int r;
+
+        STRV_FOREACH (layer, entry->lower) {
+                char *path = NULL;
+                r = stage_layer(*layer, site, &path);
+                if (r >= 0)
+                        r = strv_consume(&lower, path);
+                if (r < 0)
+                        return r;
+        }
+        if (!entry->source)
+                return mounts_make_overlay(lower, NULL, NULL);
+
+        const char *name = strrchr(entry->source, '/') + 1;
+        parent = strndup(entry->source, name - entry->source);
+        disk = strf("%s.#%s.work", strna(parent), name);
+        if (!parent || !disk)
+                return -ENOMEM;
+        if (mkdir(disk, 0700) < 0 && errno != EEXIST)
+                return -errno;
+        r = stage_layer(parent, site, &staged);
+        if (r < 0)
+                return r;
+        upper = strf("%s/%s", staged, name);
+        work = strf("%s/.#%s.work", staged, name);
+        if (!upper || !work)
+                return -ENOMEM;
+        return mounts_make_overlay(lower, upper, work);
+}
+
+/* What covers a hidden file or directory is in /run/host, where the container cannot write. */
+static int clone_cover(const Step *step, int root_fd, int target_fd)
+{
+        const char *source = step->source;
+        struct stat st;
+
+        if (!source) {
+                if (fstat(target_fd, &st) < 0)
+                        return -errno;
+                source = S_ISDIR(st.st_mode) ? "/run/host/inaccessible/dir" : "/run/host/inaccessible/reg";
+        }
+        _cleanup_close_ int cover_fd = rootfs_open(root_fd, source, O_PATH);
         return cover_fd < 0 ? cover_fd : mounts_clone_path(cover_fd, "");
 }
 
+/* A sysfs shows the network namespace of its maker, who must own it. Who does not is shown the host's. */
+static int make_sysfs(const Step *step)
+{
+        int fd = make_fs("sysfs", NULL, step->attr);
+        if (fd != -EPERM)
+                return fd;
+
+        _cleanup_close_ int tree_fd = mounts_clone_path(AT_FDCWD, "/sys");
+        if (tree_fd < 0)
+                return tree_fd;
+        int r = mounts_set_attr(tree_fd, step->attr, 0, -EBADF);
+        return r < 0 ? r : TAKE_FD(tree_fd);
+}
+
 /* What a step mounts, not attached yet. */
-static int step_make_tree(const Step *step, int root_fd, uid_t base, int target_fd)
+static int step_make_tree(const Step *step, const Site *site, int target_fd)
 {
         switch (step->kind) {
         case STEP_TMPFS:
-                return make_tmpfs(step, base);
+                return mounts_make_tmpfs(step->mode, site->base, step->options, step->attr);
         case STEP_DEV:
-                return make_dev(step, base);
+                return make_dev(step, site->base);
         case STEP_DEVPTS:
-                return make_devpts(step, base);
+                return make_devpts(step, site->base);
         case STEP_PROC:
-                return make_fs("proc", NULL, 0, step->attr);
+                return make_fs("proc", NULL, step->attr);
         case STEP_SYSFS:
-                return make_fs("sysfs", NULL, 0, step->attr);
+                return make_sysfs(step);
         case STEP_CGROUP:
-                return make_fs("cgroup2", NULL, 0, step->attr);
+                return make_fs("cgroup2", NULL, step->attr);
         case STEP_MQUEUE:
-                return make_fs("mqueue", NULL, 0, step->attr);
+                return make_fs("mqueue", NULL, step->attr);
         case STEP_BIND:
-                return bind_source(step);
+                return bind_source(step, site);
+        case STEP_OVERLAY:
+                return make_overlay(step, site);
+        case STEP_COVER:
         case STEP_HIDE:
-                return clone_cover(root_fd, target_fd);
+                return clone_cover(step, site->root_fd, target_fd);
         default:
                 assert(!"no such step");
                 return -EOPNOTSUPP;
         }
 }
 
-static bool source_is_directory(const Step *step)
+static bool source_is_directory(const Step *step, const Site *site)
 {
         struct stat st;
-        return stat(step->source, &st) >= 0 && S_ISDIR(st.st_mode);
-}
 
-/* Only the last component may be missing from the image's point of view: a directory that the step mounts on, or for
- * a bind, what fits its source. */
-static int step_open_target(const Step *step, int root_fd)
-{
-        switch (step->kind) {
-        case STEP_READ_ONLY:
-        case STEP_HIDE:
-                return rootfs_open(root_fd, step->target, O_PATH);
-        case STEP_BIND:
-                if (!source_is_directory(step))
-                        return rootfs_make_file(root_fd, step->target, 0644);
-                return rootfs_make_dir(root_fd, step->target, 0755);
-        default:
-                return rootfs_make_dir(root_fd, step->target, 0755);
+        if (step->entry && step->entry->in_image) {
+                _cleanup_close_ int fd = rootfs_open(site->image_fd, step->source, O_PATH);
+                return fd >= 0 && fstat(fd, &st) >= 0 && S_ISDIR(st.st_mode);
         }
+        return stat(step->source, &st) >= 0 && S_ISDIR(st.st_mode);
 }
 
 /* Files in the tree are made with the ids of the container's root: so they come to belong to it on any file system,
@@ -243,25 +390,137 @@ static void act_as(uid_t id)
         (void) setfsuid(id);
 }
 
-static int carry_out(const Step *step, int root_fd, uid_t base)
+/* Opens what a step mounts on: a directory, or for a bind, what fits its source; made where it is missing. */
+static int step_open_target(const Step *step, const Site *site)
 {
-        _cleanup_close_ int target_fd = -EBADF, tree_fd = -EBADF;
-        int r = 0;
+        bool file = step->kind == STEP_BIND && !source_is_directory(step, site);
+        int fd;
 
-        act_as(base);
-        if (step->kind == STEP_FILE)
-                r = rootfs_write_file(root_fd, step->target, step->mode, step->source);
-        else if (step->kind == STEP_DIR)
-                r = target_fd = rootfs_make_dir(root_fd, step->target, step->mode);
-        else
-                r = target_fd = step_open_target(step, root_fd);
+        if (step->kind == STEP_READ_ONLY || step->kind == STEP_HIDE || step->kind == STEP_COVER)
+                return rootfs_open(site->root_fd, step->target, O_PATH);
+        act_as(site->base);
+        fd = file ? rootfs_make_file(site->root_fd, step->target, 0644)
+                  : rootfs_make_dir(site->root_fd, step->target, 0755);
         act_as(0);
-        if (r < 0 || step->kind == STEP_FILE || step->kind == STEP_DIR)
+        return fd;
+}
+
+static int make_node(const Step *step, const Site *site)
+{
+        struct stat st;
+
+        if (stat(step->source, &st) < 0)
+                return -errno;
+        if (!S_ISCHR(st.st_mode) && !S_ISBLK(st.st_mode))
+                return -ENODEV;
+
+        /* /dev is ours: what is there came from us. */
+        _cleanup_free_ char *parent = strndup(step->target, strrchr(step->target, '/') - step->target);
+        OOM_CHECK(parent);
+        const char *name = strrchr(step->target, '/') + 1;
+        act_as(site->base);
+        _cleanup_close_ int dir_fd = rootfs_make_dir(site->root_fd, parent, 0755);
+        act_as(0);
+        if (dir_fd < 0)
+                return dir_fd;
+        if (mknodat(dir_fd, name, st.st_mode, st.st_rdev) < 0 && errno != EEXIST)
+                return -errno;
+        if (fchownat(dir_fd, name, site->base, site->base, AT_SYMLINK_NOFOLLOW) < 0)
+                return -errno;
+        return 0;
+}
+
+#define COPY_MAX (4U * 1024U * 1024U)
+
+static int copy_file(const Step *step, const Site *site)
+{
+        _cleanup_free_ char *data = NULL;
+        size_t size;
+        int r;
+
+        _cleanup_close_ int fd = open(step->source, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+        if (fd < 0)
+                return -errno;
+        r = fd_read_all(fd, COPY_MAX, &data, &size);
+        if (r < 0)
                 return r;
 
+        act_as(site->base);
+        r = step->kind == STEP_REPLACE ? rootfs_remove(site->root_fd, step->target) : 0;
+        if (r >= 0)
+                r = rootfs_write_file(site->root_fd, step->target, step->mode, data, size);
+        act_as(0);
+        /* A copy is for who has none. */
+        return r == -EEXIST && step->kind == STEP_COPY && step->optional ? 0 : r;
+}
+
+static int copy_link(const Step *step, const Site *site)
+{
+        char target[PATH_MAX];
+        ssize_t n = readlink(step->source, target, sizeof(target) - 1);
+        int r;
+
+        if (n < 0)
+                return errno == EINVAL ? 0 : -errno;
+        target[n] = 0;
+        act_as(site->base);
+        r = rootfs_remove(site->root_fd, step->target);
+        if (r >= 0)
+                r = rootfs_make_link(site->root_fd, target, step->target);
+        act_as(0);
+        return r;
+}
+
+/* The steps that make files. They act as the container's root. 1 where it is not one of them. */
+static int make_file(const Step *step, const Site *site)
+{
+        int r = 1;
+
+        switch (step->kind) {
+        case STEP_NODE:
+                return make_node(step, site);
+        case STEP_COPY:
+        case STEP_REPLACE:
+                return copy_file(step, site);
+        case STEP_LINK:
+                return copy_link(step, site);
+        case STEP_SYSCTL:
+                return rootfs_poke(site->root_fd, step->target, step->source);
+        case STEP_FILE:
+                act_as(site->base);
+                r = rootfs_write_file(site->root_fd, step->target, step->mode, step->source, strlen(step->source));
+                act_as(0);
+                return r;
+        case STEP_REMOVE:
+                act_as(site->base);
+                r = rootfs_remove(site->root_fd, step->target);
+                act_as(0);
+                return r;
+        case STEP_DIR: {
+                act_as(site->base);
+                _cleanup_close_ int fd = rootfs_make_dir(site->root_fd, step->target, step->mode);
+                act_as(0);
+                return MIN(fd, 0);
+        }
+        default:
+                return 1;
+        }
+}
+
+static int carry_out(const Step *step, const Site *site)
+{
+        _cleanup_close_ int target_fd = -EBADF, tree_fd = -EBADF;
+        int r;
+
+        r = make_file(step, site);
+        if (r <= 0)
+                return r;
+        target_fd = step_open_target(step, site);
+        if (target_fd < 0)
+                return target_fd;
         if (step->kind == STEP_READ_ONLY)
                 return make_read_only(target_fd);
-        tree_fd = step_make_tree(step, root_fd, base, target_fd);
+        tree_fd = step_make_tree(step, site, target_fd);
         if (tree_fd < 0)
                 return tree_fd;
         return mounts_attach(tree_fd, target_fd);
@@ -283,18 +542,18 @@ static int put_exception(const Step *step, int tree_fd, int root_fd)
         return target_fd < 0 ? target_fd : mounts_attach(tree_fd, target_fd);
 }
 
-int mounts_carry_out(const Step *steps, size_t n, int root_fd, uid_t base, const Step **ret_step)
+int mounts_carry_out(const Step *steps, size_t n, const Site *site, const Step **ret_step)
 {
         _cleanup_close_ int exception_fd = -EBADF;
         int r;
 
         for (size_t i = 0; i < n; i++) {
                 if (steps[i].kind == STEP_WRITABLE) {
-                        r = exception_fd == -ENOENT ? 0 : put_exception(steps + i, exception_fd, root_fd);
+                        r = exception_fd == -ENOENT ? 0 : put_exception(steps + i, exception_fd, site->root_fd);
                         exception_fd = fd_close(exception_fd);
                 } else {
-                        exception_fd = take_exception(steps, n, i, root_fd);
-                        r = carry_out(steps + i, root_fd, base);
+                        exception_fd = take_exception(steps, n, i, site->root_fd);
+                        r = carry_out(steps + i, site);
                         if (r == -ENOENT && steps[i].optional)
                                 r = 0;
                 }

@@ -3,9 +3,29 @@
 
 #include "sandbox/plan.h"
 
-/* Carries out steps of a plan in the tree at root_fd, which must be attached in the caller's mount namespace. `base`
- * is the root of the container as the caller's user namespace numbers it. On failure, ret_step is the step. */
-int mounts_carry_out(const Step *steps, size_t n, int root_fd, uid_t base, const Step **ret_step);
+/* Where steps are carried out. */
+typedef struct Site {
+        int root_fd;   /* the tree, attached in the caller's mount namespace */
+        int image_fd;  /* the image as it is on disk; for "+" sources */
+        int userns_fd; /* of the machine; negative where owners are not mapped */
+        uid_t base;    /* root of the container, as the caller's user namespace numbers it */
+} Site;
+
+/* A tmpfs that only the launcher's mount namespace has is mounted here, for what must have a path meanwhile. */
+#define STAGE_DIR "/run/mctl/stage"
+
+/* Attaches a tree somewhere below STAGE_DIR, and says where. The caller frees the path. */
+int mounts_stage(int tree_fd, char **ret_path);
+
+/* Carries out steps of a plan. On failure, ret_step is the step. */
+int mounts_carry_out(const Step *steps, size_t n, const Site *site, const Step **ret_step);
+
+/* Mounts layers on top of each other: `lower` are paths, topmost first; upper and work may be NULL. Returns a detached
+ * tree. */
+int mounts_make_overlay(const Strv lower, const char *upper, const char *work);
+
+/* An empty tmpfs, mounted nowhere. `options` are as for mount(8), or NULL. */
+int mounts_make_tmpfs(mode_t mode, uid_t owner, const char *options, unsigned attr);
 
 /* A copy of the tree at `path`, which follows links, with all that is mounted below it; attached nowhere. Returns a
  * descriptor. */

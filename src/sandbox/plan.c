@@ -3,7 +3,8 @@
 #include <sys/mount.h>
 
 #include "basic/parse.h"
-#include "sandbox/capability.h"
+#include "basic/capability.h"
+#include "sandbox/privileges.h"
 #include "sandbox/plan.h"
 
 #define NO_EXEC (MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC)
@@ -16,19 +17,19 @@ static const Step host_steps[] = {
         { STEP_DIR, "/sys", .mode = 0555 },
         { STEP_DEV, "/dev", .mode = 0755, .attr = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC },
         { STEP_DEVPTS, "/dev/pts", .attr = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC },
-        { STEP_TMPFS, "/dev/shm", .mode = 01777, .size = "10%", .attr = NO_DEV },
-        { STEP_TMPFS, "/run", .mode = 0755, .size = "20%", .attr = NO_DEV },
-        { STEP_TMPFS, "/tmp", .mode = 01777, .size = "10%", .attr = NO_DEV },
+        { STEP_TMPFS, "/dev/shm", .mode = 01777, .options = "size=10%", .attr = NO_DEV },
+        { STEP_TMPFS, "/run", .mode = 0755, .options = "size=20%", .attr = NO_DEV },
+        { STEP_TMPFS, "/tmp", .mode = 01777, .options = "size=10%", .attr = NO_DEV },
 };
 
 /* Only for an init: an application may have a /run of its own making. */
 static const Step boot_steps[] = {
-        { STEP_TMPFS, "/run/lock", .mode = 01777, .size = "5M", .attr = NO_EXEC },
+        { STEP_TMPFS, "/run/lock", .mode = 01777, .options = "size=5M", .attr = NO_EXEC },
 };
 
 /* /run/host, the container's view of its host (systemd.io/CONTAINER_INTERFACE). */
 static const Step run_host_steps[] = {
-        { STEP_TMPFS, "/run/host", .mode = 0755, .size = "1M", .attr = NO_EXEC },
+        { STEP_TMPFS, "/run/host", .mode = 0755, .options = "size=4M", .attr = NO_EXEC },
         { STEP_BIND, "/run/host/os-release", "/etc/os-release", .attr = MOUNT_ATTR_RDONLY | NO_EXEC, .optional = true },
         { STEP_FILE, "/run/host/container-manager", "mctl\n", .mode = 0444 },
         { STEP_DIR, "/run/host/inaccessible/dir", .mode = 0 },
@@ -40,11 +41,13 @@ static const Step inner_steps[] = {
         { STEP_SYSFS, "/sys", .attr = MOUNT_ATTR_RDONLY | NO_EXEC },
         { STEP_CGROUP, "/sys/fs/cgroup", .attr = NO_EXEC },
         { STEP_MQUEUE, "/dev/mqueue", .attr = NO_EXEC },
+};
 
-        /* Of the kernel's files, what is not the container's own. The network's are: they belong to its
-         * namespace. */
+/* Of the kernel's files, what is not the container's own. The network's are: they belong to its namespace. */
+static const Step mask_steps[] = {
         { STEP_READ_ONLY, "/proc/sys" },
         { STEP_WRITABLE, "/proc/sys/net" },
+        { STEP_COVER, "/proc/sys/kernel/random/boot_id", "/run/host/boot_id" },
         { STEP_READ_ONLY, "/proc/acpi", .optional = true },
         { STEP_READ_ONLY, "/proc/asound", .optional = true },
         { STEP_READ_ONLY, "/proc/bus", .optional = true },
@@ -55,8 +58,29 @@ static const Step inner_steps[] = {
         { STEP_HIDE, "/proc/kcore", .optional = true },
         { STEP_HIDE, "/proc/keys", .optional = true },
         { STEP_HIDE, "/proc/latency_stats", .optional = true },
+        { STEP_HIDE, "/proc/sched_debug", .optional = true },
         { STEP_HIDE, "/proc/sysrq-trigger", .optional = true },
         { STEP_HIDE, "/proc/timer_list", .optional = true },
+        { STEP_HIDE, "/sys/devices/virtual/powercap", .optional = true },
+        { STEP_HIDE, "/sys/firmware", .optional = true },
+        { STEP_HIDE, "/sys/fs/pstore", .optional = true },
+        { STEP_HIDE, "/sys/hypervisor", .optional = true },
+        { STEP_HIDE, "/sys/kernel/debug", .optional = true },
+        { STEP_HIDE, "/sys/kernel/security", .optional = true },
+        { STEP_HIDE, "/sys/kernel/tracing", .optional = true },
+        { STEP_HIDE, "/sys/power", .optional = true },
+};
+
+/* In a user namespace the kernel lets nobody mount a procfs or sysfs who cannot see a whole one already. Container
+ * managers inside need to, so they get one that is whole and out of the way. */
+static const Step nesting_host_steps[] = {
+        { STEP_DIR, "/run/host/nesting/proc", .mode = 0555 },
+        { STEP_DIR, "/run/host/nesting/sys", .mode = 0555 },
+};
+static const Step nesting_inner_steps[] = {
+        { STEP_PROC, "/run/host/nesting/proc", .attr = NO_EXEC },
+        { STEP_SYSFS, "/run/host/nesting/sys", .attr = MOUNT_ATTR_RDONLY | NO_EXEC },
+        { STEP_HIDE, "/run/host/nesting" },
 };
 
 static int append_steps(Step **steps, size_t *n, const Step *more, size_t n_more)
@@ -74,15 +98,235 @@ static int add_host_steps(Plan *plan, const Step *more, size_t n_more)
         return append_steps(&plan->host_steps, &plan->n_host_steps, more, n_more);
 }
 
-static int add_host_file(Plan *plan, const char *target, char *text)
+static int add_inner_steps(Plan *plan, const Step *more, size_t n_more)
 {
-        int r = strv_consume(&plan->texts, text);
-        if (r < 0)
-                return r;
-        return add_host_steps(plan, &(Step){ STEP_FILE, target, text, .mode = 0444 }, 1);
+        return append_steps(&plan->inner_steps, &plan->n_inner_steps, more, n_more);
 }
 
-static int plan_steps(Plan *plan)
+static int add_host_step(Plan *plan, Step step)
+{
+        return add_host_steps(plan, &step, 1);
+}
+
+/* Keeps a new string as long as the plan. NULL when out of memory. */
+static const char *keep(Plan *plan, char *text)
+{
+        return strv_consume(&plan->texts, text) < 0 ? NULL : plan->texts[strv_length(plan->texts) - 1];
+}
+
+static int add_host_file(Plan *plan, const char *target, char *text, mode_t mode)
+{
+        const char *kept = keep(plan, text);
+
+        OOM_CHECK(kept);
+        return add_host_step(plan, (Step){ STEP_FILE, target, kept, .mode = mode });
+}
+
+/* The entries of [Files], of whatever key, in the order of their targets: a mount is not to hide another below it. */
+typedef struct EntryKind {
+        const Strv *list;
+        StepKind kind;
+        bool read_only;
+        bool overlay;
+} EntryKind;
+
+static int parse_entry(const EntryKind *kind, const char *text, MountEntry *ret)
+{
+        if (kind->kind == STEP_TMPFS)
+                return mount_entry_parse_tmpfs(text, ret);
+        if (kind->overlay)
+                return mount_entry_parse_overlay(text, kind->read_only, ret);
+        return mount_entry_parse_bind(text, ret);
+}
+
+static int compare_targets(const void *a, const void *b)
+{
+        const Step *x = a, *y = b;
+        return strcmp(x->target, y->target);
+}
+
+static int add_entries(Plan *plan)
+{
+        const Spec *spec = plan->spec;
+        const EntryKind kinds[] = {
+                { &spec->bind, STEP_BIND, false, false },
+                { &spec->bind_read_only, STEP_BIND, true, false },
+                { &spec->temporary_file_system, STEP_TMPFS, false, false },
+                { &spec->overlay, STEP_OVERLAY, false, true },
+                { &spec->overlay_read_only, STEP_OVERLAY, true, true },
+        };
+        size_t first = plan->n_host_steps, n = 0;
+        int r;
+
+        for (size_t i = 0; i < ELEMENTSOF(kinds); i++)
+                n += strv_length(*kinds[i].list);
+        plan->entries = calloc(n + 1, sizeof(MountEntry));
+        OOM_CHECK(plan->entries);
+
+        for (size_t i = 0; i < ELEMENTSOF(kinds); i++)
+                STRV_FOREACH (text, *kinds[i].list) {
+                        MountEntry *entry = plan->entries + plan->n_entries;
+                        r = parse_entry(kinds + i, *text, entry);
+                        if (r < 0)
+                                return r;
+                        plan->n_entries++;
+                        bool empty = kinds[i].kind == STEP_BIND && !entry->source[0];
+                        r = add_host_step(plan, (Step){
+                                                        .kind = empty ? STEP_TMPFS : kinds[i].kind,
+                                                        .target = entry->target,
+                                                        .source = entry->source,
+                                                        .mode = 0755,
+                                                        .options = entry->options,
+                                                        .attr = kinds[i].read_only ? MOUNT_ATTR_RDONLY : 0,
+                                                        .optional = entry->optional,
+                                                        .entry = empty || kinds[i].kind == STEP_TMPFS ? NULL : entry,
+                                                });
+                        if (r < 0)
+                                return r;
+                }
+        if (plan->n_host_steps > first)
+                qsort(plan->host_steps + first, plan->n_host_steps - first, sizeof(Step), compare_targets);
+        STRV_FOREACH (path, spec->inaccessible) {
+                r = add_host_step(plan, (Step){ STEP_HIDE, *path, .optional = true });
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+static const Step nesting_devices[] = {
+        { STEP_NODE, "/dev/fuse", "/dev/fuse", .optional = true },
+        { STEP_NODE, "/dev/net/tun", "/dev/net/tun", .optional = true },
+};
+
+static int add_devices(Plan *plan)
+{
+        if (plan->spec->profile == PROFILE_NESTING) {
+                int r = add_host_steps(plan, nesting_devices, ELEMENTSOF(nesting_devices));
+                if (r < 0)
+                        return r;
+        }
+        STRV_FOREACH (text, plan->spec->device) {
+                _cleanup_device_entry_ DeviceEntry entry = {};
+                int r;
+
+                r = device_entry_parse(*text, &entry);
+                if (r < 0)
+                        return r;
+                const char *source = keep(plan, TAKE_PTR(entry.source)), *target = keep(plan, TAKE_PTR(entry.target));
+                if (!source || !target)
+                        return -ENOMEM;
+                r = add_host_step(plan, (Step){ STEP_NODE, target, source });
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+/* Credentials are files for the first process alone, as systemd.exec(5) has them. */
+static int add_credentials(Plan *plan)
+{
+        const Spec *spec = plan->spec;
+        int r;
+
+        if (!spec->load_credential && !spec->set_credential)
+                return 0;
+        r = add_host_step(plan, (Step){ STEP_TMPFS, "/run/host/credentials", .mode = 0700, .options = "size=1M",
+                                        .attr = NO_EXEC });
+        STRV_FOREACH (s, spec->load_credential)
+                if (r >= 0) {
+                        size_t n = strcspn(*s, ":");
+                        const char *target = keep(plan, strf("/run/host/credentials/%.*s", (int) n, *s));
+                        r = target ? add_host_step(plan, (Step){ STEP_COPY, target, *s + n + 1, .mode = 0400 }) : -ENOMEM;
+                }
+        STRV_FOREACH (s, spec->set_credential)
+                if (r >= 0) {
+                        size_t n = strcspn(*s, ":");
+                        const char *target = keep(plan, strf("/run/host/credentials/%.*s", (int) n, *s));
+                        r = target ? add_host_step(plan, (Step){ STEP_FILE, target, *s + n + 1, .mode = 0400 }) : -ENOMEM;
+                }
+        if (r >= 0)
+                r = add_host_step(plan, (Step){ STEP_READ_ONLY, "/run/host/credentials" });
+        if (r >= 0)
+                r = strv_append(&plan->environment, "CREDENTIALS_DIRECTORY=/run/host/credentials");
+        return r;
+}
+
+/* Which of the host's files is /etc/resolv.conf inside, and how it gets there. */
+static int add_resolv_conf(Plan *plan)
+{
+        static const char *const sources[] = {
+                "/etc/resolv.conf",
+                "/usr/lib/systemd/resolv.conf",
+                "/run/systemd/resolve/resolv.conf",
+                "/run/systemd/resolve/stub-resolv.conf",
+        };
+        ResolvConf mode = plan->spec->resolv_conf;
+        bool writable = !plan->spec->read_only && plan->spec->volatile_mode != VOLATILE_STATE;
+
+        /* With a network of its own, a machine knows its name servers better than its host. */
+        if (mode == RESOLV_CONF_AUTO) {
+                if (plan->spec->private_network)
+                        return 0;
+                mode = writable ? RESOLV_CONF_COPY_HOST : RESOLV_CONF_BIND_HOST;
+        }
+        if (mode == RESOLV_CONF_OFF)
+                return 0;
+        if (mode == RESOLV_CONF_DELETE)
+                return add_host_step(plan, (Step){ STEP_REMOVE, "/etc/resolv.conf", .optional = true });
+
+        unsigned n = mode - RESOLV_CONF_COPY_HOST, how = n / ELEMENTSOF(sources);
+        static const StepKind kinds[] = { STEP_COPY, STEP_REPLACE, STEP_BIND };
+        return add_host_step(plan, (Step){ kinds[how], "/etc/resolv.conf", sources[n % ELEMENTSOF(sources)], .mode = 0644,
+                                           .attr = how == 2 ? MOUNT_ATTR_RDONLY : 0, .optional = true });
+}
+
+/* By itself, a machine that says where it is is left alone, and another one is where its host is. */
+static int add_timezone(Plan *plan, const PlanInput *input)
+{
+        Timezone mode = plan->spec->timezone;
+
+        if (mode == TIMEZONE_AUTO)
+                mode = input->has_localtime || plan->spec->read_only ? TIMEZONE_OFF : TIMEZONE_COPY;
+        switch (mode) {
+        case TIMEZONE_COPY:
+                return add_host_step(plan, (Step){ STEP_REPLACE, "/etc/localtime", "/etc/localtime", .mode = 0644,
+                                                   .optional = true });
+        case TIMEZONE_BIND:
+                return add_host_step(plan, (Step){ STEP_BIND, "/etc/localtime", "/etc/localtime",
+                                                   .attr = MOUNT_ATTR_RDONLY, .optional = true });
+        case TIMEZONE_SYMLINK:
+                return add_host_step(plan, (Step){ STEP_LINK, "/etc/localtime", "/etc/localtime", .optional = true });
+        case TIMEZONE_DELETE:
+                return add_host_step(plan, (Step){ STEP_REMOVE, "/etc/localtime", .optional = true });
+        default:
+                return 0;
+        }
+}
+
+static int add_run_host(Plan *plan, const PlanInput *input)
+{
+        const Spec *spec = plan->spec;
+        int r;
+
+        r = add_host_steps(plan, run_host_steps, ELEMENTSOF(run_host_steps));
+        if (r >= 0)
+                r = add_host_file(plan, "/run/host/container-uuid", strf("%s\n", plan->uuid), 0444);
+        if (r >= 0)
+                r = add_host_file(plan, "/run/host/boot_id", strf("%s\n", input->boot_id), 0444);
+        if (r >= 0 && plan->forward_ready)
+                r = add_host_step(plan, (Step){ STEP_BIND, "/run/host/notify", "/run/systemd/notify" });
+        if (r >= 0 && spec->process_two)
+                r = add_host_step(plan, (Step){ STEP_BIND, "/run/host/mctl-init", LIBEXECDIR "/mctl-init",
+                                                .attr = MOUNT_ATTR_RDONLY | NO_DEV });
+        if (r >= 0)
+                r = add_credentials(plan);
+        if (r >= 0 && spec->profile == PROFILE_NESTING)
+                r = add_host_steps(plan, nesting_host_steps, ELEMENTSOF(nesting_host_steps));
+        return r;
+}
+
+static int plan_host_steps(Plan *plan, const PlanInput *input)
 {
         const Spec *spec = plan->spec;
         int r;
@@ -90,18 +334,45 @@ static int plan_steps(Plan *plan)
         r = add_host_steps(plan, host_steps, ELEMENTSOF(host_steps));
         if (r >= 0 && spec->boot)
                 r = add_host_steps(plan, boot_steps, ELEMENTSOF(boot_steps));
+        if (r >= 0 && spec->volatile_mode == VOLATILE_STATE)
+                r = add_host_step(plan, (Step){ STEP_TMPFS, "/var", .mode = 0755, .attr = NO_DEV });
         if (r >= 0)
-                r = add_host_steps(plan, run_host_steps, ELEMENTSOF(run_host_steps));
+                r = add_run_host(plan, input);
         if (r >= 0)
-                r = add_host_file(plan, "/run/host/container-uuid", strf("%s\n", plan->uuid));
-        if (r >= 0 && plan->forward_ready)
-                r = add_host_steps(plan, &(Step){ STEP_BIND, "/run/host/notify", "/run/systemd/notify" }, 1);
+                r = add_devices(plan);
         if (r >= 0)
-                r = add_host_steps(plan, &(Step){ STEP_READ_ONLY, "/run/host" }, 1);
-        if (r >= 0 && spec->read_only)
-                r = add_host_steps(plan, &(Step){ STEP_READ_ONLY, "/" }, 1);
+                r = add_resolv_conf(plan);
         if (r >= 0)
-                r = append_steps(&plan->inner_steps, &plan->n_inner_steps, inner_steps, ELEMENTSOF(inner_steps));
+                r = add_timezone(plan, input);
+        if (r >= 0)
+                r = add_entries(plan);
+        if (r >= 0)
+                r = add_host_step(plan, (Step){ STEP_READ_ONLY, "/run/host" });
+        if (r >= 0 && (spec->read_only || spec->volatile_mode == VOLATILE_STATE))
+                r = add_host_step(plan, (Step){ STEP_READ_ONLY, "/" });
+        return r;
+}
+
+static int plan_inner_steps(Plan *plan)
+{
+        const Spec *spec = plan->spec;
+        int r;
+
+        r = add_inner_steps(plan, inner_steps, ELEMENTSOF(inner_steps));
+        STRV_FOREACH (s, spec->sysctl)
+                if (r >= 0) {
+                        size_t n = strcspn(*s, "=");
+                        char *target = strf("/proc/sys/%.*s", (int) n, *s);
+                        for (char *p = target ? target + strlen("/proc/sys/") : NULL; p && *p; p++)
+                                if (*p == '.' && !strchr(*s, '/'))
+                                        *p = '/';
+                        const char *kept = keep(plan, target);
+                        r = kept ? add_inner_steps(plan, &(Step){ STEP_SYSCTL, kept, *s + n + 1 }, 1) : -ENOMEM;
+                }
+        if (r >= 0 && spec->profile == PROFILE_NESTING)
+                r = add_inner_steps(plan, nesting_inner_steps, ELEMENTSOF(nesting_inner_steps));
+        if (r >= 0 && spec->profile != PROFILE_PRIVILEGED)
+                r = add_inner_steps(plan, mask_steps, ELEMENTSOF(mask_steps));
         return r;
 }
 
@@ -115,11 +386,12 @@ static int plan_environment(Plan *plan)
         if (r >= 0)
                 r = strv_appendf(&plan->environment, "container_uuid=%.8s-%.4s-%.4s-%.4s-%.12s", plan->uuid,
                                  plan->uuid + 8, plan->uuid + 12, plan->uuid + 16, plan->uuid + 20);
-        if (r >= 0)
+        /* Those of another user are set when it is known who that is. */
+        if (r >= 0 && !plan->spec->user)
                 r = strv_append(&plan->environment, "HOME=/root");
-        if (r >= 0)
+        if (r >= 0 && !plan->spec->user)
                 r = strv_append(&plan->environment, "USER=root");
-        if (r >= 0)
+        if (r >= 0 && !plan->spec->user)
                 r = strv_append(&plan->environment, "LOGNAME=root");
         if (r >= 0 && plan->forward_ready)
                 r = strv_append(&plan->environment, "NOTIFY_SOCKET=/run/host/notify");
@@ -133,6 +405,20 @@ static int plan_environment(Plan *plan)
         return r;
 }
 
+static int plan_arguments(Plan *plan, const PlanInput *input)
+{
+        int r = 0;
+
+        if (plan->spec->boot)
+                r = strv_append(&plan->argv, input->init);
+        if (r >= 0 && plan->spec->process_two) {
+                r = strv_append(&plan->argv, "/run/host/mctl-init");
+                if (r >= 0)
+                        r = strv_append(&plan->argv, "--");
+        }
+        return r < 0 ? r : strv_extend(&plan->argv, plan->spec->parameters);
+}
+
 int plan_new(const Spec *spec, const PlanInput *input, Plan **ret)
 {
         _cleanup_plan_ Plan *plan = calloc(1, sizeof(Plan));
@@ -142,28 +428,25 @@ int plan_new(const Spec *spec, const PlanInput *input, Plan **ret)
         plan->spec = spec;
         plan->root = input->root;
         plan->hostname = spec->hostname ?: spec->name;
-        plan->capabilities = capability_default_set;
         plan->namespaces = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWCGROUP;
-        if (spec->private_network)
+        if (spec->private_network && !spec->namespace_path)
                 plan->namespaces |= CLONE_NEWNET;
         if (spec->private_users.mode != USERS_HOST)
                 plan->namespaces |= CLONE_NEWUSER;
+        plan->capabilities = capability_bounding_set(spec);
         snprintf(plan->uuid, sizeof(plan->uuid), "%s", input->uuid);
 
         /* The notification socket takes the word of uid 0 about any process. A root without a user namespace is that
          * uid, so it does not get the socket. */
         plan->forward_ready = spec->boot && spec->notify_ready && spec->private_users.mode != USERS_HOST;
 
-        if (spec->boot)
-                r = strv_append(&plan->argv, input->init);
-        else
-                r = 0;
-        if (r >= 0)
-                r = strv_extend(&plan->argv, spec->parameters);
+        r = plan_arguments(plan, input);
         if (r >= 0)
                 r = plan_environment(plan);
         if (r >= 0)
-                r = plan_steps(plan);
+                r = plan_host_steps(plan, input);
+        if (r >= 0)
+                r = plan_inner_steps(plan);
         if (r < 0)
                 return r;
 
@@ -173,8 +456,12 @@ int plan_new(const Spec *spec, const PlanInput *input, Plan **ret)
 
 void plan_free(Plan *plan)
 {
+        for (size_t i = 0; i < plan->n_entries; i++)
+                mount_entry_clear(plan->entries + i);
+        free(plan->entries);
         free(plan->host_steps);
         free(plan->inner_steps);
+        free(plan->filter);
         strv_free(plan->argv);
         strv_free(plan->environment);
         strv_free(plan->texts);
@@ -185,16 +472,31 @@ static const char *const step_names[_STEP_KIND_MAX] = {
         [STEP_TMPFS] = "tmpfs",
         [STEP_DEV] = "dev",
         [STEP_DEVPTS] = "devpts",
+        [STEP_NODE] = "node",
         [STEP_DIR] = "dir",
         [STEP_FILE] = "file",
+        [STEP_COPY] = "copy",
+        [STEP_REPLACE] = "replace",
+        [STEP_LINK] = "link",
+        [STEP_REMOVE] = "remove",
         [STEP_BIND] = "bind",
+        [STEP_OVERLAY] = "overlay",
         [STEP_READ_ONLY] = "read-only",
         [STEP_WRITABLE] = "writable",
+        [STEP_COVER] = "cover",
         [STEP_HIDE] = "hide",
         [STEP_PROC] = "proc",
         [STEP_SYSFS] = "sysfs",
         [STEP_CGROUP] = "cgroup",
         [STEP_MQUEUE] = "mqueue",
+        [STEP_SYSCTL] = "sysctl",
+};
+
+static const char *const id_map_names[] = {
+        [ID_MAP_AUTO] = "idmap",
+        [ID_MAP_NONE] = "noidmap",
+        [ID_MAP_ROOT] = "rootidmap",
+        [ID_MAP_OWNER] = "owneridmap",
 };
 
 static json_t *attr_to_json(unsigned attr)
@@ -230,8 +532,10 @@ static json_t *steps_to_json(const Step *steps, size_t n)
                         json_object_set_new(o, "Source", json_string(s->source));
                 if (s->mode)
                         json_object_set_new(o, "Mode", json_sprintf("%04o", s->mode));
-                if (s->size)
-                        json_object_set_new(o, "Size", json_string(s->size));
+                if (s->options)
+                        json_object_set_new(o, "Options", json_string(s->options));
+                if (s->entry)
+                        json_object_set_new(o, "IdMap", json_string(id_map_names[s->entry->id_map]));
                 if (s->attr)
                         json_object_set_new(o, "Attributes", attr_to_json(s->attr));
                 if (s->optional)
@@ -273,7 +577,7 @@ json_t *plan_to_json(const Plan *plan)
         json_t *o = json_object(), *capabilities = json_array();
 
         for (unsigned i = 0; i < 64; i++)
-                if (plan->capabilities & (UINT64_C(1) << i))
+                if (plan->capabilities & CAPABILITY_BIT(i) && capability_to_string(i))
                         json_array_append_new(capabilities, json_string(capability_to_string(i)));
 
         json_object_set_new(o, "Root", json_string(plan->root));

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include "spec/mount.h"
 #include "spec/spec.h"
 
 /* What the launcher will do, as plain data: made from a validated spec and a look at the image, complete before the
@@ -13,19 +14,27 @@
  * What needs the namespaces of the container (proc, sysfs, cgroup2, mqueue) is mounted by that process. */
 
 typedef enum StepKind {
-        STEP_TMPFS,     /* an empty file system; mode, size */
+        STEP_TMPFS,     /* an empty file system; mode, options */
         STEP_DEV,       /* a tmpfs with the standard device nodes and links */
         STEP_DEVPTS,    /* its own instance of the pseudo terminals */
+        STEP_NODE,      /* a device node like the host's source */
         STEP_DIR,       /* a directory; mode */
         STEP_FILE,      /* a file with the text in source; mode */
-        STEP_BIND,      /* the host's source at target */
+        STEP_COPY,      /* a file with what the host's file source holds; mode */
+        STEP_REPLACE,   /* the same, in the place of what is there */
+        STEP_LINK,      /* a symbolic link to source */
+        STEP_REMOVE,    /* no file */
+        STEP_BIND,      /* the host's source at target, or the image's */
+        STEP_OVERLAY,   /* the layers of an entry */
         STEP_READ_ONLY, /* what is at target, not to be written from here on */
-        STEP_WRITABLE,  /* what is at target, kept as it is when a step hides or locks what is around it */
+        STEP_WRITABLE,  /* what is at target, kept as it is when the step before hides or locks what is around it */
+        STEP_COVER,     /* what is at source inside, also at target */
         STEP_HIDE,      /* nothing to be seen at target */
         STEP_PROC,
         STEP_SYSFS,
         STEP_CGROUP,
         STEP_MQUEUE,
+        STEP_SYSCTL,    /* the text in source written to target */
         _STEP_KIND_MAX,
 } StepKind;
 
@@ -34,9 +43,10 @@ typedef struct Step {
         const char *target; /* as seen inside */
         const char *source;
         mode_t mode;
-        const char *size;  /* of a tmpfs */
-        unsigned attr;     /* MOUNT_ATTR_… */
-        bool optional;     /* what is not there is left out */
+        const char *options;     /* of a tmpfs */
+        unsigned attr;           /* MOUNT_ATTR_… */
+        bool optional;           /* what is not there is left out */
+        const MountEntry *entry; /* more about a bind or an overlay */
 } Step;
 
 typedef struct Plan {
@@ -46,18 +56,23 @@ typedef struct Plan {
         Step *host_steps, *inner_steps;
         size_t n_host_steps, n_inner_steps;
         uint64_t capabilities; /* the bounding set, a bit for each CAP_… */
+        char *filter;          /* the name of the seccomp program; NULL for none */
         Strv argv, environment;
         char uuid[33];
         const char *hostname;
         bool forward_ready; /* the init inside tells systemd when it is up; else the launcher does, at hand-over */
+        MountEntry *entries;
+        size_t n_entries;
         Strv texts;         /* owns strings of the steps */
 } Plan;
 
 /* What only the image and the moment can tell. */
 typedef struct PlanInput {
         const char *root;
-        const char *init; /* the program to run, as seen inside; for Boot=yes */
-        const char *uuid; /* 32 hexadecimal digits */
+        const char *init;    /* the program to run, as seen inside; for Boot=yes */
+        const char *uuid;    /* 32 hexadecimal digits */
+        const char *boot_id; /* a UUID */
+        bool has_localtime;  /* the image says where it is */
 } PlanInput;
 
 /* Makes the plan; it refers to spec and input, which must outlive it. -ENOMEM only. */

@@ -11,14 +11,38 @@
 
 /* The section of any unit property, which has no rows in the table. */
 #define SECTION_RESOURCES _SPEC_SECTION_MAX
-#define SECTION_NONE (_SPEC_SECTION_MAX + 1)
+/* [Unit], [Service] and [Install]: text for systemd, which the generator passes on. */
+#define SECTION_SYSTEMD (_SPEC_SECTION_MAX + 1)
+#define SECTION_NONE (_SPEC_SECTION_MAX + 2)
+
+/* What systemd-nspawn's files can say that has no meaning here, or none yet. */
+static const char *const nspawn_only[] = {
+        "BindUser",
+        "BindUserShell",
+        "Bridge",
+        "Ephemeral",
+        "IPVLAN",
+        "LinkJournal",
+        "MACVLAN",
+        "PivotRoot",
+        "Port",
+        "PrivateUsersDelegate",
+        "PrivateUsersOwnership",
+        "RestrictAddressFamilies",
+        "SuppressSync",
+        "VirtualEthernet",
+        "VirtualEthernetExtra",
+        "Zone",
+};
 
 typedef struct Reader {
         Spec *spec;
         SpecSource source;
         const char *file;
+        bool nspawn;
         unsigned line;
         int section;
+        Strv *warnings;
         char **ret_error;
 } Reader;
 
@@ -35,6 +59,11 @@ static int _printf_(2, 3) reader_fail(Reader *r, const char *format, ...)
                 return -ENOMEM;
         *r->ret_error = strf("%s:%u: %s", r->file, r->line, text);
         return *r->ret_error ? -EINVAL : -ENOMEM;
+}
+
+static int reader_warn(Reader *r, const char *key, const char *why)
+{
+        return strv_appendf(r->warnings, "%s:%u: %s= %s.", r->file, r->line, key, why);
 }
 
 static char *strip(char *s)
@@ -56,8 +85,12 @@ static int read_section(Reader *r, const char *name)
                 r->section = SECTION_RESOURCES;
                 return 0;
         }
-        return reader_fail(r, "Unknown section [%.40s]: expected [Image], [Exec], [Files], [Network] or [Resources].",
-                           name);
+        if (streq(name, "Unit") || streq(name, "Service") || streq(name, "Install")) {
+                r->section = SECTION_SYSTEMD;
+                return 0;
+        }
+        return reader_fail(r, "Unknown section [%.40s]: expected [Image], [Exec], [Files], [Network], [Resources], "
+                              "[Unit], [Service] or [Install].", name);
 }
 
 /* How many letters to change, add or drop to make one word of the other (Levenshtein's distance). */
@@ -106,12 +139,39 @@ static int fail_unknown_key(Reader *r, const char *key)
         return reader_fail(r, "Unknown key '%.40s' in section [%s]: see mctl.machine(5).", key, section);
 }
 
+static int read_setting(Reader *r, const char *key, const char *value, char **ret_error)
+{
+        const Setting *setting = setting_find(r->section, key);
+        _cleanup_free_ char *expanded = NULL;
+        int q;
+
+        if (!setting) {
+                for (size_t i = 0; i < ELEMENTSOF(nspawn_only) && r->nspawn; i++)
+                        if (streq(nspawn_only[i], key))
+                                return reader_warn(r, key, "is not supported and was left out");
+                return fail_unknown_key(r, key);
+        }
+        if (r->source == SPEC_SOURCE_IMAGE && !setting->image_may)
+                return reader_warn(r, key, "came with the image, which may not say that; it was left out");
+        if (!r->nspawn && strchr(value, '%')) {
+                q = spec_expand(r->spec, value, &expanded);
+                if (q == -EINVAL)
+                        return reader_fail(r, "Unknown specifier in '%.80s': expected %%i, %%m, %%v, %%H, %%b, %%a or "
+                                              "%%%%.", value);
+                if (q < 0)
+                        return q;
+        }
+        return spec_assign(r->spec, setting, r->source, expanded ?: value, ret_error);
+}
+
 static int read_assignment(Reader *r, char *line)
 {
         _cleanup_free_ char *error = NULL;
         char *equals = strchr(line, '=');
         int q;
 
+        if (r->section == SECTION_SYSTEMD)
+                return 0;
         if (!equals)
                 return reader_fail(r, "Expected KEY=VALUE or [SECTION], not '%.40s'.", line);
         *equals = 0;
@@ -119,17 +179,16 @@ static int read_assignment(Reader *r, char *line)
 
         if (r->section == SECTION_NONE)
                 return reader_fail(r, "%.40s= stands before the first section.", key);
-        if (r->section == SECTION_RESOURCES) {
+        if (r->section != SECTION_RESOURCES)
+                q = read_setting(r, key, value, &error);
+        else if (r->source == SPEC_SOURCE_IMAGE)
+                q = reader_warn(r, key, "came with the image, which may not say that; it was left out");
+        else {
                 _cleanup_free_ char *assignment = strf("%s=%s", key, value);
                 OOM_CHECK(assignment);
                 q = spec_assign_resource(r->spec, assignment, &error);
-        } else {
-                const Setting *setting = setting_find(r->section, key);
-                if (!setting)
-                        return fail_unknown_key(r, key);
-                q = spec_assign(r->spec, setting, r->source, value, &error);
         }
-        return q == -EINVAL ? reader_fail(r, "%s", error) : q;
+        return error ? reader_fail(r, "%s", error) : q;
 }
 
 static int read_line(Reader *r, char *line)
@@ -147,13 +206,16 @@ static int read_line(Reader *r, char *line)
         return read_assignment(r, line);
 }
 
-int spec_read_file(Spec *spec, SpecSource source, const char *file, char *text, char **ret_error)
+int spec_read_file(Spec *spec, SpecSource source, const char *file, bool nspawn, char *text, Strv *warnings,
+                   char **ret_error)
 {
         Reader reader = {
                 .spec = spec,
                 .source = source,
                 .file = file,
+                .nspawn = nspawn,
                 .section = SECTION_NONE,
+                .warnings = warnings,
                 .ret_error = ret_error,
         };
         char joined[LINE_MAX_BYTES];

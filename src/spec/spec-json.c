@@ -21,7 +21,8 @@ static json_t *section_to_json(const Spec *spec, SpecSection section, bool all)
         for (size_t i = 0; i < n_settings; i++)
                 if (settings[i].section == section && (all || spec->source[i] != SPEC_SOURCE_DEFAULT))
                         json_object_set_new(object, settings[i].key,
-                                            settings[i].type->to_json((const uint8_t *) spec + settings[i].offset));
+                                            settings[i].type->to_json(settings[i].type,
+                                                                      (const uint8_t *) spec + settings[i].offset));
         return object;
 }
 

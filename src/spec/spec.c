@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <ctype.h>
+#include <sys/resource.h>
 
 #include "basic/names.h"
 #include "spec/spec.h"
@@ -8,32 +9,113 @@
 #define FIELD(f) offsetof(Spec, f)
 
 /* In the order in which man page, help and JSON list them. */
+#define LIMIT(name, resource, text)                                                                          \
+        { SPEC_SECTION_EXEC, "Limit" name, &setting_type_limit, FIELD(limits[resource]), NULL, NULL, false, text }
+
 const Setting settings[] = {
-        { SPEC_SECTION_IMAGE, "Image", &setting_type_string, FIELD(image), NULL, NULL,
+        { SPEC_SECTION_IMAGE, "Image", &setting_type_string, FIELD(image), NULL, NULL, false,
           "Name of an image in /var/lib/machines, or the absolute path of a directory" },
-        { SPEC_SECTION_EXEC, "Boot", &setting_type_boolean, FIELD(boot), NULL, "yes",
+
+        { SPEC_SECTION_EXEC, "Boot", &setting_type_boolean, FIELD(boot), NULL, "yes", false,
           "Run the init system of the image" },
-        { SPEC_SECTION_EXEC, "Parameters", &setting_type_words, FIELD(parameters), NULL, NULL,
+        { SPEC_SECTION_EXEC, "ProcessTwo", &setting_type_boolean, FIELD(process_two), "as-pid2", "no", false,
+          "Run the command below a small init" },
+        { SPEC_SECTION_EXEC, "Parameters", &setting_type_words, FIELD(parameters), NULL, NULL, true,
           "Arguments of the init, or the command and its arguments" },
-        { SPEC_SECTION_EXEC, "Environment", &setting_type_environment, FIELD(environment), "setenv", NULL,
+        { SPEC_SECTION_EXEC, "WorkingDirectory", &setting_type_path, FIELD(working_directory), "chdir", NULL, true,
+          "Directory inside that the command starts in" },
+        { SPEC_SECTION_EXEC, "Environment", &setting_type_environment, FIELD(environment), "setenv", NULL, true,
           "Set an environment variable of the first process" },
-        { SPEC_SECTION_EXEC, "KillSignal", &setting_type_signal, FIELD(kill_signal), "kill-signal", NULL,
+        { SPEC_SECTION_EXEC, "User", &setting_type_user, FIELD(user), "uid", NULL, true,
+          "User inside that the command runs as" },
+        { SPEC_SECTION_EXEC, "KillSignal", &setting_type_signal, FIELD(kill_signal), "kill-signal", NULL, true,
           "Signal that asks the first process to end (an init: SIGRTMIN+4)" },
-        { SPEC_SECTION_EXEC, "Hostname", &setting_type_hostname, FIELD(hostname), "hostname", NULL,
-          "Host name inside (the machine's name)" },
-        { SPEC_SECTION_EXEC, "MachineID", &setting_type_id128, FIELD(machine_id), "uuid", NULL,
-          "Machine ID for a system that has none yet" },
-        { SPEC_SECTION_EXEC, "NotifyReady", &setting_type_boolean, FIELD(notify_ready), "notify-ready", "yes",
+        { SPEC_SECTION_EXEC, "NotifyReady", &setting_type_boolean, FIELD(notify_ready), "notify-ready", "yes", false,
           "Wait until the init says that the system is up" },
-        { SPEC_SECTION_EXEC, "PrivateUsers", &setting_type_users, FIELD(private_users), "private-users", "pick",
+        { SPEC_SECTION_EXEC, "Hostname", &setting_type_hostname, FIELD(hostname), "hostname", NULL, false,
+          "Host name inside (the machine's name)" },
+        { SPEC_SECTION_EXEC, "MachineID", &setting_type_id128, FIELD(machine_id), "uuid", NULL, false,
+          "Machine ID for a system that has none yet" },
+        { SPEC_SECTION_EXEC, "PrivateUsers", &setting_type_users, FIELD(private_users), "private-users", "pick", false,
           "User namespace: pick, identity, no, or BASE[:SIZE]" },
-        { SPEC_SECTION_FILES, "ReadOnly", &setting_type_boolean, FIELD(read_only), "read-only", "no",
+        { SPEC_SECTION_EXEC, "Profile", &setting_type_profile, FIELD(profile), "profile", "default", false,
+          "How much of the kernel is open: default, nesting, strict, privileged" },
+        { SPEC_SECTION_EXEC, "Capability", &setting_type_capabilities, FIELD(capability), "capability", NULL, false,
+          "Capabilities that the machine may have as well" },
+        { SPEC_SECTION_EXEC, "DropCapability", &setting_type_capabilities, FIELD(drop_capability), "drop-capability",
+          NULL, false, "Capabilities that it may not have" },
+        { SPEC_SECTION_EXEC, "AmbientCapability", &setting_type_capabilities, FIELD(ambient_capability),
+          "ambient-capability", NULL, false, "Capabilities that a command keeps as another user than root" },
+        { SPEC_SECTION_EXEC, "NoNewPrivileges", &setting_type_boolean, FIELD(no_new_privileges), "no-new-privileges",
+          "no", false, "Let no program inside gain privileges" },
+        { SPEC_SECTION_EXEC, "SystemCallFilter", &setting_type_system_calls, FIELD(system_call_filter),
+          "system-call-filter", NULL, false, "Allow more system calls, or fewer" },
+        { SPEC_SECTION_EXEC, "Personality", &setting_type_personality, FIELD(personality), "personality", "native",
+          false, "Architecture that the machine believes in" },
+        { SPEC_SECTION_EXEC, "Sysctl", &setting_type_sysctl, FIELD(sysctl), "sysctl", NULL, false,
+          "Set a kernel parameter of the machine's own namespaces" },
+        LIMIT("CPU", RLIMIT_CPU, "Processor time of a process, in seconds"),
+        LIMIT("FSIZE", RLIMIT_FSIZE, "Size of a file"),
+        LIMIT("DATA", RLIMIT_DATA, "Data of a process"),
+        LIMIT("STACK", RLIMIT_STACK, "Stack of a process"),
+        LIMIT("CORE", RLIMIT_CORE, "Size of a core dump"),
+        LIMIT("RSS", RLIMIT_RSS, "Resident memory of a process"),
+        LIMIT("NOFILE", RLIMIT_NOFILE, "Open files of a process"),
+        LIMIT("AS", RLIMIT_AS, "Address space of a process"),
+        LIMIT("NPROC", RLIMIT_NPROC, "Processes of a user"),
+        LIMIT("MEMLOCK", RLIMIT_MEMLOCK, "Locked memory of a process"),
+        LIMIT("LOCKS", RLIMIT_LOCKS, "File locks of a process"),
+        LIMIT("SIGPENDING", RLIMIT_SIGPENDING, "Pending signals of a user"),
+        LIMIT("MSGQUEUE", RLIMIT_MSGQUEUE, "Message queues of a user, in bytes"),
+        LIMIT("NICE", RLIMIT_NICE, "Highest priority, as 20 less the nice value"),
+        LIMIT("RTPRIO", RLIMIT_RTPRIO, "Highest real-time priority"),
+        LIMIT("RTTIME", RLIMIT_RTTIME, "Real-time processor time without a break, in µs"),
+        { SPEC_SECTION_EXEC, "OOMScoreAdjust", &setting_type_oom_score, FIELD(oom_score_adjust), "oom-score-adjust",
+          NULL, false, "How likely the machine is killed when memory is short" },
+        { SPEC_SECTION_EXEC, "CPUAffinity", &setting_type_cpu_list, FIELD(cpu_affinity), "cpu-affinity", NULL, false,
+          "Processors that the machine runs on" },
+        { SPEC_SECTION_EXEC, "NUMAPolicy", &setting_type_numa_policy, FIELD(numa_policy), "numa-policy", "default",
+          false, "How memory is spread over nodes" },
+        { SPEC_SECTION_EXEC, "NUMAMask", &setting_type_cpu_list, FIELD(numa_mask), "numa-mask", NULL, false,
+          "Nodes that NUMAPolicy= is about" },
+        { SPEC_SECTION_EXEC, "ResolvConf", &setting_type_resolv_conf, FIELD(resolv_conf), "resolv-conf", "auto", false,
+          "Where /etc/resolv.conf comes from" },
+        { SPEC_SECTION_EXEC, "Timezone", &setting_type_timezone, FIELD(timezone), "timezone", "auto", false,
+          "Where /etc/localtime comes from" },
+        { SPEC_SECTION_EXEC, "LoadCredential", &setting_type_credential_file, FIELD(load_credential),
+          "load-credential", NULL, false, "Pass a file on as a credential" },
+        { SPEC_SECTION_EXEC, "SetCredential", &setting_type_credential_value, FIELD(set_credential), "set-credential",
+          NULL, false, "Pass a value on as a credential" },
+
+        { SPEC_SECTION_FILES, "ReadOnly", &setting_type_boolean, FIELD(read_only), "read-only", "no", false,
           "Make the root read-only" },
+        { SPEC_SECTION_FILES, "Volatile", &setting_type_volatile, FIELD(volatile_mode), "volatile", "no", false,
+          "Keep changes in memory: no, yes, state, overlay" },
+        { SPEC_SECTION_FILES, "Bind", &setting_type_bind, FIELD(bind), "bind", NULL, false,
+          "Show a file or directory of the host inside" },
+        { SPEC_SECTION_FILES, "BindReadOnly", &setting_type_bind, FIELD(bind_read_only), "bind-ro", NULL, false,
+          "The same, not to be written" },
+        { SPEC_SECTION_FILES, "TemporaryFileSystem", &setting_type_tmpfs, FIELD(temporary_file_system), "tmpfs", NULL,
+          false, "Mount an empty file system in memory" },
+        { SPEC_SECTION_FILES, "Overlay", &setting_type_overlay, FIELD(overlay), "overlay", NULL, false,
+          "Mount directories of the host on top of each other" },
+        { SPEC_SECTION_FILES, "OverlayReadOnly", &setting_type_overlay, FIELD(overlay_read_only), "overlay-ro", NULL,
+          false, "The same, not to be written" },
+        { SPEC_SECTION_FILES, "Inaccessible", &setting_type_path_list, FIELD(inaccessible), "inaccessible", NULL,
+          false, "Hide a file or directory" },
+        { SPEC_SECTION_FILES, "Device", &setting_type_device, FIELD(device), "device", NULL, false,
+          "Give a device of the host to the machine" },
+
         { SPEC_SECTION_NETWORK, "Private", &setting_type_boolean, FIELD(private_network), "private-network", "yes",
-          "Give the machine a network of its own" },
+          false, "Give the machine a network of its own" },
+        { SPEC_SECTION_NETWORK, "NamespacePath", &setting_type_path, FIELD(namespace_path), "network-namespace-path",
+          NULL, false, "Join the network namespace behind this file" },
+        { SPEC_SECTION_NETWORK, "Interface", &setting_type_interface, FIELD(interface), "network-interface", NULL,
+          false, "Move an interface of the host into the machine" },
 };
 const size_t n_settings = ELEMENTSOF(settings);
 static_assert(ELEMENTSOF(settings) <= SETTINGS_MAX, "Spec.source[] is too short");
+static_assert(RLIM_NLIMITS == RLIMITS_MAX, "Spec.limits[] is not as long as the kernel's");
 
 static const char *const section_names[_SPEC_SECTION_MAX] = {
         [SPEC_SECTION_IMAGE] = "Image",
@@ -64,7 +146,7 @@ static void *setting_field(const Setting *setting, const Spec *spec)
 static int setting_reset(const Setting *setting, Spec *spec)
 {
         setting->type->clear(setting_field(setting, spec));
-        return setting->initial ? setting->type->parse(setting_field(setting, spec), setting->initial) : 0;
+        return setting->initial ? setting->type->parse(setting->type, setting_field(setting, spec), setting->initial) : 0;
 }
 
 Spec *spec_new(const char *name)
@@ -97,7 +179,7 @@ int spec_assign(Spec *spec, const Setting *setting, SpecSource source, const cha
         if (isempty(value))
                 r = setting_reset(setting, spec);
         else
-                r = setting->type->parse(setting_field(setting, spec), value);
+                r = setting->type->parse(setting->type, setting_field(setting, spec), value);
         if (r == -EINVAL || r == -ERANGE) {
                 _cleanup_free_ char *shown = str_escape(value);
                 *ret_error = strf("Invalid value '%.80s' for %s=: expected %s.", strna(shown), setting->key,
@@ -126,6 +208,30 @@ int spec_assign_resource(Spec *spec, const char *assignment, char **ret_error)
         return strv_append(&spec->resources, assignment);
 }
 
+/* What contradicts itself, or could not work. */
+static const char *find_contradiction(const Spec *spec)
+{
+        if (!spec->boot && strv_length(spec->parameters) == 0)
+                return "Boot=no needs a command in Parameters=.";
+        if (spec->boot && (spec->user || spec->working_directory || spec->process_two || spec->ambient_capability))
+                return "User=, WorkingDirectory=, ProcessTwo= and AmbientCapability= are for commands, not for an init "
+                       "(Boot=no).";
+        if (spec->boot && spec->no_new_privileges)
+                return "NoNewPrivileges=yes is for commands, not for an init (Boot=no).";
+        if (spec->boot && !spec->private_network && spec->private_users.mode != USERS_HOST)
+                return "Private=no needs PrivateUsers=no: a system cannot manage a network that belongs to another user "
+                       "namespace.";
+        if (!spec->private_network && (spec->namespace_path || spec->interface))
+                return "NamespacePath= and Interface= need Private=yes.";
+        if (spec->namespace_path && spec->interface)
+                return "Interface= goes into a network of the machine's own, not into that of NamespacePath=.";
+        if (spec->profile == PROFILE_PRIVILEGED && (spec->system_call_filter || spec->no_new_privileges))
+                return "Profile=privileged has no filter to be changed.";
+        if (spec->read_only && spec->volatile_mode != VOLATILE_NO)
+                return "ReadOnly=yes and Volatile= contradict each other.";
+        return NULL;
+}
+
 int spec_validate(const Spec *spec, char **ret_error)
 {
         const char *error = NULL;
@@ -136,11 +242,8 @@ int spec_validate(const Spec *spec, char **ret_error)
                 error = "No image was given (Image=).";
         else if (spec->image[0] != '/' && !image_name_valid(spec->image))
                 error = "Image= takes the name of an image or an absolute path.";
-        else if (!spec->boot && strv_length(spec->parameters) == 0)
-                error = "Boot=no needs a command in Parameters=.";
-        else if (spec->boot && !spec->private_network && spec->private_users.mode != USERS_HOST)
-                error = "Private=no needs PrivateUsers=no: a system cannot manage a network that belongs to "
-                        "another user namespace.";
+        else
+                error = find_contradiction(spec);
         if (!error)
                 return 0;
         *ret_error = strdup(error);

@@ -15,7 +15,8 @@
 
 typedef enum SpecSource {
         SPEC_SOURCE_DEFAULT, /* built in */
-        SPEC_SOURCE_FILE,    /* the administrator's machine file */
+        SPEC_SOURCE_IMAGE,   /* a file that came with the image: not to be trusted */
+        SPEC_SOURCE_FILE,    /* a file of the distribution or the administrator */
         SPEC_SOURCE_COMMAND, /* the command line */
         _SPEC_SOURCE_MAX,
 } SpecSource;
@@ -44,7 +45,75 @@ typedef struct PrivateUsers {
 
 #define USERS_RANGE_SIZE 65536U
 
-#define SETTINGS_MAX 64
+typedef enum Profile {
+        PROFILE_DEFAULT,
+        PROFILE_NESTING,    /* container managers run inside */
+        PROFILE_STRICT,     /* without the kernel interfaces that are attacked most */
+        PROFILE_PRIVILEGED, /* no filter, all capabilities, nothing hidden */
+        _PROFILE_MAX,
+} Profile;
+
+typedef enum Volatile {
+        VOLATILE_NO,
+        VOLATILE_YES,     /* an empty root in memory, with the /usr of the image */
+        VOLATILE_STATE,   /* the root read-only, an empty /var in memory */
+        VOLATILE_OVERLAY, /* all changes go to memory */
+        _VOLATILE_MAX,
+} Volatile;
+
+typedef enum ResolvConf {
+        RESOLV_CONF_AUTO,
+        RESOLV_CONF_OFF,
+        RESOLV_CONF_COPY_HOST,
+        RESOLV_CONF_COPY_STATIC,
+        RESOLV_CONF_COPY_UPLINK,
+        RESOLV_CONF_COPY_STUB,
+        RESOLV_CONF_REPLACE_HOST,
+        RESOLV_CONF_REPLACE_STATIC,
+        RESOLV_CONF_REPLACE_UPLINK,
+        RESOLV_CONF_REPLACE_STUB,
+        RESOLV_CONF_BIND_HOST,
+        RESOLV_CONF_BIND_STATIC,
+        RESOLV_CONF_BIND_UPLINK,
+        RESOLV_CONF_BIND_STUB,
+        RESOLV_CONF_DELETE,
+        _RESOLV_CONF_MAX,
+} ResolvConf;
+
+typedef enum Timezone {
+        TIMEZONE_AUTO,
+        TIMEZONE_OFF,
+        TIMEZONE_COPY,
+        TIMEZONE_BIND,
+        TIMEZONE_SYMLINK,
+        TIMEZONE_DELETE,
+        _TIMEZONE_MAX,
+} Timezone;
+
+typedef enum Personality {
+        PERSONALITY_NATIVE,
+        PERSONALITY_X86,
+        PERSONALITY_X86_64,
+        _PERSONALITY_MAX,
+} Personality;
+
+typedef enum NumaPolicy {
+        NUMA_DEFAULT,
+        NUMA_PREFERRED,
+        NUMA_BIND,
+        NUMA_INTERLEAVE,
+        NUMA_LOCAL,
+        _NUMA_POLICY_MAX,
+} NumaPolicy;
+
+typedef struct ResourceLimit {
+        bool set;
+        uint64_t soft, hard; /* UINT64_MAX is infinity */
+} ResourceLimit;
+
+#define RLIMITS_MAX 16 /* RLIMIT_NLIMITS, numbered as there */
+
+#define SETTINGS_MAX 96
 
 typedef struct Spec {
         char *name; /* of the machine */
@@ -53,20 +122,41 @@ typedef struct Spec {
         char *image; /* a name in the store, or an absolute path */
 
         /* [Exec] */
-        bool boot;
+        bool boot, process_two;
         Strv parameters;
+        char *working_directory;
         Strv environment;
+        char *user;
         int kill_signal; /* 0: what suits the payload */
-        char *hostname;  /* NULL: the machine's name */
-        char *machine_id;
         bool notify_ready;
+        char *hostname; /* NULL: the machine's name */
+        char *machine_id;
         PrivateUsers private_users;
+        Profile profile;
+        uint64_t capability, drop_capability, ambient_capability; /* masks */
+        bool no_new_privileges;
+        Strv system_call_filter; /* names and @groups, "~" in front of what is taken away */
+        Personality personality;
+        Strv sysctl;             /* KEY=VALUE */
+        ResourceLimit limits[RLIMITS_MAX];
+        int oom_score_adjust;    /* INT_MIN: as it is */
+        char *cpu_affinity;      /* "0-3,7" */
+        NumaPolicy numa_policy;
+        char *numa_mask;
+        ResolvConf resolv_conf;
+        Timezone timezone;
+        Strv load_credential, set_credential; /* ID:PATH, ID:VALUE */
 
-        /* [Files] */
+        /* [Files]; the lists hold entries in the forms of mount.h */
         bool read_only;
+        Volatile volatile_mode;
+        Strv bind, bind_read_only, temporary_file_system, overlay, overlay_read_only, inaccessible;
+        Strv device; /* PATH[:rwm] */
 
         /* [Network] */
         bool private_network;
+        char *namespace_path;
+        Strv interface; /* HOST[:INSIDE] */
 
         /* [Resources]: assignments KEY=VALUE to properties of the unit, as systemd.directives(7) spells them */
         Strv resources;
@@ -76,14 +166,19 @@ typedef struct Spec {
 
 typedef struct Setting Setting;
 
+typedef struct SettingType SettingType;
+
 /* How a kind of value is read and written. */
-typedef struct SettingType {
-        const char *expects; /* "a boolean", for errors and the man page */
-        bool list;           /* assignments add up */
-        int (*parse)(void *field, const char *value); /* -EINVAL, -ERANGE for a value that is none */
-        json_t *(*to_json)(const void *field);        /* a new reference; json_null() for nothing */
+struct SettingType {
+        const char *expects;       /* "a boolean", for errors and the man page */
+        const char *argument;      /* how help names it; NULL for what may be left out on the command line */
+        const char *const *values; /* of an enumeration, NULL-terminated */
+        bool (*check)(const char *value); /* of a string, or of each in a list */
+        bool list;                 /* assignments add up */
+        int (*parse)(const SettingType *type, void *field, const char *value); /* -EINVAL, -ERANGE */
+        json_t *(*to_json)(const SettingType *type, const void *field); /* a new reference; json_null() for nothing */
         void (*clear)(void *field);
-} SettingType;
+};
 
 struct Setting {
         SpecSection section;
@@ -92,6 +187,7 @@ struct Setting {
         size_t offset;
         const char *option;  /* of the command line, without "--"; NULL for none */
         const char *initial; /* the default, as it would be assigned; NULL for an empty one */
+        bool image_may;      /* a file that came with an image may assign it */
         const char *help;
 };
 
@@ -119,9 +215,19 @@ int spec_assign_resource(Spec *spec, const char *assignment, char **ret_error);
 /* Judges the whole, once everything is assigned: -EINVAL and a text. */
 int spec_validate(const Spec *spec, char **ret_error);
 
-/* Reads a machine file. `text` is changed. Nothing is left out in silence: the first thing that is wrong stops the
- * reading with -EINVAL and a text that begins with "FILE:LINE: ". */
-int spec_read_file(Spec *spec, SpecSource source, const char *file, char *text, char **ret_error);
+/* Reads a machine file, or one of systemd-nspawn's (`nspawn`: without specifiers, and what it can say that is not
+ * supported here is left out with a warning). `text` is changed. The first thing that is wrong stops the reading with
+ * -EINVAL and a text that begins with "FILE:LINE: ". What is left out for another reason (an image may not say it) is
+ * added to warnings. */
+int spec_read_file(Spec *spec, SpecSource source, const char *file, bool nspawn, char *text, Strv *warnings,
+                   char **ret_error);
+
+/* Reads all files that are about the machine, in the order of mctl.machine(5). Returns 1 where there is a file of its
+ * name, 0 where there is none. */
+int spec_load(Spec *spec, Strv *warnings, char **ret_error);
+
+/* Replaces %i, %m, … by what they stand for. -EINVAL for an unknown one. */
+int spec_expand(const Spec *spec, const char *value, char **ret);
 
 #define SPEC_FILE_MAX (1024U * 1024U)
 

@@ -1,13 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <linux/capability.h>
-#include <string.h>
 #include <strings.h>
-#include <sys/prctl.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
+#include "basic/capability.h"
 #include "basic/str.h"
-#include "sandbox/capability.h"
 
 static const char *const capability_names[] = {
         [CAP_CHOWN] = "cap_chown",
@@ -53,17 +49,6 @@ static const char *const capability_names[] = {
         [CAP_CHECKPOINT_RESTORE] = "cap_checkpoint_restore",
 };
 
-#define BIT(n) (UINT64_C(1) << (n))
-
-const uint64_t capability_default_set =
-        BIT(CAP_AUDIT_CONTROL) | BIT(CAP_AUDIT_WRITE) | BIT(CAP_CHOWN) | BIT(CAP_DAC_OVERRIDE) |
-        BIT(CAP_DAC_READ_SEARCH) | BIT(CAP_FOWNER) | BIT(CAP_FSETID) | BIT(CAP_IPC_OWNER) | BIT(CAP_KILL) |
-        BIT(CAP_LEASE) | BIT(CAP_LINUX_IMMUTABLE) | BIT(CAP_MKNOD) | BIT(CAP_NET_ADMIN) |
-        BIT(CAP_NET_BIND_SERVICE) | BIT(CAP_NET_BROADCAST) | BIT(CAP_NET_RAW) | BIT(CAP_SETFCAP) |
-        BIT(CAP_SETGID) | BIT(CAP_SETPCAP) | BIT(CAP_SETUID) | BIT(CAP_SYS_ADMIN) | BIT(CAP_SYS_BOOT) |
-        BIT(CAP_SYS_CHROOT) | BIT(CAP_SYS_NICE) | BIT(CAP_SYS_PTRACE) | BIT(CAP_SYS_RESOURCE) |
-        BIT(CAP_SYS_TTY_CONFIG);
-
 const char *capability_to_string(unsigned capability)
 {
         return capability < ELEMENTSOF(capability_names) ? capability_names[capability] : NULL;
@@ -77,28 +62,4 @@ int capability_from_string(const char *s)
                 if (strcasecmp(s, capability_names[i] + 4) == 0)
                         return i;
         return -EINVAL;
-}
-
-int capability_apply_bounding(uint64_t keep)
-{
-        struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
-        struct __user_cap_data_struct data[2];
-
-        if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0)
-                return -errno;
-
-        /* Up to the last one that this kernel knows, which may be newer than we are. */
-        for (unsigned i = 0; i < 64 && prctl(PR_CAPBSET_READ, i) >= 0; i++)
-                if (!(keep & BIT(i)) && prctl(PR_CAPBSET_DROP, i) < 0)
-                        return -errno;
-
-        if (syscall(SYS_capget, &header, data) < 0)
-                return -errno;
-        for (unsigned i = 0; i < 2; i++) {
-                uint32_t mask = keep >> (32 * i);
-                data[i].effective &= mask;
-                data[i].permitted &= mask;
-                data[i].inheritable = 0;
-        }
-        return RET_NERRNO(syscall(SYS_capset, &header, data));
 }

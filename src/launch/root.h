@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "sandbox/plan.h"
+
+/* Makes the root of a machine from its image, with owners mapped where userns_fd is not negative: the image itself,
+ * or with Volatile= something over it. It is attached in our mount namespace, out of the way. Errors are logged. */
+int root_make(const Plan *plan, int image_fd, int userns_fd, uid_t base, int *ret_root_fd);
