@@ -28,11 +28,17 @@ typedef enum OutputMode {
         OUTPUT_JSON_PRETTY,
 } OutputMode;
 
+/* Options of run that are no settings, as they were given. */
+typedef struct RunOptions {
+        bool interactive, terminal, detach, remove;
+        Strv environment, environment_files, volumes, mounts, ulimits;
+        const char *entrypoint, *memory, *cpus, *pids_limit, *restart, *stop_timeout, *pull;
+} RunOptions;
+
 /* What the command line said. */
 typedef struct Context {
         sd_bus *bus;
         const char *host; /* of -H */
-        char **argv;      /* as we were called */
 
         OutputMode output;
         bool quiet, legend, pager, ask_password;
@@ -41,6 +47,7 @@ typedef struct Context {
         Strv properties;
         int lines; /* -1: as many as suit the verb */
         Spec *spec; /* settings given as options */
+        RunOptions run;
 } Context;
 
 typedef enum Complete {
@@ -78,6 +85,7 @@ bool option_goes_with(const Option *option, const Verb *verb);
 
 /* verbs-*.c, logs.c, complete.c */
 int verb_boot(Context *c, char **args);
+int verb_run(Context *c, char **args);
 int verb_start(Context *c, char **args);
 int verb_enable(Context *c, char **args);
 int verb_disable(Context *c, char **args);
@@ -91,6 +99,10 @@ int verb_kill(Context *c, char **args);
 int verb_wait(Context *c, char **args);
 int verb_logs(Context *c, char **args);
 int verb_complete(Context *c, char **args);
+
+/* verbs-start.c: what boot and run share. Puts image, name, properties and slice into the spec. */
+int start_fill_image(Context *c, const char *image);
+int start_print_plan(Context *c, const char *spec);
 
 /* bus.c */
 

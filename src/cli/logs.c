@@ -62,7 +62,9 @@ static int add_match(sd_journal *j, const char *field, const char *value)
         return match ? sd_journal_add_match(j, match, 0) : -ENOMEM;
 }
 
-/* What the unit and systemd on its behalf have logged. The fields with an underscore cannot be forged. */
+/* What the unit has logged, and root on its behalf: systemd, and the launcher, which may be gone before the journal has
+ * seen which unit it was of. The fields with an underscore cannot be forged. What a payload writes is filed under its
+ * user, so the journals of users count, too. */
 static int match_unit(sd_journal *j, const char *unit)
 {
         int r;
@@ -73,7 +75,7 @@ static int match_unit(sd_journal *j, const char *unit)
         if (r >= 0)
                 r = add_match(j, "UNIT", unit);
         if (r >= 0)
-                r = add_match(j, "_PID", "1");
+                r = add_match(j, "_UID", "0");
         return r;
 }
 
@@ -83,12 +85,12 @@ static int find_start(Log *log, const char *unit)
         sd_journal *j;
         int r;
 
-        r = sd_journal_open(&j, SD_JOURNAL_LOCAL_ONLY | SD_JOURNAL_SYSTEM);
+        r = sd_journal_open(&j, SD_JOURNAL_LOCAL_ONLY);
         if (r < 0)
                 return r;
         r = add_match(j, "MESSAGE_ID", MESSAGE_ID_MACHINE_START);
         if (r >= 0)
-                r = add_match(j, "_SYSTEMD_UNIT", unit);
+                r = add_match(j, "UNIT", unit);
         if (r >= 0)
                 r = add_match(j, "_UID", "0");
         if (r >= 0)
@@ -108,7 +110,7 @@ static int open_host(Log *log, const char *unit)
         sd_journal *j;
         int r;
 
-        r = sd_journal_open(&j, SD_JOURNAL_LOCAL_ONLY | SD_JOURNAL_SYSTEM);
+        r = sd_journal_open(&j, SD_JOURNAL_LOCAL_ONLY);
         if (r < 0)
                 return log_error_errno(r, "Failed to open the journal");
         log->sources[log->n++].journal = j;
@@ -135,13 +137,11 @@ static void open_inner(Log *log, const char *root)
         }
 }
 
-static int log_open(Context *c, const char *name, const char *unit, uint64_t leader, Log *log)
+static int log_open(const char *unit, uint64_t leader, Log *log)
 {
         _cleanup_free_ char *root = leader > 0 ? strf("/proc/%" PRIu64 "/root", leader) : NULL;
         int r;
 
-        (void) c;
-        (void) name;
         r = open_host(log, unit);
         if (r < 0)
                 return r;
@@ -383,7 +383,7 @@ int logs_print_tail(Context *c, const char *name, const char *unit, int lines, F
                                 leader = json_number(machine, "Leader");
                 json_decref(machines);
         }
-        r = log_open(c, name, unit, leader, &log);
+        r = log_open(unit, leader, &log);
         if (r < 0)
                 return r;
         r = seek_tail(&log, lines, 0);
@@ -426,39 +426,29 @@ static int find_unit(Context *c, const char *name, char **ret_unit, uint64_t *re
         return *ret_unit ? 0 : log_error_return(-ESRCH, "No machine '%s' runs, or ran and left a log.", name);
 }
 
-/* Journals are files, which only their own host can read. */
-static int run_there(Context *c)
+/* Journals are files, which only their own host can read. What goes there is what we understood, and words that no
+ * shell takes apart: names and times have been checked. */
+static int run_there(Context *c, const char *name)
 {
-        _cleanup_strv_ Strv command = NULL;
-        int r;
+        _cleanup_free_ char *lines = strf("--lines=%i", c->lines), *since = NULL;
+        const char *command[16] = { "ssh", "--", c->host, "mctl", "logs", name };
+        size_t n = 6;
 
-        r = strv_append(&command, "ssh");
-        if (r >= 0)
-                r = strv_append(&command, "--");
-        if (r >= 0)
-                r = strv_append(&command, c->host);
-        if (r >= 0)
-                r = strv_append(&command, "mctl");
-        for (char **a = c->argv + 1; *a && r >= 0; a++) {
-                if (streq(*a, "-H") || streq(*a, "--host")) {
-                        a++;
-                        continue;
-                }
-                if (startswith(*a, "-H") || startswith(*a, "--host="))
-                        continue;
-                /* The shell over there takes words apart again. */
-                char *quoted = malloc(strlen(*a) * 4 + 3), *p = quoted;
-                if (!quoted)
-                        return log_oom();
-                *p++ = '\'';
-                for (const char *s = *a; *s; s++)
-                        p = *s == '\'' ? stpcpy(p, "'\\''") : (*p = *s, p + 1);
-                p = stpcpy(p, "'");
-                r = strv_consume(&command, quoted);
+        if (c->since) {
+                since = strf("--since='%s'", c->since);
+                command[n++] = since;
         }
-        if (r < 0)
-                return log_oom();
-        execvp(command[0], command);
+        if (c->lines >= 0)
+                command[n++] = lines;
+        if (c->follow)
+                command[n++] = "--follow";
+        if (c->raw)
+                command[n++] = "--raw";
+        if (c->quiet)
+                command[n++] = "--quiet";
+        if (c->output != OUTPUT_TEXT)
+                command[n++] = "--json";
+        execvp(command[0], (char **) command);
         return log_error_errno(-errno, "Failed to execute ssh");
 }
 
@@ -474,11 +464,11 @@ int verb_logs(Context *c, char **args)
         if (c->since && parse_time(c->since, &since) < 0)
                 return log_error("--since= takes a date, a time or a span, not '%s'.", c->since), EXIT_STATUS_USAGE;
         if (c->host)
-                return run_there(c);
+                return run_there(c, args[0]);
 
         r = find_unit(c, args[0], &unit, &leader);
         if (r >= 0)
-                r = log_open(c, args[0], unit, leader, &log);
+                r = log_open(unit, leader, &log);
         if (r < 0)
                 return r;
         if (geteuid() != 0 && !c->quiet)

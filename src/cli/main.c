@@ -4,6 +4,7 @@
 
 #include <getopt.h>
 #include <locale.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include "basic/parse.h"
@@ -15,6 +16,8 @@
 const Verb verbs[] = {
         { "boot", NULL, START_COMMANDS, "IMAGE [ARGUMENT…]", "Boot an image as a machine", 1, -1, COMPLETE_IMAGES,
           verb_boot },
+        { "run", NULL, START_COMMANDS, "IMAGE [COMMAND…]", "Run a command in a machine", 1, -1, COMPLETE_IMAGES,
+          verb_run },
         { "start", NULL, START_COMMANDS, "NAME…", "Start machines that have a file", 1, -1, COMPLETE_FILES,
           verb_start },
         { "enable", NULL, START_COMMANDS, "NAME…", "Start machines when the host boots", 1, -1, COMPLETE_FILES,
@@ -65,6 +68,28 @@ enum {
         OPT_LINES,
         OPT_SINCE,
         OPT_RAW,
+        OPT_INTERACTIVE,
+        OPT_TTY,
+        OPT_DETACH,
+        OPT_RM,
+        OPT_ENV,
+        OPT_ENV_FILE,
+        OPT_USER,
+        OPT_WORKDIR,
+        OPT_INIT,
+        OPT_ENTRYPOINT,
+        OPT_VOLUME,
+        OPT_MOUNT,
+        OPT_CAP_ADD,
+        OPT_CAP_DROP,
+        OPT_ULIMIT,
+        OPT_MEMORY,
+        OPT_CPUS,
+        OPT_PIDS_LIMIT,
+        OPT_RESTART,
+        OPT_STOP_SIGNAL,
+        OPT_STOP_TIMEOUT,
+        OPT_PULL,
         OPT_SETTING, /* and the following numbers, for the rows of settings[] */
 };
 
@@ -78,12 +103,12 @@ const Option options[] = {
         { OPT_NO_PAGER, "no-pager", 0, NULL, NULL, "Print without a pager" },
         { OPT_NO_ASK_PASSWORD, "no-ask-password", 0, NULL, NULL, "Do not ask for passwords" },
         { OPT_ALL, "all", 'a', NULL, "list", "Show machines that failed, too" },
-        { OPT_NAME, "name", 0, "NAME", "boot", "Name of the machine (the image's)" },
-        { OPT_PROPERTY, "property", 'p', "KEY=VALUE", "boot", "Set a property of the unit, such as MemoryMax=1G" },
-        { OPT_SLICE, "slice", 0, "SLICE", "boot", "Put the unit into this slice" },
+        { OPT_NAME, "name", 0, "NAME", "boot run", "Name of the machine (the image's)" },
+        { OPT_PROPERTY, "property", 'p', "KEY=VALUE", "boot run", "Set a property of the unit, such as MemoryMax=1G" },
+        { OPT_SLICE, "slice", 0, "SLICE", "boot run", "Put the unit into this slice" },
         { OPT_NO_WAIT, "no-wait", 0, NULL, "boot start enable disable poweroff terminate",
           "Return at once, not when it is done" },
-        { OPT_DRY_RUN, "dry-run", 0, NULL, "boot", "Show what would be done, as JSON" },
+        { OPT_DRY_RUN, "dry-run", 0, NULL, "boot run", "Show what would be done, as JSON" },
         { OPT_NOW, "now", 0, NULL, "enable disable", "Start or power off the machines as well" },
         { OPT_SIGNAL, "signal", 's', "SIGNAL", "kill", "Signal to send (SIGTERM)" },
         { OPT_KILL_WHOM, "kill-whom", 0, "WHOM", "kill", "Whom to send it to: leader or all (all)" },
@@ -92,6 +117,28 @@ const Option options[] = {
         { OPT_LINES, "lines", 'n', "NUMBER", "logs status", "Show this many lines" },
         { OPT_SINCE, "since", 0, "TIME", "logs", "Show lines since then: a date, or a span such as 10min" },
         { OPT_RAW, "raw", 0, NULL, "logs", "Print control characters as they are" },
+        { OPT_INTERACTIVE, "interactive", 'i', NULL, "run", "Pass standard input on" },
+        { OPT_TTY, "tty", 't', NULL, "run", "Run on a terminal" },
+        { OPT_DETACH, "detach", 'd', NULL, "run", "Return when the command runs, and print the machine's name" },
+        { OPT_RM, "rm", 0, NULL, "run", "Keep no trace of a failure" },
+        { OPT_ENV, "env", 'e', "NAME[=VALUE]", "run", "Set an environment variable, or pass it on" },
+        { OPT_ENV_FILE, "env-file", 0, "FILE", "run", "Set the environment variables in a file" },
+        { OPT_USER, "user", 'u', "USER", "run", "User inside that the command runs as" },
+        { OPT_WORKDIR, "workdir", 'w', "PATH", "run", "Directory inside that the command starts in" },
+        { OPT_INIT, "init", 0, NULL, "run", "Run the command below a small init" },
+        { OPT_ENTRYPOINT, "entrypoint", 0, "COMMAND", "run", "Put this in front of the command" },
+        { OPT_VOLUME, "volume", 'v', "SOURCE:TARGET[:OPTION]", "run", "Show a file or directory of the host inside" },
+        { OPT_MOUNT, "mount", 0, "type=TYPE,…", "run", "The same, or an empty file system (type=tmpfs)" },
+        { OPT_CAP_ADD, "cap-add", 0, "CAP", "run", "Add a capability, or all" },
+        { OPT_CAP_DROP, "cap-drop", 0, "CAP", "run", "Drop a capability, or all" },
+        { OPT_ULIMIT, "ulimit", 0, "NAME=SOFT[:HARD]", "run", "Set a resource limit, such as nofile=1024" },
+        { OPT_MEMORY, "memory", 'm', "SIZE", "run", "Limit memory (MemoryMax=)" },
+        { OPT_CPUS, "cpus", 0, "NUMBER", "run", "Limit processor time to that of so many (CPUQuota=)" },
+        { OPT_PIDS_LIMIT, "pids-limit", 0, "NUMBER", "run", "Limit the number of processes (TasksMax=)" },
+        { OPT_RESTART, "restart", 0, "POLICY", "run", "no, always, unless-stopped, on-failure[:TIMES]" },
+        { OPT_STOP_SIGNAL, "stop-signal", 0, "SIGNAL", "run", "Signal that asks the command to end (SIGTERM)" },
+        { OPT_STOP_TIMEOUT, "stop-timeout", 0, "SECONDS", "run", "Time until it is killed (10)" },
+        { OPT_PULL, "pull", 0, "POLICY", "run", "never or missing" },
         {},
 };
 
@@ -105,7 +152,7 @@ const Verb *verb_find(const char *name)
 
 bool option_goes_with(const Option *option, const Verb *verb)
 {
-        const char *list = option ? option->verbs : "boot";
+        const char *list = option ? option->verbs : "boot run";
         size_t n = verb ? strlen(verb->name) : 0;
 
         if (!list)
@@ -167,7 +214,7 @@ static void print_help(const Verb *verb)
                         print_option(o->letter, o->name, o->argument, o->help);
         if (verb && !option_goes_with(NULL, verb))
                 return;
-        printf("\nOptions of boot, as in machine files:\n");
+        printf("\nOptions of boot and run, as in machine files:\n");
         for (size_t i = 0; i < n_settings; i++)
                 if (settings[i].option)
                         print_option(0, settings[i].option, settings[i].type->argument ?: "[BOOL]", settings[i].help);
@@ -179,7 +226,83 @@ typedef struct Parsed {
         bool used[64]; /* by the row of options[] */
         bool setting;
         bool help;
+        char **words; /* verb and arguments */
+        int n_words;
 } Parsed;
+
+/* An option of run that is a setting under another name. */
+static int parse_alias(Context *c, const char *key, const char *value)
+{
+        _cleanup_free_ char *error = NULL;
+        int r = spec_assign(c->spec, setting_find(SPEC_SECTION_EXEC, key), SPEC_SOURCE_COMMAND, value, &error);
+
+        return r < 0 ? log_error_return(r, "%s", strna(error)) : 0;
+}
+
+static int parse_run_option(Context *c, int id, const char *argument)
+{
+        RunOptions *o = &c->run;
+
+        switch (id) {
+        case OPT_INTERACTIVE:
+                o->interactive = true;
+                return 0;
+        case OPT_TTY:
+                o->terminal = true;
+                return 0;
+        case OPT_DETACH:
+                o->detach = true;
+                return 0;
+        case OPT_RM:
+                o->remove = true;
+                return 0;
+        case OPT_ENV:
+                return strv_append(&o->environment, argument);
+        case OPT_ENV_FILE:
+                return strv_append(&o->environment_files, argument);
+        case OPT_VOLUME:
+                return strv_append(&o->volumes, argument);
+        case OPT_MOUNT:
+                return strv_append(&o->mounts, argument);
+        case OPT_ULIMIT:
+                return strv_append(&o->ulimits, argument);
+        case OPT_USER:
+                return parse_alias(c, "User", argument);
+        case OPT_WORKDIR:
+                return parse_alias(c, "WorkingDirectory", argument);
+        case OPT_INIT:
+                return parse_alias(c, "ProcessTwo", "yes");
+        case OPT_CAP_ADD:
+                return parse_alias(c, "Capability", strcasecmp(argument, "all") == 0 ? "all" : argument);
+        case OPT_CAP_DROP:
+                return parse_alias(c, "DropCapability", strcasecmp(argument, "all") == 0 ? "all" : argument);
+        case OPT_STOP_SIGNAL:
+                return parse_alias(c, "KillSignal", argument);
+        case OPT_ENTRYPOINT:
+                o->entrypoint = argument;
+                return 0;
+        case OPT_MEMORY:
+                o->memory = argument;
+                return 0;
+        case OPT_CPUS:
+                o->cpus = argument;
+                return 0;
+        case OPT_PIDS_LIMIT:
+                o->pids_limit = argument;
+                return 0;
+        case OPT_RESTART:
+                o->restart = argument;
+                return 0;
+        case OPT_STOP_TIMEOUT:
+                o->stop_timeout = argument;
+                return 0;
+        case OPT_PULL:
+                o->pull = argument;
+                return 0;
+        default:
+                return -EINVAL;
+        }
+}
 
 static int parse_option(Context *c, int id, const char *argument)
 {
@@ -253,7 +376,7 @@ static int parse_option(Context *c, int id, const char *argument)
                 c->raw = true;
                 return 0;
         default:
-                return -EINVAL;
+                return parse_run_option(c, id, argument);
         }
 }
 
@@ -292,6 +415,12 @@ static void make_getopt(struct option *longs, char *shorts)
         *shorts = 0;
 }
 
+static bool takes_command(const char *name)
+{
+        const Verb *verb = verb_find(name);
+        return verb && option_goes_with(NULL, verb);
+}
+
 /* Returns 1 when the verb is to be run, 0 when all is done, -EINVAL, logged, for a wrong command line. */
 static int parse_argv(Context *c, int argc, char *argv[], Parsed *parsed)
 {
@@ -299,10 +428,19 @@ static int parse_argv(Context *c, int argc, char *argv[], Parsed *parsed)
         char shorts[128];
         int id, r;
 
-        make_getopt(longs, shorts);
+        /* "-": other words come in their order, as option 1. */
+        shorts[0] = '-';
+        make_getopt(longs, shorts + 1);
         while ((id = getopt_long(argc, argv, shorts, longs, NULL)) >= 0) {
                 if (id == '?')
                         return -EINVAL;
+                if (id == 1) {
+                        parsed->words[parsed->n_words++] = optarg;
+                        /* What follows an image is a command line of its own. */
+                        if (parsed->n_words == 2 && takes_command(parsed->words[0]))
+                                break;
+                        continue;
+                }
                 if (id >= OPT_SETTING) {
                         parsed->setting = true;
                         r = parse_setting(c, settings + (id - OPT_SETTING), optarg);
@@ -324,6 +462,10 @@ static int parse_argv(Context *c, int argc, char *argv[], Parsed *parsed)
                                 return r;
                 }
         }
+        bool dashes = id == 1 && optind < argc && streq(argv[optind], "--");
+        for (int i = optind + dashes; i < argc; i++)
+                parsed->words[parsed->n_words++] = argv[i];
+        parsed->words[parsed->n_words] = NULL;
         return 1;
 }
 
@@ -343,9 +485,12 @@ static int check_call(const Verb *verb, const Parsed *parsed, int n_args)
 
 static int run(Context *c, int argc, char *argv[])
 {
-        Parsed parsed = {};
+        _cleanup_free_ char **words = calloc(argc + 1, sizeof(char *));
+        Parsed parsed = { .words = words };
         int r;
 
+        if (!words)
+                return log_oom();
         /* The words to complete are not ours to parse. */
         if (argc >= 2 && streq(argv[1], "__complete"))
                 return verb_complete(c, argv + 2);
@@ -354,21 +499,21 @@ static int run(Context *c, int argc, char *argv[])
         if (r < 0)
                 return EXIT_STATUS_USAGE;
 
-        const char *name = optind < argc ? argv[optind] : NULL;
+        const char *name = words[0];
         const Verb *verb = name ? verb_find(name) : NULL;
         if (name && !verb && !streq(name, "help")) {
                 log_error("Unknown command '%s'; see 'mctl --help'.", name);
                 return EXIT_STATUS_USAGE;
         }
         if (parsed.help || streq_ptr(name, "help")) {
-                print_help(verb ?: name && argv[optind + 1] ? verb ?: verb_find(argv[optind + 1]) : NULL);
+                print_help(verb ?: name && words[1] ? verb_find(words[1]) : NULL);
                 return 0;
         }
         if (!verb)
                 verb = verb_find("list");
 
-        char **args = argv + optind + (name != NULL);
-        if (check_call(verb, &parsed, argc - optind - (name != NULL)) < 0)
+        char **args = words + (name != NULL);
+        if (check_call(verb, &parsed, parsed.n_words - (name != NULL)) < 0)
                 return EXIT_STATUS_USAGE;
         r = verb->run(c, args);
         return r < 0 ? EXIT_STATUS_FAILURE : r;
@@ -377,7 +522,6 @@ static int run(Context *c, int argc, char *argv[])
 int main(int argc, char *argv[])
 {
         Context c = {
-                .argv = argv,
                 .legend = true,
                 .pager = true,
                 .ask_password = true,
@@ -397,6 +541,11 @@ int main(int argc, char *argv[])
         pager_close();
         sd_bus_flush_close_unref(c.bus);
         strv_free(c.properties);
+        strv_free(c.run.environment);
+        strv_free(c.run.environment_files);
+        strv_free(c.run.volumes);
+        strv_free(c.run.mounts);
+        strv_free(c.run.ulimits);
         spec_free(c.spec);
         return status;
 }

@@ -74,12 +74,26 @@ static int assign_image(Context *c, const char *image)
         return r < 0 ? log_error_return(r, "%s", strna(error)) : 0;
 }
 
-static int fill_spec(Context *c, char **args)
+static int assign_properties(Context *c)
 {
-        _cleanup_free_ char *error = NULL;
+        _cleanup_free_ char *error = NULL, *slice = NULL;
+        int r = 0;
+
+        STRV_FOREACH (p, c->properties)
+                if (r >= 0)
+                        r = spec_assign_resource(c->spec, *p, &error);
+        if (r >= 0 && c->slice) {
+                slice = strf("Slice=%s%s", c->slice, endswith(c->slice, ".slice") ? "" : ".slice");
+                r = slice ? spec_assign_resource(c->spec, slice, &error) : -ENOMEM;
+        }
+        return r < 0 ? log_error_return(r, "%s", strna(error)) : 0;
+}
+
+int start_fill_image(Context *c, const char *image)
+{
         int r;
 
-        r = assign_image(c, args[0]);
+        r = assign_image(c, image);
         if (r < 0)
                 return r;
         if (c->name && !machine_name_valid(c->name))
@@ -87,35 +101,25 @@ static int fill_spec(Context *c, char **args)
                                         c->name);
         if (c->name && free_and_strdup(&c->spec->name, c->name) < 0)
                 return log_oom();
-
-        if (args[1]) {
-                _cleanup_free_ char *words = strv_join_words(args + 1);
-                if (!words)
-                        return log_oom();
-                r = spec_assign(c->spec, setting_find(SPEC_SECTION_EXEC, "Parameters"), SPEC_SOURCE_COMMAND, words,
-                                &error);
-                if (r < 0)
-                        return log_error_return(r, "%s", strna(error));
-        }
-
-        STRV_FOREACH (p, c->properties) {
-                r = spec_assign_resource(c->spec, *p, &error);
-                if (r < 0)
-                        return log_error_return(r, "%s", strna(error));
-        }
-        if (c->slice) {
-                _cleanup_free_ char *property =
-                        strf("Slice=%s%s", c->slice, endswith(c->slice, ".slice") ? "" : ".slice");
-                if (!property)
-                        return log_oom();
-                r = spec_assign_resource(c->spec, property, &error);
-                if (r < 0)
-                        return log_error_return(r, "%s", strna(error));
-        }
-        return 0;
+        return assign_properties(c);
 }
 
-static int print_plan(Context *c, const char *spec)
+static int fill_spec(Context *c, char **args)
+{
+        _cleanup_free_ char *error = NULL, *words = NULL;
+        int r;
+
+        r = start_fill_image(c, args[0]);
+        if (r < 0 || !args[1])
+                return r;
+        words = strv_join_words(args + 1);
+        if (!words)
+                return log_oom();
+        r = spec_assign(c->spec, setting_find(SPEC_SECTION_EXEC, "Parameters"), SPEC_SOURCE_COMMAND, words, &error);
+        return r < 0 ? log_error_return(r, "%s", strna(error)) : 0;
+}
+
+int start_print_plan(Context *c, const char *spec)
 {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
         const char *text;
@@ -149,7 +153,7 @@ int verb_boot(Context *c, char **args)
         if (!text)
                 return log_oom();
         if (c->dry_run)
-                return print_plan(c, text);
+                return start_print_plan(c, text);
 
         if (c->wait) {
                 r = jobs_watch(c, &jobs);
@@ -202,11 +206,11 @@ static int template_units(char **args, Strv *ret)
 static int check_files(Context *c, char **args)
 {
         STRV_FOREACH (name, args) {
-                _cleanup_free_ char *path = strf("%s/%s.machine", SYSCONFDIR, *name);
-                if (!path)
-                        return log_oom();
-                if (!c->host && access(path, F_OK) < 0 && errno == ENOENT)
-                        return log_error_return(-ENOENT, "No machine '%s': there is no file '%s'.", *name, path);
+                _cleanup_free_ char *path = NULL;
+                int r = c->host ? 0 : spec_find_file(*name, &path);
+                if (r == -ENOENT)
+                        return log_error_return(r, "No machine '%s': there is no file '%s/%s.machine'.", *name,
+                                                SYSCONFDIR, *name);
         }
         return 0;
 }
@@ -253,7 +257,9 @@ int verb_start(Context *c, char **args)
         r = template_units(args, &units);
         if (r >= 0)
                 r = check_files(c, args);
-        return r < 0 ? r : start_units(c, args, units);
+        if (r < 0)
+                return r == -EINVAL ? EXIT_STATUS_USAGE : r;
+        return start_units(c, args, units);
 }
 
 static int reload_manager(Context *c)
@@ -271,6 +277,8 @@ static int enable_units(Context *c, char **args, bool enable)
         r = template_units(args, &units);
         if (r >= 0 && enable)
                 r = check_files(c, args);
+        if (r == -EINVAL)
+                return EXIT_STATUS_USAGE;
         if (r >= 0)
                 r = bus_connect(c);
         if (r < 0)

@@ -17,6 +17,7 @@
 #include "launch/child.h"
 #include "sandbox/privileges.h"
 #include "sandbox/cgroup.h"
+#include "sandbox/filter.h"
 #include "sandbox/limits.h"
 #include "sandbox/mounts.h"
 
@@ -108,6 +109,40 @@ static int enter_tree(const Child *child, int root_fd)
         return 0;
 }
 
+/* The terminal is one of the machine's own; its master goes to whoever holds the other end of our standard input. What
+ * is said on it from here on is seen there. */
+static int open_terminal(void)
+{
+        union {
+                struct cmsghdr header;
+                char space[CMSG_SPACE(sizeof(int))];
+        } control = { .header = { .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof(int)) } };
+        struct iovec iov = { .iov_base = &(char){ 'T' }, .iov_len = 1 };
+        struct msghdr message = {
+                .msg_iov = &iov,
+                .msg_iovlen = 1,
+                .msg_control = &control,
+                .msg_controllen = sizeof(control.space),
+        };
+        int unlock = 0;
+
+        _cleanup_close_ int master_fd = open("/dev/pts/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC);
+        if (master_fd < 0 || ioctl(master_fd, TIOCSPTLCK, &unlock) < 0)
+                return log_error_errno(-errno, "Failed to make a terminal");
+        _cleanup_close_ int slave_fd = ioctl(master_fd, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
+        if (slave_fd < 0)
+                return log_error_errno(-errno, "Failed to open the terminal");
+        memcpy(CMSG_DATA(&control.header), &master_fd, sizeof(int));
+        if (sendmsg(STDIN_FILENO, &message, MSG_NOSIGNAL) < 0)
+                return log_error_errno(-errno, "Failed to send the terminal to its user");
+        if (ioctl(slave_fd, TIOCSCTTY, 0) < 0)
+                return log_error_errno(-errno, "Failed to take the terminal");
+        for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+                if (dup2(slave_fd, fd) < 0)
+                        return log_error_errno(-errno, "Failed to connect to the terminal");
+        return 0;
+}
+
 static int bring_up_loopback(void)
 {
         struct ifreq request = { .ifr_name = "lo", .ifr_flags = IFF_UP };
@@ -181,28 +216,27 @@ static int set_person_environment(const Person *person, Strv *environment)
         return 0;
 }
 
-/* Becomes who runs the program. From here on nothing of the host's authority is left. */
-static int become_person(const Plan *plan, Strv *environment)
+/* Becomes who runs the program. */
+static int become_person(const Plan *plan, Person *person, Strv *environment)
 {
         const Spec *spec = plan->spec;
-        _cleanup_person_ Person person = {};
         int r;
 
         if (spec->user) {
                 _cleanup_close_ int root_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-                r = root_fd < 0 ? -errno : person_find(root_fd, spec->user, &person);
+                r = root_fd < 0 ? -errno : person_find(root_fd, spec->user, person);
                 if (r == -ESRCH)
                         return log_error_return(r, "There is no user '%s' in the machine.", spec->user);
                 if (r >= 0)
-                        r = set_person_environment(&person, environment);
+                        r = set_person_environment(person, environment);
                 if (r < 0)
                         return log_error_errno(r, "Failed to find user '%s' in the machine", spec->user);
         }
         if (spec->working_directory && chdir(spec->working_directory) < 0)
                 return log_error_errno(-errno, "Failed to enter '%s' in the machine", spec->working_directory);
-        r = privileges_drop(&person, plan->capabilities, spec->ambient_capability);
+        r = privileges_become(person, plan->capabilities);
         if (r < 0)
-                return log_error_errno(r, "Failed to drop privileges");
+                return log_error_errno(r, "Failed to become user '%s' in the machine", spec->user ?: "root");
         if (spec->no_new_privileges && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
                 return log_error_errno(-errno, "Failed to set no-new-privileges");
         return 0;
@@ -234,6 +268,7 @@ static int execute(const Strv argv, const Strv environment)
 void child_main(const Child *child)
 {
         const Plan *plan = child->plan;
+        Person person = {};
         Strv environment;
         int r;
 
@@ -247,6 +282,8 @@ void child_main(const Child *child)
         /* A terminal is somebody's else to control. */
         (void) setsid();
         (void) syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL);
+        if (plan->spec->terminal && open_terminal() < 0)
+                _exit(EXIT_FAILURE);
         reset_signals();
         environment = strv_copy(plan->environment);
         if (!environment)
@@ -254,7 +291,7 @@ void child_main(const Child *child)
         r = limits_apply_self(plan->spec);
         if (r < 0)
                 log_error_errno(r, "Failed to set NUMA policy or personality");
-        if (r < 0 || become_person(plan, &environment) < 0)
+        if (r < 0 || become_person(plan, &person, &environment) < 0)
                 _exit(EXIT_FAILURE);
 
         if (write(child->channel_fd, &(char){ CHILD_IS_READY }, 1) != 1)
@@ -262,8 +299,16 @@ void child_main(const Child *child)
         await(child, CHILD_MAY_EXEC);
         (void) enable_controllers(child);
 
+        /* The last doors to the host: descriptors, system calls, capabilities. */
         if (close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) < 0)
                 _exit(EXIT_FAILURE);
+        r = child->filter ? filter_load(child->filter, child->filter_size) : 0;
+        if (r >= 0)
+                r = privileges_drop(&person, plan->capabilities, plan->spec->ambient_capability);
+        if (r < 0) {
+                log_error_errno(r, "Failed to drop privileges");
+                _exit(EXIT_FAILURE);
+        }
         r = execute(plan->argv, environment);
         log_error_errno(r, "Failed to execute '%s' in the machine", plan->argv[0]);
         _exit(r == -ENOENT ? 127 : 126);

@@ -11,6 +11,8 @@ typedef struct Child {
         int launcher_fd;  /* pidfd of the launcher */
         int control_fd;   /* cgroup.subtree_control of the unit */
         const char *controllers;
+        const void *filter; /* seccomp programs, or NULL */
+        size_t filter_size;
 } Child;
 
 /* The steps of the hand-over, as the bytes that go over the channel. */

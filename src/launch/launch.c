@@ -16,6 +16,7 @@
 #include "launch/launch.h"
 #include "launch/root.h"
 #include "sandbox/cgroup.h"
+#include "sandbox/filter.h"
 #include "sandbox/limits.h"
 #include "sandbox/link.h"
 #include "sandbox/mounts.h"
@@ -101,6 +102,8 @@ typedef struct Launch {
         int self_fd;       /* our pidfd, for the child to see us go */
         int channel_fd, child_channel_fd;
         char *controllers;
+        void *filter;
+        size_t filter_size;
         pid_t pid;
 } Launch;
 
@@ -116,6 +119,7 @@ static void launch_clear(Launch *l)
         fd_close(l->channel_fd);
         fd_close(l->child_channel_fd);
         free(l->controllers);
+        free(l->filter);
 }
 
 /* Our own mount namespace: what we attach is ours until the child takes its copy, and goes when we go. Mounts of the
@@ -154,6 +158,17 @@ static int join_network(Launch *l)
         if (setns(fd, CLONE_NEWNET) < 0)
                 return log_error_errno(-errno, "Failed to join the network namespace '%s'", path);
         return 0;
+}
+
+static int prepare_filter(Launch *l)
+{
+        const Plan *plan = l->plan;
+        int r;
+
+        if (!plan->filter)
+                return 0;
+        r = filter_read(plan->spec, plan->capabilities, plan->filter, &l->filter, &l->filter_size);
+        return r < 0 ? log_error_errno(r, "Failed to read or make the system call filter '%s'", plan->filter) : 0;
 }
 
 static int prepare_cgroup(Launch *l)
@@ -210,6 +225,8 @@ static int start_child(Launch *l)
                         .launcher_fd = l->self_fd,
                         .control_fd = l->control_fd,
                         .controllers = l->controllers,
+                        .filter = l->filter,
+                        .filter_size = l->filter_size,
                 });
         }
         l->child_channel_fd = fd_close(l->child_channel_fd);
@@ -331,17 +348,19 @@ static int hand_over(Launch *l)
         return 0;
 }
 
-static void log_start(const Plan *plan, pid_t pid)
+/* UNIT= names the unit, since we may be gone before the journal looks where the entry came from. */
+static void log_lifecycle(const char *message_id, const char *event, MachineUnitKind kind, const char *name, pid_t leader,
+                          const char *root)
 {
-        _cleanup_free_ char *lines =
-                strf("MESSAGE_ID=" MESSAGE_ID_MACHINE_START "\nPRIORITY=6\nSYSLOG_IDENTIFIER=mctl-launch\n"
-                     "MESSAGE=Machine %s started.\nNAME=%s\nMACHINE=%s\nLEADER=%i\nIMAGE=%s\n",
-                     plan->spec->name, plan->spec->name, plan->spec->name, pid, plan->root);
+        _cleanup_free_ char *unit = machine_unit_name(kind, name);
+        _cleanup_free_ char *lines = strf("MESSAGE_ID=%s\nPRIORITY=6\nSYSLOG_IDENTIFIER=mctl-launch\n"
+                                          "MESSAGE=Machine %s %s.\nNAME=%s\nMACHINE=%s\nUNIT=%s\nLEADER=%i\nIMAGE=%s\n",
+                                          message_id, name, event, name, name, strna(unit), leader, strna(root));
         if (lines)
                 (void) journal_send(lines);
 }
 
-int launch_run(const Plan *plan, int machine_fd, Record *record)
+int launch_run(const Plan *plan, MachineUnitKind kind, int machine_fd, Record *record)
 {
         _cleanup_(launch_clear) Launch l = {
                 .plan = plan,
@@ -359,7 +378,9 @@ int launch_run(const Plan *plan, int machine_fd, Record *record)
 
         umask(0);
         checkpoint();
-        r = prepare_mounts(&l);
+        r = prepare_filter(&l);
+        if (r >= 0)
+                r = prepare_mounts(&l);
         if (r < 0)
                 return r;
         checkpoint();
@@ -398,18 +419,8 @@ int launch_run(const Plan *plan, int machine_fd, Record *record)
         if (r < 0)
                 return r;
         checkpoint();
-        log_start(plan, l.pid);
+        log_lifecycle(MESSAGE_ID_MACHINE_START, "started", kind, plan->spec->name, l.pid, plan->root);
         return say(&l, CHILD_MAY_EXEC);
-}
-
-static void log_stop(const char *name, const Record *record)
-{
-        _cleanup_free_ char *lines =
-                strf("MESSAGE_ID=" MESSAGE_ID_MACHINE_STOP "\nPRIORITY=6\nSYSLOG_IDENTIFIER=mctl-launch\n"
-                     "MESSAGE=Machine %s terminated.\nNAME=%s\nMACHINE=%s\nLEADER=%i\n",
-                     name, name, name, record->leader);
-        if (lines)
-                (void) journal_send(lines);
 }
 
 int launch_cleanup(MachineUnitKind kind, const char *name)
@@ -443,7 +454,7 @@ int launch_cleanup(MachineUnitKind kind, const char *name)
                 log_warning_errno(r, "Failed to read the record of machine '%s'", name);
         else {
                 if (record.handed_over)
-                        log_stop(name, &record);
+                        log_lifecycle(MESSAGE_ID_MACHINE_STOP, "terminated", kind, name, record.leader, record.root);
                 r = users_release_range(run_fd, holder, record.base);
                 if (r < 0)
                         log_warning_errno(r, "Failed to give back the range of user ids");

@@ -164,7 +164,7 @@ static int start(MachineUnitKind kind, const char *name)
                 if (r < 0)
                         return log_error_errno(r, "Failed to write the spec of machine '%s'", name);
         }
-        return launch_run(plan, machine_fd, &record);
+        return launch_run(plan, kind, machine_fd, &record);
 }
 
 int main(int argc, char *argv[])

@@ -110,6 +110,13 @@ static int method_start(sd_bus_message *call, void *userdata, sd_bus_error *erro
         return polkit_authorize(userdata, call, REGISTRY_NAME ".start-machine", "", "start", start_machine);
 }
 
+static int method_run(sd_bus_message *call, void *userdata, sd_bus_error *error)
+{
+        (void) error;
+        registry_touch(userdata);
+        return polkit_authorize(userdata, call, REGISTRY_NAME ".start-machine", "", "run", run_machine);
+}
+
 static int method_plan(sd_bus_message *call, void *userdata, sd_bus_error *error)
 {
         (void) error;
@@ -174,6 +181,9 @@ const sd_bus_vtable registry_vtable[] = {
                                 SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("StartMachine", SD_BUS_ARGS("s", spec),
                                 SD_BUS_RESULT("o", machine, "s", unit, "o", job), method_start,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("RunMachine", SD_BUS_ARGS("s", spec, "h", stdin, "h", stdout, "h", stderr),
+                                SD_BUS_RESULT("o", machine, "s", unit, "o", job), method_run,
                                 SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("PlanMachine", SD_BUS_ARGS("s", spec), SD_BUS_RESULT("s", plan), method_plan,
                                 SD_BUS_VTABLE_UNPRIVILEGED),

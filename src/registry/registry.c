@@ -163,6 +163,16 @@ static int take_unit(Registry *registry, const char *unit, const char *active)
         return 0; /* inactive */
 }
 
+int registry_add_unit(Registry *registry, const char *unit)
+{
+        int r = take_unit(registry, unit, "activating");
+        Machine *m = find_unit(registry, unit);
+
+        if (r >= 0 && m)
+                announce(registry, m);
+        return r;
+}
+
 static int take_units(Registry *registry, sd_bus_message *reply)
 {
         const char *unit, *active;

@@ -87,6 +87,9 @@ void registry_touch(Registry *registry);
 /* The machine of that name: the one that runs, else the one that failed. NULL for none. */
 Machine *registry_find(Registry *registry, const char *name);
 
+/* Knows of a unit that we have started before systemd lists it. */
+int registry_add_unit(Registry *registry, const char *unit);
+
 /* Makes systemd forget that a unit failed. */
 void registry_reset_failed(Registry *registry, const char *unit);
 

@@ -16,7 +16,7 @@ typedef struct Start {
         char *root;
         Strv assignments;
         char *unit;
-        bool made_dir;
+        int stdio[3]; /* of the payload; negative where it has the journal */
 } Start;
 
 static void start_free(Start *start)
@@ -27,6 +27,8 @@ static void start_free(Start *start)
         sd_bus_message_unref(start->call);
         free(start->root);
         free(start->unit);
+        for (size_t i = 0; i < ELEMENTSOF(start->stdio); i++)
+                fd_close(start->stdio[i]);
         free(start);
 }
 DEFINE_CLEANUP(Start *, start_free);
@@ -53,7 +55,12 @@ static int start_prepare(Registry *registry, sd_bus_message *call, Start **ret)
         int r;
 
         OOM_CHECK(start);
-        *start = (Start){ .registry = registry, .call = sd_bus_message_ref(call), .spec = spec_new(NULL) };
+        *start = (Start){
+                .registry = registry,
+                .call = sd_bus_message_ref(call),
+                .spec = spec_new(NULL),
+                .stdio = { -EBADF, -EBADF, -EBADF },
+        };
         OOM_CHECK(start->spec);
 
         r = sd_bus_message_read(call, "s", &text);
@@ -110,7 +117,6 @@ static int write_dir(Start *start)
         if (machine_fd < 0)
                 return machine_fd;
         r = machine_spec_write(machine_fd, start->spec);
-        start->made_dir = r >= 0;
         return r;
 }
 
@@ -137,8 +143,26 @@ static int on_started(sd_bus_message *reply, void *userdata, sd_bus_error *ret_e
         r = sd_bus_message_read(reply, "o", &job);
         if (r < 0)
                 return r;
-        registry_refresh_soon(start->registry);
+        r = registry_add_unit(start->registry, start->unit);
+        if (r < 0)
+                return r;
         return sd_bus_reply_method_return(start->call, "oso", path, start->unit, job);
+}
+
+/* The caller's own descriptors become the payload's: systemd hands them over, and nobody copies. */
+static int append_stdio(Start *start, sd_bus_message *m)
+{
+        static const char *const names[] = { "StandardInputFileDescriptor", "StandardOutputFileDescriptor",
+                                             "StandardErrorFileDescriptor" };
+        int r;
+
+        for (size_t i = 0; i < ELEMENTSOF(names); i++)
+                if (start->stdio[i] >= 0) {
+                        r = sd_bus_message_append(m, "(sv)", names[i], "h", start->stdio[i]);
+                        if (r < 0)
+                                return r;
+                }
+        return 0;
 }
 
 static int start_unit(Start *start)
@@ -155,9 +179,15 @@ static int start_unit(Start *start)
                 r = sd_bus_message_append(request, "ss", start->unit, "fail");
         if (r < 0)
                 return r;
-        r = unit_append_properties(request, registry->property_types, start->assignments, &error);
+        r = sd_bus_message_open_container(request, 'a', "(sv)");
+        if (r >= 0)
+                r = unit_append_properties(request, registry->property_types, start->assignments, &error);
         if (r == -EINVAL)
                 return MIN(reply_invalid(start->call, error), 0);
+        if (r >= 0)
+                r = append_stdio(start, request);
+        if (r >= 0)
+                r = sd_bus_message_close_container(request);
         if (r >= 0)
                 r = sd_bus_message_append(request, "a(sa(sv))", 0);
         if (r >= 0)
@@ -202,7 +232,7 @@ static int introspect(Start *start)
         return r < 0 ? r : registry_forward(start->registry, TAKE_PTR(request), start->call, on_introspected, start);
 }
 
-int start_machine(Registry *registry, sd_bus_message *call)
+static int start_begin(Registry *registry, sd_bus_message *call, bool with_stdio)
 {
         _cleanup_(start_free_cleanup) Start *start = NULL;
         Machine *m;
@@ -211,6 +241,15 @@ int start_machine(Registry *registry, sd_bus_message *call)
         r = start_prepare(registry, call, &start);
         if (r <= 0)
                 return r;
+        for (size_t i = 0; i < ELEMENTSOF(start->stdio) && with_stdio; i++) {
+                int fd; /* the message's */
+                r = sd_bus_message_read(call, "h", &fd);
+                if (r < 0)
+                        return r;
+                start->stdio[i] = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+                if (start->stdio[i] < 0)
+                        return -errno;
+        }
 
         m = registry_find(registry, start->spec->name);
         if (m && m->state != MACHINE_FAILED)
@@ -223,6 +262,16 @@ int start_machine(Registry *registry, sd_bus_message *call)
         if (r > 0)
                 TAKE_PTR(start); /* belongs to the answer that comes */
         return r;
+}
+
+int start_machine(Registry *registry, sd_bus_message *call)
+{
+        return start_begin(registry, call, false);
+}
+
+int run_machine(Registry *registry, sd_bus_message *call)
+{
+        return start_begin(registry, call, true);
 }
 
 static int append_plan(Start *start, json_t *json)

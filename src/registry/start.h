@@ -3,7 +3,8 @@
 
 #include "registry/registry.h"
 
-/* StartMachine(s spec, t flags) → (o machine, s unit, o job), and PlanMachine(s spec) → (s plan); the caller has been
- * authorized. */
+/* StartMachine(s spec) → (o machine, s unit, o job), RunMachine(s spec, h stdin, h stdout, h stderr) → the same, and
+ * PlanMachine(s spec) → (s plan); the caller has been authorized. */
 int start_machine(Registry *registry, sd_bus_message *call);
+int run_machine(Registry *registry, sd_bus_message *call);
 int plan_machine(Registry *registry, sd_bus_message *call);

@@ -79,6 +79,9 @@ int unit_assignments(const Spec *spec, Strv *ret, char **ret_error)
                 r = strv_appendf(&l, "ExecStart=%s start %s", LAUNCHER, spec->name);
         if (r >= 0)
                 r = strv_appendf(&l, "ExecStopPost=-%s cleanup %s", LAUNCHER, spec->name);
+        /* A command that is PID 1 of its namespace and handles no signal is not ended by one. */
+        if (r >= 0 && !spec->boot)
+                r = strv_append(&l, "TimeoutStopSec=10s");
         if (r >= 0)
                 r = add_devices(spec, &l);
         if (r < 0)
@@ -489,13 +492,10 @@ int unit_append_properties(sd_bus_message *message, const char *types, const Str
 {
         int r;
 
-        r = sd_bus_message_open_container(message, 'a', "(sv)");
-        if (r < 0)
-                return r;
         STRV_FOREACH (s, assignments) {
                 r = append_assignment(message, types, *s, ret_error);
                 if (r < 0)
                         return r;
         }
-        return sd_bus_message_close_container(message);
+        return 0;
 }

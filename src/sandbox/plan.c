@@ -5,6 +5,7 @@
 #include "basic/parse.h"
 #include "basic/capability.h"
 #include "sandbox/privileges.h"
+#include "sandbox/filter.h"
 #include "sandbox/plan.h"
 
 #define NO_EXEC (MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC)
@@ -384,8 +385,10 @@ static int plan_environment(Plan *plan)
         if (r >= 0)
                 r = strv_append(&plan->environment, "container=mctl");
         if (r >= 0)
-                r = strv_appendf(&plan->environment, "container_uuid=%.8s-%.4s-%.4s-%.4s-%.12s", plan->uuid,
-                                 plan->uuid + 8, plan->uuid + 12, plan->uuid + 16, plan->uuid + 20);
+                r = strlen(plan->uuid) == 32
+                            ? strv_appendf(&plan->environment, "container_uuid=%.8s-%.4s-%.4s-%.4s-%.12s", plan->uuid,
+                                           plan->uuid + 8, plan->uuid + 12, plan->uuid + 16, plan->uuid + 20)
+                            : strv_appendf(&plan->environment, "container_uuid=%s", plan->uuid);
         /* Those of another user are set when it is known who that is. */
         if (r >= 0 && !plan->spec->user)
                 r = strv_append(&plan->environment, "HOME=/root");
@@ -419,6 +422,12 @@ static int plan_arguments(Plan *plan, const PlanInput *input)
         return r < 0 ? r : strv_extend(&plan->argv, plan->spec->parameters);
 }
 
+/* A range that is still to be picked never begins with 0. */
+static bool root_is_host_root(const PrivateUsers *users)
+{
+        return users->mode != USERS_PICK && (users->mode != USERS_EXPLICIT || users->base == 0);
+}
+
 int plan_new(const Spec *spec, const PlanInput *input, Plan **ret)
 {
         _cleanup_plan_ Plan *plan = calloc(1, sizeof(Plan));
@@ -436,11 +445,13 @@ int plan_new(const Spec *spec, const PlanInput *input, Plan **ret)
         plan->capabilities = capability_bounding_set(spec);
         snprintf(plan->uuid, sizeof(plan->uuid), "%s", input->uuid);
 
-        /* The notification socket takes the word of uid 0 about any process. A root without a user namespace is that
-         * uid, so it does not get the socket. */
-        plan->forward_ready = spec->boot && spec->notify_ready && spec->private_users.mode != USERS_HOST;
+        /* The notification socket takes the word of uid 0 about any process. A root that is that uid on the host does
+         * not get the socket. */
+        plan->forward_ready = spec->boot && spec->notify_ready && !root_is_host_root(&spec->private_users);
 
-        r = plan_arguments(plan, input);
+        r = filter_name(spec, plan->capabilities, &plan->filter);
+        if (r >= 0)
+                r = plan_arguments(plan, input);
         if (r >= 0)
                 r = plan_environment(plan);
         if (r >= 0)
@@ -587,6 +598,8 @@ json_t *plan_to_json(const Plan *plan)
         json_object_set_new(o, "HostSteps", steps_to_json(plan->host_steps, plan->n_host_steps));
         json_object_set_new(o, "InnerSteps", steps_to_json(plan->inner_steps, plan->n_inner_steps));
         json_object_set_new(o, "Capabilities", capabilities);
+        if (plan->filter)
+                json_object_set_new(o, "Filter", json_string(plan->filter));
         json_object_set_new(o, "ForwardReady", json_boolean(plan->forward_ready));
         json_object_set_new(o, "Arguments", strings_to_json(plan->argv));
         json_object_set_new(o, "Environment", strings_to_json(plan->environment));

@@ -70,7 +70,7 @@ typedef struct Plan {
 typedef struct PlanInput {
         const char *root;
         const char *init;    /* the program to run, as seen inside; for Boot=yes */
-        const char *uuid;    /* 32 hexadecimal digits */
+        const char *uuid;    /* 32 hexadecimal digits, or in a plan that is only shown, a word for those to come */
         const char *boot_id; /* a UUID */
         bool has_localtime;  /* the image says where it is */
 } PlanInput;

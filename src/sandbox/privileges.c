@@ -45,38 +45,52 @@ static int set_capabilities(uint64_t permitted, uint64_t inheritable)
         struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
         struct __user_cap_data_struct data[2];
 
-        for (unsigned i = 0; i < 2; i++)
-                data[i] = (struct __user_cap_data_struct){
-                        .effective = permitted >> (32 * i),
-                        .permitted = permitted >> (32 * i),
-                        .inheritable = inheritable >> (32 * i),
-                };
+        /* Only what we have: outside a user namespace, that is what the host has. */
+        if (syscall(SYS_capget, &header, data) < 0)
+                return -errno;
+        for (unsigned i = 0; i < 2; i++) {
+                data[i].permitted &= (uint32_t) (permitted >> (32 * i));
+                data[i].effective = data[i].permitted;
+                data[i].inheritable = data[i].permitted & (uint32_t) (inheritable >> (32 * i));
+        }
         return RET_NERRNO(syscall(SYS_capset, &header, data));
 }
 
-int privileges_drop(const Person *person, uint64_t bounding, uint64_t ambient)
+/* Up to the last one that this kernel knows, which may be newer than we are. */
+static uint64_t known_capabilities(void)
 {
         uint64_t known = 0;
-        int r;
+
+        for (unsigned i = 0; i < 64 && prctl(PR_CAPBSET_READ, i) >= 0; i++)
+                known |= BIT(i);
+        return known;
+}
+
+int privileges_become(const Person *person, uint64_t bounding)
+{
+        const uint64_t known = known_capabilities();
 
         if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0)
                 return -errno;
-
-        /* Up to the last one that this kernel knows, which may be newer than we are. */
-        for (unsigned i = 0; i < 64 && prctl(PR_CAPBSET_READ, i) >= 0; i++) {
-                known |= BIT(i);
+        for (unsigned i = 0; i < 64 && known >> i; i++)
                 if (!(bounding & BIT(i)) && prctl(PR_CAPBSET_DROP, i) < 0)
                         return -errno;
-        }
-        bounding &= known;
-        ambient &= known;
-
         if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0 || setgroups(person->n_groups, person->groups) < 0 ||
             setresgid(person->gid, person->gid, person->gid) < 0 ||
             setresuid(person->uid, person->uid, person->uid) < 0 || prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0) < 0)
                 return -errno;
 
-        r = set_capabilities(person->uid == 0 ? bounding : ambient, ambient);
+        /* Loading a filter takes CAP_SYS_ADMIN, which another user would have kept only in reserve. */
+        return person->uid == 0 ? 0 : set_capabilities(BIT(CAP_SYS_ADMIN) | BIT(CAP_SETPCAP) | (bounding & known), 0);
+}
+
+int privileges_drop(const Person *person, uint64_t bounding, uint64_t ambient)
+{
+        const uint64_t known = known_capabilities();
+        int r;
+
+        ambient &= known;
+        r = set_capabilities(person->uid == 0 ? bounding & known : ambient, ambient);
         for (unsigned i = 0; i < 64 && r >= 0; i++)
                 if ((ambient & BIT(i)) && prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, i, 0, 0) < 0)
                         r = -errno;

@@ -31,19 +31,26 @@ static int read_file(Spec *spec, const char *path, bool nspawn, Strv *warnings, 
         return r < 0 ? r : 1;
 }
 
-static int read_first(Spec *spec, const char *const *dirs, size_t n, const char *name, const char *suffix,
-                      Strv *warnings, char **ret_error)
+/* The file of the most important place that has one. */
+static int find_first(const char *const *dirs, size_t n, const char *name, const char *suffix, char **ret)
 {
         for (size_t i = n; i > 0; i--) {
                 _cleanup_free_ char *path = strf("%s/%s%s", dirs[i - 1], name, suffix);
-                int r;
 
                 OOM_CHECK(path);
-                r = read_file(spec, path, streq(suffix, ".nspawn"), warnings, ret_error);
-                if (r != 0)
-                        return r;
+                if (access(path, F_OK) >= 0) {
+                        *ret = TAKE_PTR(path);
+                        return 0;
+                }
         }
-        return 0;
+        return -ENOENT;
+}
+
+int spec_find_file(const char *name, char **ret_path)
+{
+        int r = find_first(machine_dirs, ELEMENTSOF(machine_dirs), name, ".machine", ret_path);
+
+        return r == -ENOENT ? find_first(nspawn_dirs, ELEMENTSOF(nspawn_dirs), name, ".nspawn", ret_path) : r;
 }
 
 static int is_drop_in(const struct dirent *e)
@@ -74,6 +81,7 @@ static int read_drop_ins(Spec *spec, const char *dir, Strv *warnings, char **ret
 
 int spec_load(Spec *spec, Strv *warnings, char **ret_error)
 {
+        _cleanup_free_ char *main_file = NULL;
         int r, found;
 
         for (size_t i = 0; i < ELEMENTSOF(machine_dirs); i++) {
@@ -84,10 +92,11 @@ int spec_load(Spec *spec, Strv *warnings, char **ret_error)
                         return r;
         }
 
-        found = read_first(spec, machine_dirs, ELEMENTSOF(machine_dirs), spec->name, ".machine", warnings, ret_error);
-        if (found == 0)
-                found = read_first(spec, nspawn_dirs, ELEMENTSOF(nspawn_dirs), spec->name, ".nspawn", warnings,
-                                   ret_error);
+        found = spec_find_file(spec->name, &main_file);
+        if (found >= 0)
+                found = read_file(spec, main_file, endswith(main_file, ".nspawn"), warnings, ret_error);
+        if (found == -ENOENT)
+                found = 0;
         if (found < 0)
                 return found;
 

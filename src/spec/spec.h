@@ -123,6 +123,7 @@ typedef struct Spec {
 
         /* [Exec] */
         bool boot, process_two;
+        bool terminal; /* standard input is a socket over which the master of a terminal is sent */
         Strv parameters;
         char *working_directory;
         Strv environment;
@@ -225,6 +226,9 @@ int spec_read_file(Spec *spec, SpecSource source, const char *file, bool nspawn,
 /* Reads all files that are about the machine, in the order of mctl.machine(5). Returns 1 where there is a file of its
  * name, 0 where there is none. */
 int spec_load(Spec *spec, Strv *warnings, char **ret_error);
+
+/* The main file of a machine; the caller frees the path. -ENOENT where it has none. */
+int spec_find_file(const char *name, char **ret_path);
 
 /* Replaces %i, %m, … by what they stand for. -EINVAL for an unknown one. */
 int spec_expand(const Spec *spec, const char *value, char **ret);

@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# Completion of mctl for fish. What can come next is mctl's own word; directories are the shell's. fish itself puts no
+# space behind what ends with '='.
+
+function __mctl_complete
+    set -l words (commandline -opc)
+    set -l current (commandline -ct)
+
+    if string match -qr '/|^[.~]' -- $current
+        __fish_complete_directories $current ''
+        return
+    end
+    command mctl __complete $words[2..-1] "$current" 2>/dev/null
+end
+
+complete -c mctl -f -a '(__mctl_complete)'
