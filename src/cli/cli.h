@@ -42,7 +42,7 @@ typedef struct Context {
 
         OutputMode output;
         bool quiet, legend, pager, ask_password;
-        bool all, dry_run, wait, follow, raw, now;
+        bool all, dry_run, wait, follow, raw, now, effective, runtime;
         const char *name, *slice, *signal, *kill_whom, *wait_for, *since;
         Strv properties;
         int lines; /* -1: as many as suit the verb */
@@ -98,7 +98,15 @@ int verb_terminate(Context *c, char **args);
 int verb_kill(Context *c, char **args);
 int verb_wait(Context *c, char **args);
 int verb_logs(Context *c, char **args);
+int verb_verify(Context *c, char **args);
+int verb_cat(Context *c, char **args);
+int verb_create(Context *c, char **args);
+int verb_edit(Context *c, char **args);
+int verb_set_property(Context *c, char **args);
 int verb_complete(Context *c, char **args);
+
+/* verbs-config.c: the spec that a machine runs with, or would be started with. Errors are logged. */
+int config_effective_spec(Context *c, const char *name, Spec **ret);
 
 /* verbs-start.c: what boot and run share. Puts image, name, properties and slice into the spec. */
 int start_fill_image(Context *c, const char *image);

@@ -12,6 +12,7 @@
 
 #define MACHINE_COMMANDS "Machine Commands"
 #define START_COMMANDS "Start Commands"
+#define FILE_COMMANDS "File Commands"
 
 const Verb verbs[] = {
         { "boot", NULL, START_COMMANDS, "IMAGE [ARGUMENT…]", "Boot an image as a machine", 1, -1, COMPLETE_IMAGES,
@@ -41,6 +42,14 @@ const Verb verbs[] = {
           verb_terminate },
         { "kill", NULL, MACHINE_COMMANDS, "NAME…", "Send a signal to the processes of machines", 1, -1,
           COMPLETE_MACHINES, verb_kill },
+        { "set-property", NULL, MACHINE_COMMANDS, "NAME KEY=VALUE…", "Change properties of a machine's unit", 2, -1,
+          COMPLETE_MACHINES, verb_set_property },
+        { "create", NULL, FILE_COMMANDS, "NAME IMAGE", "Write a machine file from options", 2, 2, COMPLETE_IMAGES,
+          verb_create },
+        { "edit", NULL, FILE_COMMANDS, "NAME", "Edit a machine file", 1, 1, COMPLETE_FILES, verb_edit },
+        { "cat", NULL, FILE_COMMANDS, "NAME", "Show the files of a machine", 1, 1, COMPLETE_FILES, verb_cat },
+        { "verify", NULL, FILE_COMMANDS, "FILE…", "Say what is wrong with machine files", 1, -1, COMPLETE_NOTHING,
+          verb_verify },
         { "__complete", NULL, NULL, NULL, NULL, 0, -1, COMPLETE_NOTHING, verb_complete },
         {},
 };
@@ -68,6 +77,8 @@ enum {
         OPT_LINES,
         OPT_SINCE,
         OPT_RAW,
+        OPT_EFFECTIVE,
+        OPT_RUNTIME,
         OPT_INTERACTIVE,
         OPT_TTY,
         OPT_DETACH,
@@ -104,8 +115,8 @@ const Option options[] = {
         { OPT_NO_ASK_PASSWORD, "no-ask-password", 0, NULL, NULL, "Do not ask for passwords" },
         { OPT_ALL, "all", 'a', NULL, "list", "Show machines that failed, too" },
         { OPT_NAME, "name", 0, "NAME", "boot run", "Name of the machine (the image's)" },
-        { OPT_PROPERTY, "property", 'p', "KEY=VALUE", "boot run", "Set a property of the unit, such as MemoryMax=1G" },
-        { OPT_SLICE, "slice", 0, "SLICE", "boot run", "Put the unit into this slice" },
+        { OPT_PROPERTY, "property", 'p', "KEY=VALUE", "boot run create", "Set a property of the unit, such as MemoryMax=1G" },
+        { OPT_SLICE, "slice", 0, "SLICE", "boot run create", "Put the unit into this slice" },
         { OPT_NO_WAIT, "no-wait", 0, NULL, "boot start enable disable poweroff terminate",
           "Return at once, not when it is done" },
         { OPT_DRY_RUN, "dry-run", 0, NULL, "boot run", "Show what would be done, as JSON" },
@@ -117,6 +128,8 @@ const Option options[] = {
         { OPT_LINES, "lines", 'n', "NUMBER", "logs status", "Show this many lines" },
         { OPT_SINCE, "since", 0, "TIME", "logs", "Show lines since then: a date, or a span such as 10min" },
         { OPT_RAW, "raw", 0, NULL, "logs", "Print control characters as they are" },
+        { OPT_EFFECTIVE, "effective", 0, NULL, "show", "Show all settings that count, whoever said them" },
+        { OPT_RUNTIME, "runtime", 0, NULL, "set-property", "Only until the host reboots" },
         { OPT_INTERACTIVE, "interactive", 'i', NULL, "run", "Pass standard input on" },
         { OPT_TTY, "tty", 't', NULL, "run", "Run on a terminal" },
         { OPT_DETACH, "detach", 'd', NULL, "run", "Return when the command runs, and print the machine's name" },
@@ -152,7 +165,7 @@ const Verb *verb_find(const char *name)
 
 bool option_goes_with(const Option *option, const Verb *verb)
 {
-        const char *list = option ? option->verbs : "boot run";
+        const char *list = option ? option->verbs : "boot run create";
         size_t n = verb ? strlen(verb->name) : 0;
 
         if (!list)
@@ -214,7 +227,7 @@ static void print_help(const Verb *verb)
                         print_option(o->letter, o->name, o->argument, o->help);
         if (verb && !option_goes_with(NULL, verb))
                 return;
-        printf("\nOptions of boot and run, as in machine files:\n");
+        printf("\nOptions of boot, run and create, as in machine files:\n");
         for (size_t i = 0; i < n_settings; i++)
                 if (settings[i].option)
                         print_option(0, settings[i].option, settings[i].type->argument ?: "[BOOL]", settings[i].help);
@@ -375,6 +388,12 @@ static int parse_option(Context *c, int id, const char *argument)
         case OPT_RAW:
                 c->raw = true;
                 return 0;
+        case OPT_EFFECTIVE:
+                c->effective = true;
+                return 0;
+        case OPT_RUNTIME:
+                c->runtime = true;
+                return 0;
         default:
                 return parse_run_option(c, id, argument);
         }
@@ -418,7 +437,7 @@ static void make_getopt(struct option *longs, char *shorts)
 static bool takes_command(const char *name)
 {
         const Verb *verb = verb_find(name);
-        return verb && option_goes_with(NULL, verb);
+        return verb && (verb->run == verb_boot || verb->run == verb_run);
 }
 
 /* Returns 1 when the verb is to be run, 0 when all is done, -EINVAL, logged, for a wrong command line. */

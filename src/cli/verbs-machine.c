@@ -68,11 +68,36 @@ static int print_properties(json_t *object)
         return 0;
 }
 
+static int show_effective(Context *c, const char *name)
+{
+        _cleanup_spec_ Spec *spec = NULL;
+        _cleanup_free_ char *text = NULL;
+        int r;
+
+        r = config_effective_spec(c, name, &spec);
+        if (r < 0)
+                return r;
+        if (c->output != OUTPUT_TEXT)
+                return output_json(c, spec_to_json(spec, true));
+        r = spec_to_text(spec, true, &text);
+        if (r < 0)
+                return log_oom();
+        fputs(text, stdout);
+        return 0;
+}
+
 int verb_show(Context *c, char **args)
 {
-        json_t *all = json_array(), *machine;
+        json_t *all, *machine;
         int r = 0;
 
+        if (c->effective) {
+                STRV_FOREACH (name, args)
+                        if (r >= 0)
+                                r = show_effective(c, *name);
+                return r;
+        }
+        all = json_array();
         STRV_FOREACH (name, args) {
                 r = bus_get_machine(c, *name, &machine);
                 if (r < 0)

@@ -172,6 +172,8 @@ DEFINE_MACHINE_METHOD(power_off, "power-off");
 DEFINE_MACHINE_METHOD(reboot, "reboot");
 DEFINE_MACHINE_METHOD(terminate, "terminate");
 DEFINE_MACHINE_METHOD(kill, "kill");
+DEFINE_MACHINE_METHOD(set_properties, "set-properties");
+DEFINE_MACHINE_METHOD(get_spec, "get-spec");
 
 const sd_bus_vtable registry_vtable[] = {
         SD_BUS_VTABLE_START(0),
@@ -195,6 +197,10 @@ const sd_bus_vtable registry_vtable[] = {
                                 method_terminate, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("KillMachine", SD_BUS_ARGS("s", name, "s", whom, "i", signal), SD_BUS_NO_RESULT,
                                 method_kill, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("SetMachineProperties", SD_BUS_ARGS("s", name, "b", runtime, "as", assignments),
+                                SD_BUS_NO_RESULT, method_set_properties, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("GetMachineSpec", SD_BUS_ARGS("s", name), SD_BUS_RESULT("s", spec), method_get_spec,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_SIGNAL_WITH_ARGS("MachineNew", SD_BUS_ARGS("s", name, "o", machine), 0),
         SD_BUS_SIGNAL_WITH_ARGS("MachineRemoved", SD_BUS_ARGS("s", name, "o", machine), 0),
         SD_BUS_VTABLE_END,

@@ -7,6 +7,7 @@
 #include "basic/os-release.h"
 #include "image/image.h"
 #include "registry/registry.h"
+#include "registry/unit.h"
 
 static const char *const state_names[_MACHINE_STATE_MAX] = {
         [MACHINE_STARTING] = "starting",
@@ -197,4 +198,95 @@ int machine_kill(Registry *registry, Machine *machine, sd_bus_message *call)
                 return sd_bus_reply_method_errorf(call, SD_BUS_ERROR_INVALID_ARGS,
                                                   "A signal goes to 'leader' or to 'all', not to '%s'.", whom);
         return kill_unit(registry, machine, isempty(whom) ? "all" : whom, sig, call);
+}
+
+/* Properties that wait for their types. */
+typedef struct Change {
+        Registry *registry;
+        sd_bus_message *call;
+        char *unit;
+        int runtime;
+        Strv assignments;
+} Change;
+
+static void change_free(Change *change)
+{
+        sd_bus_message_unref(change->call);
+        free(change->unit);
+        strv_free(change->assignments);
+        free(change);
+}
+DEFINE_CLEANUP(Change *, change_free);
+
+static int change_send(Change *change)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *request = NULL;
+        _cleanup_free_ char *error = NULL;
+        int r;
+
+        r = manager_call(change->registry, &request, "SetUnitProperties", "sb", change->unit, change->runtime);
+        if (r >= 0)
+                r = sd_bus_message_open_container(request, 'a', "(sv)");
+        if (r >= 0)
+                r = unit_append_properties(request, change->registry->property_types, change->assignments, &error);
+        if (r == -EINVAL)
+                return sd_bus_reply_method_errorf(change->call, SD_BUS_ERROR_INVALID_ARGS, "%s", strna(error));
+        if (r >= 0)
+                r = sd_bus_message_close_container(request);
+        return r < 0 ? r : registry_forward(change->registry, TAKE_PTR(request), change->call, reply_nothing, NULL);
+}
+
+static int on_types(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)
+{
+        _cleanup_(change_free_cleanup) Change *change = userdata;
+        const sd_bus_error *e = sd_bus_message_get_error(reply);
+        int r;
+
+        (void) ret_error;
+        if (e)
+                return sd_bus_reply_method_error(change->call, e);
+        r = registry_keep_types(change->registry, reply);
+        return r < 0 ? r : change_send(change);
+}
+
+int machine_set_properties(Registry *registry, Machine *machine, sd_bus_message *call)
+{
+        _cleanup_(change_free_cleanup) Change *change = calloc(1, sizeof(Change));
+        int r;
+
+        OOM_CHECK(change);
+        *change = (Change){ .registry = registry, .call = sd_bus_message_ref(call), .unit = strdup(machine->unit) };
+        OOM_CHECK(change->unit);
+        r = sd_bus_message_read(call, "b", &change->runtime);
+        if (r >= 0)
+                r = sd_bus_message_read_strv(call, &change->assignments);
+        if (r < 0)
+                return r;
+        STRV_FOREACH (s, change->assignments)
+                if (!strchr(*s, '='))
+                        return sd_bus_reply_method_errorf(call, SD_BUS_ERROR_INVALID_ARGS,
+                                                          "A property is set as KEY=VALUE, not as '%.80s'.", *s);
+        if (registry->property_types)
+                return change_send(change);
+        r = registry_introspect(registry, call, on_types, change);
+        if (r > 0)
+                TAKE_PTR(change);
+        return r;
+}
+
+int machine_get_spec(Registry *registry, Machine *machine, sd_bus_message *call)
+{
+        _cleanup_free_ char *text = NULL;
+        int r;
+
+        (void) registry;
+        _cleanup_close_ int run_fd = run_dir_open(false);
+        if (run_fd < 0)
+                return run_fd;
+        _cleanup_close_ int machine_fd = machine_dir_open(run_fd, machine->kind, machine->name, false);
+        r = machine_fd < 0 ? machine_fd : file_read_at(machine_fd, "spec.json", SPEC_FILE_MAX, &text, NULL);
+        if (r == -ENOENT)
+                return sd_bus_reply_method_errorf(call, ERROR_NO_SUCH_MACHINE, "Machine '%s' does not run.",
+                                                  machine->name);
+        return r < 0 ? r : sd_bus_reply_method_return(call, "s", text);
 }

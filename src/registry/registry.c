@@ -475,3 +475,24 @@ int registry_forward(Registry *registry, sd_bus_message *request, sd_bus_message
         TAKE_PTR(f);
         return 1;
 }
+
+/* Our own service is one that is always there. */
+int registry_introspect(Registry *registry, sd_bus_message *call, sd_bus_message_handler_t done, void *userdata)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *request = NULL;
+        int r;
+
+        r = sd_bus_message_new_method_call(registry->bus, &request, "org.freedesktop.systemd1",
+                                           "/org/freedesktop/systemd1/unit/mctl_2dregistryd_2eservice",
+                                           "org.freedesktop.DBus.Introspectable", "Introspect");
+        return r < 0 ? r : registry_forward(registry, TAKE_PTR(request), call, done, userdata);
+}
+
+int registry_keep_types(Registry *registry, sd_bus_message *reply)
+{
+        const char *text;
+        int r;
+
+        r = sd_bus_message_read(reply, "s", &text);
+        return r < 0 ? r : free_and_strdup(&registry->property_types, text);
+}

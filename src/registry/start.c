@@ -204,32 +204,17 @@ static int on_introspected(sd_bus_message *reply, void *userdata, sd_bus_error *
 {
         _cleanup_(start_free_cleanup) Start *start = userdata;
         const sd_bus_error *e = sd_bus_message_get_error(reply);
-        const char *text;
         int r;
 
         (void) ret_error;
         if (e)
                 return sd_bus_reply_method_error(start->call, e);
-        r = sd_bus_message_read(reply, "s", &text);
-        if (r >= 0)
-                r = free_and_strdup(&start->registry->property_types, text);
+        r = registry_keep_types(start->registry, reply);
         if (r >= 0)
                 r = start_unit(start);
         if (r > 0)
                 TAKE_PTR(start);
         return r;
-}
-
-/* systemd describes the properties of a service once to us; our own service is one that is always there. */
-static int introspect(Start *start)
-{
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *request = NULL;
-        int r;
-
-        r = sd_bus_message_new_method_call(start->registry->bus, &request, "org.freedesktop.systemd1",
-                                           "/org/freedesktop/systemd1/unit/mctl_2dregistryd_2eservice",
-                                           "org.freedesktop.DBus.Introspectable", "Introspect");
-        return r < 0 ? r : registry_forward(start->registry, TAKE_PTR(request), start->call, on_introspected, start);
 }
 
 static int start_begin(Registry *registry, sd_bus_message *call, bool with_stdio)
@@ -258,7 +243,8 @@ static int start_begin(Registry *registry, sd_bus_message *call, bool with_stdio
         if (m && m->kind == MACHINE_UNIT_TRANSIENT)
                 registry_reset_failed(registry, m->unit);
 
-        r = registry->property_types ? start_unit(start) : introspect(start);
+        r = registry->property_types ? start_unit(start)
+                                     : registry_introspect(registry, call, on_introspected, start);
         if (r > 0)
                 TAKE_PTR(start); /* belongs to the answer that comes */
         return r;

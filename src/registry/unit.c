@@ -82,6 +82,8 @@ int unit_assignments(const Spec *spec, Strv *ret, char **ret_error)
         /* A command that is PID 1 of its namespace and handles no signal is not ended by one. */
         if (r >= 0 && !spec->boot)
                 r = strv_append(&l, "TimeoutStopSec=10s");
+        if (r >= 0 && !spec->boot)
+                r = strv_append(&l, "SuccessExitStatus=143"); /* what shells and mctl-init make of SIGTERM */
         if (r >= 0)
                 r = add_devices(spec, &l);
         if (r < 0)

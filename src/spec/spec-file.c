@@ -87,7 +87,8 @@ static int read_section(Reader *r, const char *name)
         }
         if (streq(name, "Unit") || streq(name, "Service") || streq(name, "Install")) {
                 r->section = SECTION_SYSTEMD;
-                return 0;
+                return r->source == SPEC_SOURCE_IMAGE ? reader_warn(r, name, "came with the image; it was left out")
+                                                      : strv_appendf(&r->spec->unit_lines, "[%s]", name);
         }
         return reader_fail(r, "Unknown section [%.40s]: expected [Image], [Exec], [Files], [Network], [Resources], "
                               "[Unit], [Service] or [Install].", name);
@@ -171,7 +172,7 @@ static int read_assignment(Reader *r, char *line)
         int q;
 
         if (r->section == SECTION_SYSTEMD)
-                return 0;
+                return r->source == SPEC_SOURCE_IMAGE ? 0 : strv_append(&r->spec->unit_lines, line);
         if (!equals)
                 return reader_fail(r, "Expected KEY=VALUE or [SECTION], not '%.40s'.", line);
         *equals = 0;
@@ -253,4 +254,73 @@ int spec_read_file(Spec *spec, SpecSource source, const char *file, bool nspawn,
                 n = 0;
         }
         return 0;
+}
+
+static int append_value(Strv *lines, const char *key, const json_t *value)
+{
+        if (json_is_null(value))
+                return 0;
+        if (json_is_boolean(value))
+                return strv_appendf(lines, "%s=%s", key, json_is_true(value) ? "yes" : "no");
+        if (json_is_integer(value))
+                return strv_appendf(lines, "%s=%" JSON_INTEGER_FORMAT, key, json_integer_value(value));
+        return strv_appendf(lines, "%s=%s", key, json_string_value(value));
+}
+
+/* A list of entries has a line each, a list of words stands in one. */
+static int append_setting(Strv *lines, const Setting *setting, const json_t *value)
+{
+        size_t i;
+        json_t *element;
+        int r;
+
+        if (!json_is_array(value))
+                return append_value(lines, setting->key, value);
+        if (setting->type->list) {
+                json_array_foreach (value, i, element) {
+                        r = append_value(lines, setting->key, element);
+                        if (r < 0)
+                                return r;
+                }
+                return 0;
+        }
+
+        _cleanup_strv_ Strv words = NULL;
+        json_array_foreach (value, i, element) {
+                r = strv_append(&words, json_string_value(element));
+                if (r < 0)
+                        return r;
+        }
+        _cleanup_free_ char *line = words ? strv_join_words(words) : NULL;
+        return line ? strv_appendf(lines, "%s=%s", setting->key, line) : 0;
+}
+
+int spec_to_text(const Spec *spec, bool all, char **ret)
+{
+        _cleanup_strv_ Strv lines = NULL;
+        SpecSection section = _SPEC_SECTION_MAX;
+        int r = 0;
+
+        for (size_t i = 0; i < n_settings && r >= 0; i++) {
+                if (!all && spec->source[i] == SPEC_SOURCE_DEFAULT)
+                        continue;
+                if (settings[i].section != section) {
+                        r = strv_appendf(&lines, "%s[%s]", lines ? "\n" : "", spec_section_name(settings[i].section));
+                        section = settings[i].section;
+                }
+                json_t *value = settings[i].type->to_json(settings[i].type, (const uint8_t *) spec + settings[i].offset);
+                if (r >= 0)
+                        r = append_setting(&lines, settings + i, value);
+                json_decref(value);
+        }
+        if (r >= 0 && spec->resources)
+                r = strv_appendf(&lines, "%s[Resources]", lines ? "\n" : "");
+        if (r >= 0)
+                r = strv_extend(&lines, spec->resources);
+        if (r >= 0)
+                r = strv_append(&lines, ""); /* ends the last line */
+        if (r < 0)
+                return r;
+        *ret = strv_join(lines, "\n");
+        return *ret ? 0 : -ENOMEM;
 }

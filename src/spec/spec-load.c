@@ -12,7 +12,8 @@
 #define SMALL_FILE_MAX 4096U
 
 /* Places of machine files, the more important one last. */
-static const char *const machine_dirs[] = { "/usr/lib/mctl", "/run/mctl/config", SYSCONFDIR };
+const char *const spec_machine_dirs[] = { "/usr/lib/mctl", "/run/mctl/config", SYSCONFDIR, NULL };
+#define N_MACHINE_DIRS (ELEMENTSOF(spec_machine_dirs) - 1)
 static const char *const nspawn_dirs[] = { "/run/systemd/nspawn", "/etc/systemd/nspawn" };
 
 static int read_file(Spec *spec, const char *path, bool nspawn, Strv *warnings, char **ret_error)
@@ -48,7 +49,7 @@ static int find_first(const char *const *dirs, size_t n, const char *name, const
 
 int spec_find_file(const char *name, char **ret_path)
 {
-        int r = find_first(machine_dirs, ELEMENTSOF(machine_dirs), name, ".machine", ret_path);
+        int r = find_first(spec_machine_dirs, N_MACHINE_DIRS, name, ".machine", ret_path);
 
         return r == -ENOENT ? find_first(nspawn_dirs, ELEMENTSOF(nspawn_dirs), name, ".nspawn", ret_path) : r;
 }
@@ -59,9 +60,9 @@ static int is_drop_in(const struct dirent *e)
 }
 
 /* NAME.machine.d/ of one place, in the order of names. */
-static int read_drop_ins(Spec *spec, const char *dir, Strv *warnings, char **ret_error)
+static int list_drop_ins(const char *dir, const char *name, Strv *files)
 {
-        _cleanup_free_ char *path = strf("%s/%s.machine.d", dir, spec->name);
+        _cleanup_free_ char *path = strf("%s/%s.machine.d", dir, name);
         struct dirent **entries;
         int n, r = 0;
 
@@ -70,42 +71,54 @@ static int read_drop_ins(Spec *spec, const char *dir, Strv *warnings, char **ret
         if (n < 0)
                 return errno == ENOENT ? 0 : -errno;
         for (int i = 0; i < n; i++) {
-                _cleanup_free_ char *file = strf("%s/%s", path, entries[i]->d_name);
                 if (r >= 0)
-                        r = file ? read_file(spec, file, false, warnings, ret_error) : -ENOMEM;
+                        r = strv_appendf(files, "%s/%s", path, entries[i]->d_name);
                 free(entries[i]);
         }
         free(entries);
         return r;
 }
 
+int spec_list_files(const char *name, Strv *ret)
+{
+        _cleanup_free_ char *main_file = NULL;
+        _cleanup_strv_ Strv files = NULL;
+        int r = 0;
+
+        for (size_t i = 0; i < N_MACHINE_DIRS && r >= 0; i++) {
+                _cleanup_free_ char *path = strf("%s/_default.machine", spec_machine_dirs[i]);
+                OOM_CHECK(path);
+                if (access(path, F_OK) >= 0)
+                        r = strv_append(&files, path);
+        }
+        if (r >= 0)
+                r = spec_find_file(name, &main_file);
+        if (r >= 0)
+                r = strv_append(&files, main_file);
+        else if (r == -ENOENT)
+                r = 0;
+        for (size_t i = 0; i < N_MACHINE_DIRS && r >= 0; i++)
+                r = list_drop_ins(spec_machine_dirs[i], name, &files);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(files);
+        return 0;
+}
+
 int spec_load(Spec *spec, Strv *warnings, char **ret_error)
 {
         _cleanup_free_ char *main_file = NULL;
-        int r, found;
+        _cleanup_strv_ Strv files = NULL;
+        int r;
 
-        for (size_t i = 0; i < ELEMENTSOF(machine_dirs); i++) {
-                _cleanup_free_ char *path = strf("%s/_default.machine", machine_dirs[i]);
-                OOM_CHECK(path);
-                r = read_file(spec, path, false, warnings, ret_error);
-                if (r < 0)
-                        return r;
-        }
-
-        found = spec_find_file(spec->name, &main_file);
-        if (found >= 0)
-                found = read_file(spec, main_file, endswith(main_file, ".nspawn"), warnings, ret_error);
-        if (found == -ENOENT)
-                found = 0;
-        if (found < 0)
-                return found;
-
-        for (size_t i = 0; i < ELEMENTSOF(machine_dirs); i++) {
-                r = read_drop_ins(spec, machine_dirs[i], warnings, ret_error);
-                if (r < 0)
-                        return r;
-        }
-        return found;
+        r = spec_list_files(spec->name, &files);
+        STRV_FOREACH (file, files)
+                if (r >= 0)
+                        r = read_file(spec, *file, endswith(*file, ".nspawn"), warnings, ret_error);
+        if (r < 0)
+                return r;
+        r = spec_find_file(spec->name, &main_file);
+        return r == -ENOENT ? 0 : r < 0 ? r : 1;
 }
 
 /* The first line of a small file; "" where there is none. */

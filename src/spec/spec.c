@@ -170,6 +170,7 @@ void spec_free(Spec *spec)
         for (size_t i = 0; i < n_settings; i++)
                 settings[i].type->clear(setting_field(settings + i, spec));
         strv_free(spec->resources);
+        strv_free(spec->unit_lines);
         free(spec->name);
         free(spec);
 }

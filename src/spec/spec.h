@@ -162,6 +162,9 @@ typedef struct Spec {
         /* [Resources]: assignments KEY=VALUE to properties of the unit, as systemd.directives(7) spells them */
         Strv resources;
 
+        /* [Unit], [Service] and [Install] of its files, as they stand, for systemd; not part of the JSON form */
+        Strv unit_lines;
+
         SpecSource source[SETTINGS_MAX]; /* who assigned each setting last */
 } Spec;
 
@@ -223,9 +226,18 @@ int spec_validate(const Spec *spec, char **ret_error);
 int spec_read_file(Spec *spec, SpecSource source, const char *file, bool nspawn, char *text, Strv *warnings,
                    char **ret_error);
 
+/* The form of a machine file. With `all` false, only what was assigned by somebody. The caller frees it. */
+int spec_to_text(const Spec *spec, bool all, char **ret);
+
+/* The paths of all files that are about a machine, in the order in which they count. */
+int spec_list_files(const char *name, Strv *ret);
+
 /* Reads all files that are about the machine, in the order of mctl.machine(5). Returns 1 where there is a file of its
  * name, 0 where there is none. */
 int spec_load(Spec *spec, Strv *warnings, char **ret_error);
+
+/* Where machine files are, the more important place last; NULL-terminated. */
+extern const char *const spec_machine_dirs[];
 
 /* The main file of a machine; the caller frees the path. -ENOENT where it has none. */
 int spec_find_file(const char *name, char **ret_path);

@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* The files of machines, and what comes of them. */
+
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "basic/fd.h"
+#include "cli/cli.h"
+
+static int check_local(Context *c)
+{
+        return c->host ? log_error_return(-EINVAL, "Files of machines can only be worked on where they are.") : 0;
+}
+
+static int check_name(const char *name)
+{
+        if (machine_name_valid(name) && !streq(name, "_default"))
+                return 0;
+        return log_error_return(-EINVAL, "Invalid name of a machine: '%s'. It has " MACHINE_NAME_RULE ".", name);
+}
+
+/* Reads one file as the machine's of that name, and judges it. What is wrong is logged. */
+static int verify_file(const char *path, const char *name)
+{
+        _cleanup_free_ char *text = NULL, *error = NULL;
+        _cleanup_spec_ Spec *spec = spec_new(name);
+        _cleanup_strv_ Strv warnings = NULL;
+        int r;
+
+        if (!spec)
+                return log_oom();
+        r = file_read_at(AT_FDCWD, path, SPEC_FILE_MAX, &text, NULL);
+        if (r < 0)
+                return log_error_errno(r, "Failed to read '%s'", path);
+        r = spec_read_file(spec, SPEC_SOURCE_FILE, path, endswith(path, ".nspawn"), text, &warnings, &error);
+        STRV_FOREACH (warning, warnings)
+                log_warning("%s", *warning);
+        if (r < 0)
+                return log_error_return(r, "%s", error ?: strerror(-r));
+        if (!spec->image && free_and_strdup(&spec->image, name) < 0)
+                return log_oom();
+        r = spec_validate(spec, &error);
+        return r < 0 ? log_error_return(r, "%s: %s", path, strna(error)) : 0;
+}
+
+int verb_verify(Context *c, char **args)
+{
+        int status = 0;
+
+        if (check_local(c) < 0)
+                return EXIT_STATUS_USAGE;
+        STRV_FOREACH (path, args) {
+                const char *base = strrchr(*path, '/') ? strrchr(*path, '/') + 1 : *path;
+                _cleanup_free_ char *name = strndup(base, strcspn(base, ".")), *valid = NULL;
+
+                if (!name)
+                        return log_oom();
+                if (machine_name_from(name, &valid) < 0)
+                        valid = strdup("machine");
+                if (verify_file(*path, valid) < 0)
+                        status = EXIT_STATUS_FAILURE;
+                else if (!c->quiet)
+                        printf("%s: nothing wrong.\n", *path);
+        }
+        return status;
+}
+
+int verb_cat(Context *c, char **args)
+{
+        if (check_local(c) < 0 || check_name(args[0]) < 0)
+                return EXIT_STATUS_USAGE;
+
+        _cleanup_strv_ Strv files = NULL;
+        int r = spec_list_files(args[0], &files);
+        if (r < 0)
+                return log_error_errno(r, "Failed to look for the files of machine '%s'", args[0]);
+        if (!files)
+                return log_error_return(-ENOENT, "Machine '%s' has no file.", args[0]);
+        pager_open(c);
+        STRV_FOREACH (file, files) {
+                _cleanup_free_ char *text = NULL;
+                r = file_read_at(AT_FDCWD, *file, SPEC_FILE_MAX, &text, NULL);
+                if (r < 0)
+                        return log_error_errno(r, "Failed to read '%s'", *file);
+                printf("%s# %s\n%s", file == files ? "" : "\n", *file, text);
+        }
+        return 0;
+}
+
+/* What the generator makes of the files counts from the next reload on. */
+static int reload(Context *c)
+{
+        return bus_call_manager(c, "Failed to reload systemd", "Reload", NULL, "");
+}
+
+static int write_file(Context *c, const char *path, const char *text)
+{
+        int r;
+
+        if (mkdir(SYSCONFDIR, 0755) < 0 && errno != EEXIST)
+                return log_error_errno(-errno, "Failed to make '%s'", SYSCONFDIR);
+        r = file_write_atomic_at(AT_FDCWD, path, 0644, text, strlen(text));
+        if (r < 0)
+                return log_error_errno(r, "Failed to write '%s'", path);
+        return reload(c);
+}
+
+int verb_create(Context *c, char **args)
+{
+        _cleanup_free_ char *path = NULL, *text = NULL, *error = NULL;
+        int r;
+
+        if (check_local(c) < 0 || check_name(args[0]) < 0)
+                return EXIT_STATUS_USAGE;
+        path = strf("%s/%s.machine", SYSCONFDIR, args[0]);
+        if (!path || free_and_strdup(&c->spec->name, args[0]) < 0)
+                return log_oom();
+        if (access(path, F_OK) >= 0)
+                return log_error_return(-EEXIST, "Machine '%s' has a file already: '%s'.", args[0], path);
+        r = start_fill_image(c, args[1]);
+        if (r >= 0) {
+                r = spec_validate(c->spec, &error);
+                if (r < 0)
+                        log_error("%s", strna(error));
+        }
+        if (r < 0)
+                return r == -EINVAL ? EXIT_STATUS_USAGE : r;
+        r = spec_to_text(c->spec, false, &text);
+        if (r < 0)
+                return log_oom();
+        r = write_file(c, path, text);
+        if (r >= 0 && !c->quiet)
+                printf("Wrote '%s'. Start it with: mctl start %s\n", path, args[0]);
+        return r;
+}
+
+static int run_editor(const char *path)
+{
+        const char *editor = getenv("SYSTEMD_EDITOR") ?: getenv("VISUAL") ?: getenv("EDITOR") ?: "editor";
+        int status;
+        pid_t pid = fork();
+
+        if (pid < 0)
+                return log_error_errno(-errno, "Failed to start the editor");
+        if (pid == 0) {
+                _cleanup_free_ char *command = strf("%s \"$1\"", editor);
+                if (command)
+                        execlp("sh", "sh", "-c", command, "sh", path, NULL);
+                _exit(EXIT_FAILURE);
+        }
+        while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+                ;
+        if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+                return log_error_return(-EIO, "The editor failed; nothing was changed.");
+        return 0;
+}
+
+static const char template_text[] = "# A machine of mctl; see mctl.machine(5).\n"
+                                    "[Image]\n"
+                                    "#Image=\n"
+                                    "\n"
+                                    "[Exec]\n"
+                                    "\n"
+                                    "[Resources]\n"
+                                    "#MemoryMax=1G\n";
+
+int verb_edit(Context *c, char **args)
+{
+        _cleanup_free_ char *path = NULL, *text = NULL, *edited = NULL;
+        char temp[] = "/tmp/mctl-edit-XXXXXX";
+        int r;
+
+        if (check_local(c) < 0 || check_name(args[0]) < 0)
+                return EXIT_STATUS_USAGE;
+        path = strf("%s/%s.machine", SYSCONFDIR, args[0]);
+        if (!path)
+                return log_oom();
+        r = file_read_at(AT_FDCWD, path, SPEC_FILE_MAX, &text, NULL);
+        if (r == -ENOENT)
+                r = free_and_strdup(&text, template_text);
+        if (r < 0)
+                return log_error_errno(r, "Failed to read '%s'", path);
+
+        _cleanup_close_ int fd = mkostemp(temp, O_CLOEXEC);
+        r = fd < 0 ? -errno : fd_write_all(fd, text, strlen(text));
+        if (r < 0)
+                return log_error_errno(r, "Failed to write '%s'", temp);
+        r = run_editor(temp);
+        if (r >= 0)
+                r = file_read_at(AT_FDCWD, temp, SPEC_FILE_MAX, &edited, NULL);
+        if (r < 0) {
+                (void) unlink(temp);
+                return r;
+        }
+        if (streq(edited, text)) {
+                (void) unlink(temp);
+                if (!c->quiet)
+                        printf("Nothing was changed.\n");
+                return 0;
+        }
+        r = verify_file(temp, args[0]);
+        if (r < 0) {
+                log_error("'%s' was left as it was; your text is in '%s'.", path, temp);
+                return r;
+        }
+        r = write_file(c, path, edited);
+        if (r >= 0)
+                (void) unlink(temp);
+        return r;
+}
+
+/* The spec that a machine runs with, or that it would be started with. */
+int config_effective_spec(Context *c, const char *name, Spec **ret)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        _cleanup_(sd_bus_error_free) sd_bus_error bus_error = SD_BUS_ERROR_NULL;
+        _cleanup_spec_ Spec *spec = spec_new(name);
+        _cleanup_strv_ Strv warnings = NULL;
+        _cleanup_free_ char *error = NULL;
+        const char *text;
+        int r;
+
+        if (!spec)
+                return log_oom();
+        r = bus_connect(c);
+        if (r < 0)
+                return r;
+        r = sd_bus_call_method(c->bus, REGISTRY_NAME, REGISTRY_PATH, REGISTRY_INTERFACE, "GetMachineSpec", &bus_error,
+                               &reply, "s", name);
+        if (r >= 0) {
+                r = sd_bus_message_read(reply, "s", &text);
+                if (r >= 0)
+                        r = spec_from_json_text(spec, SPEC_SOURCE_COMMAND, text, &error);
+        } else if (sd_bus_error_has_name(&bus_error, "org.mctl.Registry1.NoSuchMachine") && !c->host) {
+                r = spec_load(spec, &warnings, &error);
+                if (r == 0)
+                        return log_error_return(-ESRCH, "No machine '%s' runs or has a file.", name);
+                if (r > 0 && !spec->image && free_and_strdup(&spec->image, name) < 0)
+                        return log_oom();
+        } else
+                error = strdup(bus_error.message ?: strerror(-r));
+        if (r < 0)
+                return log_error_return(r, "Failed to read the spec of machine '%s': %s", name, strna(error));
+        *ret = TAKE_PTR(spec);
+        return 0;
+}
+
+int verb_set_property(Context *c, char **args)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *request = NULL;
+        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+        int r;
+
+        if (check_name(args[0]) < 0)
+                return EXIT_STATUS_USAGE;
+        r = bus_connect(c);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_new_method_call(c->bus, &request, REGISTRY_NAME, REGISTRY_PATH, REGISTRY_INTERFACE,
+                                           "SetMachineProperties");
+        if (r >= 0)
+                r = sd_bus_message_append(request, "sb", args[0], c->runtime);
+        if (r >= 0)
+                r = sd_bus_message_append_strv(request, args + 1);
+        if (r >= 0)
+                r = sd_bus_call(c->bus, request, 0, &error, NULL);
+        return r < 0 ? log_error_return(r, "Failed to set properties of machine '%s': %s", args[0],
+                                        error.message ?: strerror(-r))
+                     : 0;
+}
