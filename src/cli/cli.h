@@ -111,6 +111,8 @@ int config_effective_spec(Context *c, const char *name, Spec **ret);
 /* verbs-start.c: what boot and run share. Puts image, name, properties and slice into the spec. */
 int start_fill_image(Context *c, const char *image);
 int start_print_plan(Context *c, const char *spec);
+/* Reads the answer to StartMachine() and RunMachine(), and prints the warnings in it. The strings are the message's. */
+int start_read_reply(sd_bus_message *reply, const char **ret_unit, const char **ret_job);
 
 /* bus.c */
 

@@ -434,12 +434,6 @@ static void make_getopt(struct option *longs, char *shorts)
         *shorts = 0;
 }
 
-static bool takes_command(const char *name)
-{
-        const Verb *verb = verb_find(name);
-        return verb && (verb->run == verb_boot || verb->run == verb_run);
-}
-
 /* Returns 1 when the verb is to be run, 0 when all is done, -EINVAL, logged, for a wrong command line. */
 static int parse_argv(Context *c, int argc, char *argv[], Parsed *parsed)
 {
@@ -455,8 +449,8 @@ static int parse_argv(Context *c, int argc, char *argv[], Parsed *parsed)
                         return -EINVAL;
                 if (id == 1) {
                         parsed->words[parsed->n_words++] = optarg;
-                        /* What follows an image is a command line of its own. */
-                        if (parsed->n_words == 2 && takes_command(parsed->words[0]))
+                        /* What run runs has options of its own. */
+                        if (parsed->n_words == 3 && streq(parsed->words[0], "run"))
                                 break;
                         continue;
                 }
@@ -481,8 +475,7 @@ static int parse_argv(Context *c, int argc, char *argv[], Parsed *parsed)
                                 return r;
                 }
         }
-        bool dashes = id == 1 && optind < argc && streq(argv[optind], "--");
-        for (int i = optind + dashes; i < argc; i++)
+        for (int i = optind; i < argc; i++)
                 parsed->words[parsed->n_words++] = argv[i];
         parsed->words[parsed->n_words] = NULL;
         return 1;

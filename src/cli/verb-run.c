@@ -454,7 +454,7 @@ static int run_attached(Context *c, const char *spec)
         _cleanup_close_ int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC), machine_fd = -EBADF;
         _cleanup_(end_clear) End end = {};
         Terminal *terminal = NULL;
-        const char *job;
+        const char *started_unit, *job;
         int r;
 
         if (!unit || null_fd < 0)
@@ -469,7 +469,7 @@ static int run_attached(Context *c, const char *spec)
                               STDOUT_FILENO, STDERR_FILENO);
         machine_fd = fd_close(machine_fd);
         if (r >= 0)
-                r = sd_bus_message_read(reply, "oso", NULL, NULL, &job);
+                r = start_read_reply(reply, &started_unit, &job);
         if (r >= 0)
                 r = free_and_strdup(&end.job, job);
         if (r >= 0)
@@ -496,7 +496,7 @@ static int run_detached(Context *c, const char *spec)
         if (r >= 0)
                 r = bus_call_registry(c, "Failed to start the machine", "StartMachine", &reply, "s", spec);
         if (r >= 0)
-                r = sd_bus_message_read(reply, "oso", NULL, &unit, &job);
+                r = start_read_reply(reply, &unit, &job);
         if (r >= 0)
                 r = jobs_add(&jobs, job, unit, c->spec->name);
         if (r >= 0)

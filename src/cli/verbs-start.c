@@ -136,12 +136,25 @@ int start_print_plan(Context *c, const char *spec)
         return output_json(c, json);
 }
 
+int start_read_reply(sd_bus_message *reply, const char **ret_unit, const char **ret_job)
+{
+        _cleanup_strv_ Strv warnings = NULL;
+        int r;
+
+        r = sd_bus_message_read(reply, "oso", NULL, ret_unit, ret_job);
+        if (r >= 0)
+                r = sd_bus_message_read_strv(reply, &warnings);
+        STRV_FOREACH (warning, warnings)
+                log_warning("%s", *warning);
+        return r;
+}
+
 int verb_boot(Context *c, char **args)
 {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
         _cleanup_(jobs_clear) Jobs jobs = {};
         _cleanup_free_ char *text = NULL, *name = NULL;
-        const char *path, *unit, *job;
+        const char *unit, *job;
         int r;
 
         r = fill_spec(c, args);
@@ -163,7 +176,7 @@ int verb_boot(Context *c, char **args)
         r = bus_call_registry(c, "Failed to start the machine", "StartMachine", &reply, "s", text);
         if (r < 0)
                 return r;
-        r = sd_bus_message_read(reply, "oso", &path, &unit, &job);
+        r = start_read_reply(reply, &unit, &job);
         if (r >= 0)
                 r = machine_name_from_unit(unit, &name, NULL);
         if (r < 0)

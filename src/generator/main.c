@@ -68,7 +68,7 @@ static int make_drop_in(int dir_fd, const char *name)
 
         if (!dir || !spec)
                 return -ENOMEM;
-        r = spec_load(spec, &warnings, &error);
+        r = spec_load(spec, NULL, &warnings, &error);
         if (error) {
                 log_error("%s", error);
                 return 0;

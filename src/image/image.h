@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include "basic/macro.h"
-
-/* The store is a directory of images, which systemd's own tools share. */
-#define IMAGE_STORE "/var/lib/machines"
+#include "spec/spec.h"
 
 /* The path of an image: of that name in the store, or the absolute path itself. The caller frees it. -ENOENT and
  * -ENOTDIR with a text in ret_error. */

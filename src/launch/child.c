@@ -160,14 +160,12 @@ static int set_identity(const Plan *plan)
         return plan->namespaces & CLONE_NEWNET ? bring_up_loopback() : 0;
 }
 
-/* Signals as a program expects them at its start; the launcher was started with systemd's. */
+/* A program starts with what its maker ignored and blocked, and systemd has us ignore SIGPIPE (IgnoreSIGPIPE=). */
 static void reset_signals(void)
 {
         sigset_t none;
 
-        for (int i = 1; i < _NSIG; i++)
-                if (i != SIGKILL && i != SIGSTOP)
-                        (void) signal(i, SIG_DFL);
+        (void) signal(SIGPIPE, SIG_DFL);
         sigemptyset(&none);
         (void) sigprocmask(SIG_SETMASK, &none, NULL);
 }

@@ -24,52 +24,25 @@ static void help(void)
                "     --template  The unit is container@NAME.service: read " SYSCONFDIR "/NAME.machine\n");
 }
 
-/* The spec of a transient machine was written by the registry, merged and validated; that of a template's is read
+/* The spec of a transient machine was written by the registry, merged and validated; that of a template's is merged
  * here, from the administrator's files. */
-static int load_template(const char *name, Spec **ret)
+static int load_spec(MachineUnitKind kind, const char *name, int machine_fd, Spec **ret)
 {
-        _cleanup_spec_ Spec *spec = spec_new(name);
         _cleanup_strv_ Strv warnings = NULL;
         _cleanup_free_ char *error = NULL;
         int r;
 
-        if (!spec)
-                return log_oom();
-        r = spec_load(spec, &warnings, &error);
+        if (kind == MACHINE_UNIT_TEMPLATE)
+                r = spec_merge(name, NULL, ret, &warnings, &error);
+        else
+                r = machine_spec_read(machine_fd, name, ret, &error);
         STRV_FOREACH (warning, warnings)
                 log_warning("%s", *warning);
         if (r < 0)
                 return error ? log_error_return(r, "%s", error)
-                             : log_error_errno(r, "Failed to read the files of machine '%s'", name);
-        if (r == 0)
+                             : log_error_errno(r, "Failed to read what machine '%s' is to be", name);
+        if (kind == MACHINE_UNIT_TEMPLATE && r == 0)
                 return log_error_return(-ENOENT, "There is no file '" SYSCONFDIR "/%s.machine'.", name);
-        if (!spec->image && free_and_strdup(&spec->image, name) < 0)
-                return log_oom();
-        *ret = TAKE_PTR(spec);
-        return 0;
-}
-
-static int load_spec(MachineUnitKind kind, const char *name, int machine_fd, Spec **ret)
-{
-        _cleanup_spec_ Spec *spec = NULL;
-        _cleanup_free_ char *error = NULL;
-        int r;
-
-        if (kind == MACHINE_UNIT_TEMPLATE)
-                r = load_template(name, &spec);
-        else {
-                r = machine_spec_read(machine_fd, name, &spec, &error);
-                if (r < 0)
-                        log_error_errno(r == -EINVAL ? 0 : r, "Failed to read the spec of machine '%s'%s%s", name,
-                                        error ? ": " : "", error ?: "");
-        }
-        if (r < 0)
-                return r;
-
-        r = spec_validate(spec, &error);
-        if (r < 0)
-                return log_error_return(r, "Machine '%s' cannot be started: %s", name, strna(error));
-        *ret = TAKE_PTR(spec);
         return 0;
 }
 

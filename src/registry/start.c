@@ -14,7 +14,7 @@ typedef struct Start {
         sd_bus_message *call;
         Spec *spec;
         char *root;
-        Strv assignments;
+        Strv assignments, warnings;
         char *unit;
         int stdio[3]; /* of the payload; negative where it has the journal */
 } Start;
@@ -24,6 +24,7 @@ static void start_free(Start *start)
         if (start->spec)
                 spec_free(start->spec);
         strv_free(start->assignments);
+        strv_free(start->warnings);
         sd_bus_message_unref(start->call);
         free(start->root);
         free(start->unit);
@@ -38,14 +39,6 @@ static int reply_invalid(sd_bus_message *call, const char *error)
         return sd_bus_reply_method_errorf(call, ERROR_INVALID_SPEC, "%s", strna(error));
 }
 
-/* A name of its own, from the last part of the image's. */
-static int name_from_image(Spec *spec)
-{
-        const char *slash = strrchr(spec->image, '/');
-
-        return machine_name_from(slash ? slash + 1 : spec->image, &spec->name);
-}
-
 /* Reads the spec of a call and judges it. Returns 0 when the error has been replied. */
 static int start_prepare(Registry *registry, sd_bus_message *call, Start **ret)
 {
@@ -58,19 +51,13 @@ static int start_prepare(Registry *registry, sd_bus_message *call, Start **ret)
         *start = (Start){
                 .registry = registry,
                 .call = sd_bus_message_ref(call),
-                .spec = spec_new(NULL),
                 .stdio = { -EBADF, -EBADF, -EBADF },
         };
-        OOM_CHECK(start->spec);
 
         r = sd_bus_message_read(call, "s", &text);
         if (r < 0)
                 return r;
-        r = spec_from_json_text(start->spec, SPEC_SOURCE_COMMAND, text, &error);
-        if (r >= 0 && !start->spec->name && start->spec->image)
-                r = name_from_image(start->spec);
-        if (r >= 0)
-                r = spec_validate(start->spec, &error);
+        r = spec_merge(NULL, text, &start->spec, &start->warnings, &error);
         if (r == -EINVAL)
                 return MIN(reply_invalid(call, error), 0);
         if (r < 0)
@@ -124,6 +111,7 @@ static int on_started(sd_bus_message *reply, void *userdata, sd_bus_error *ret_e
 {
         _cleanup_(start_free_cleanup) Start *start = userdata;
         const sd_bus_error *e = sd_bus_message_get_error(reply);
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *answer = NULL;
         _cleanup_free_ char *path = machine_path(start->spec->name);
         const char *job;
         int r;
@@ -146,7 +134,12 @@ static int on_started(sd_bus_message *reply, void *userdata, sd_bus_error *ret_e
         r = registry_add_unit(start->registry, start->unit);
         if (r < 0)
                 return r;
-        return sd_bus_reply_method_return(start->call, "oso", path, start->unit, job);
+        r = sd_bus_message_new_method_return(start->call, &answer);
+        if (r >= 0)
+                r = sd_bus_message_append(answer, "oso", path, start->unit, job);
+        if (r >= 0)
+                r = sd_bus_message_append_strv(answer, start->warnings);
+        return r < 0 ? r : sd_bus_send(start->registry->bus, answer, NULL);
 }
 
 /* The caller's own descriptors become the payload's: systemd hands them over, and nobody copies. */
@@ -217,7 +210,11 @@ static int on_introspected(sd_bus_message *reply, void *userdata, sd_bus_error *
         return r;
 }
 
-static int start_begin(Registry *registry, sd_bus_message *call, bool with_stdio)
+static int start_again(Registry *registry, sd_bus_message *call);
+static int run_again(Registry *registry, sd_bus_message *call);
+
+/* What we know may be a moment old: nobody is refused for that. `sure` says that it is not. */
+static int start_begin(Registry *registry, sd_bus_message *call, bool with_stdio, bool sure)
 {
         _cleanup_(start_free_cleanup) Start *start = NULL;
         Machine *m;
@@ -237,6 +234,8 @@ static int start_begin(Registry *registry, sd_bus_message *call, bool with_stdio
         }
 
         m = registry_find(registry, start->spec->name);
+        if (m && m->state != MACHINE_FAILED && !sure)
+                return registry_refresh_then(registry, call, with_stdio ? run_again : start_again);
         if (m && m->state != MACHINE_FAILED)
                 return sd_bus_reply_method_errorf(call, ERROR_MACHINE_EXISTS, "Machine '%s' is %s already, as %s.",
                                                   m->name, machine_state_to_string(m->state), m->unit);
@@ -250,14 +249,26 @@ static int start_begin(Registry *registry, sd_bus_message *call, bool with_stdio
         return r;
 }
 
+static int start_again(Registry *registry, sd_bus_message *call)
+{
+        int r = sd_bus_message_rewind(call, true);
+        return r < 0 ? r : start_begin(registry, call, false, true);
+}
+
+static int run_again(Registry *registry, sd_bus_message *call)
+{
+        int r = sd_bus_message_rewind(call, true);
+        return r < 0 ? r : start_begin(registry, call, true, true);
+}
+
 int start_machine(Registry *registry, sd_bus_message *call)
 {
-        return start_begin(registry, call, false);
+        return start_begin(registry, call, false, false);
 }
 
 int run_machine(Registry *registry, sd_bus_message *call)
 {
-        return start_begin(registry, call, true);
+        return start_begin(registry, call, true, false);
 }
 
 static int append_plan(Start *start, json_t *json)

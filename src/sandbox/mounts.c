@@ -114,6 +114,20 @@ int mounts_make_overlay(const Strv lower, const char *upper, const char *work)
         return RET_NERRNO(fsmount(fd, FSMOUNT_CLOEXEC, 0));
 }
 
+/* Files in the tree are made with the ids of the container's root: so they come to belong to it on any file system,
+ * id-mapped or not, and nothing is made that it could not make itself. Mounting is not affected by that; what is the
+ * host's is opened as its root. */
+static void act_as(uid_t id)
+{
+        static uid_t current;
+
+        if (id == current)
+                return;
+        (void) setfsgid(id);
+        (void) setfsuid(id);
+        current = id;
+}
+
 static const struct {
         const char *name;
         unsigned major, minor;
@@ -343,6 +357,8 @@ static int make_sysfs(const Step *step)
 /* What a step mounts, not attached yet. */
 static int step_make_tree(const Step *step, const Site *site, int target_fd)
 {
+        if (step->kind == STEP_DEV || step->kind == STEP_BIND || step->kind == STEP_OVERLAY)
+                act_as(0);
         switch (step->kind) {
         case STEP_TMPFS:
                 return mounts_make_tmpfs(step->mode, site->base, step->options, step->attr);
@@ -375,6 +391,7 @@ static bool source_is_directory(const Step *step, const Site *site)
 {
         struct stat st;
 
+        act_as(0);
         if (step->entry && step->entry->in_image) {
                 _cleanup_close_ int fd = rootfs_open(site->image_fd, step->source, O_PATH);
                 return fd >= 0 && fstat(fd, &st) >= 0 && S_ISDIR(st.st_mode);
@@ -382,33 +399,23 @@ static bool source_is_directory(const Step *step, const Site *site)
         return stat(step->source, &st) >= 0 && S_ISDIR(st.st_mode);
 }
 
-/* Files in the tree are made with the ids of the container's root: so they come to belong to it on any file system,
- * id-mapped or not, and nothing is made that it could not make itself. */
-static void act_as(uid_t id)
-{
-        (void) setfsgid(id);
-        (void) setfsuid(id);
-}
-
 /* Opens what a step mounts on: a directory, or for a bind, what fits its source; made where it is missing. */
 static int step_open_target(const Step *step, const Site *site)
 {
         bool file = step->kind == STEP_BIND && !source_is_directory(step, site);
-        int fd;
 
+        act_as(site->base);
         if (step->kind == STEP_READ_ONLY || step->kind == STEP_HIDE || step->kind == STEP_COVER)
                 return rootfs_open(site->root_fd, step->target, O_PATH);
-        act_as(site->base);
-        fd = file ? rootfs_make_file(site->root_fd, step->target, 0644)
-                  : rootfs_make_dir(site->root_fd, step->target, 0755);
-        act_as(0);
-        return fd;
+        return file ? rootfs_make_file(site->root_fd, step->target, 0644)
+                    : rootfs_make_dir(site->root_fd, step->target, 0755);
 }
 
 static int make_node(const Step *step, const Site *site)
 {
         struct stat st;
 
+        act_as(0);
         if (stat(step->source, &st) < 0)
                 return -errno;
         if (!S_ISCHR(st.st_mode) && !S_ISBLK(st.st_mode))
@@ -438,6 +445,7 @@ static int copy_file(const Step *step, const Site *site)
         size_t size;
         int r;
 
+        act_as(0);
         _cleanup_close_ int fd = open(step->source, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
         if (fd < 0)
                 return -errno;
@@ -449,7 +457,6 @@ static int copy_file(const Step *step, const Site *site)
         r = step->kind == STEP_REPLACE ? rootfs_remove(site->root_fd, step->target) : 0;
         if (r >= 0)
                 r = rootfs_write_file(site->root_fd, step->target, step->mode, data, size);
-        act_as(0);
         /* A copy is for who has none. */
         return r == -EEXIST && step->kind == STEP_COPY && step->optional ? 0 : r;
 }
@@ -457,9 +464,11 @@ static int copy_file(const Step *step, const Site *site)
 static int copy_link(const Step *step, const Site *site)
 {
         char target[PATH_MAX];
-        ssize_t n = readlink(step->source, target, sizeof(target) - 1);
+        ssize_t n;
         int r;
 
+        act_as(0);
+        n = readlink(step->source, target, sizeof(target) - 1);
         if (n < 0)
                 return errno == EINVAL ? 0 : -errno;
         target[n] = 0;
@@ -467,15 +476,12 @@ static int copy_link(const Step *step, const Site *site)
         r = rootfs_remove(site->root_fd, step->target);
         if (r >= 0)
                 r = rootfs_make_link(site->root_fd, target, step->target);
-        act_as(0);
         return r;
 }
 
 /* The steps that make files. They act as the container's root. 1 where it is not one of them. */
 static int make_file(const Step *step, const Site *site)
 {
-        int r = 1;
-
         switch (step->kind) {
         case STEP_NODE:
                 return make_node(step, site);
@@ -488,18 +494,13 @@ static int make_file(const Step *step, const Site *site)
                 return rootfs_poke(site->root_fd, step->target, step->source);
         case STEP_FILE:
                 act_as(site->base);
-                r = rootfs_write_file(site->root_fd, step->target, step->mode, step->source, strlen(step->source));
-                act_as(0);
-                return r;
+                return rootfs_write_file(site->root_fd, step->target, step->mode, step->source, strlen(step->source));
         case STEP_REMOVE:
                 act_as(site->base);
-                r = rootfs_remove(site->root_fd, step->target);
-                act_as(0);
-                return r;
+                return rootfs_remove(site->root_fd, step->target);
         case STEP_DIR: {
                 act_as(site->base);
                 _cleanup_close_ int fd = rootfs_make_dir(site->root_fd, step->target, step->mode);
-                act_as(0);
                 return MIN(fd, 0);
         }
         default:
@@ -542,7 +543,7 @@ static int put_exception(const Step *step, int tree_fd, int root_fd)
         return target_fd < 0 ? target_fd : mounts_attach(tree_fd, target_fd);
 }
 
-int mounts_carry_out(const Step *steps, size_t n, const Site *site, const Step **ret_step)
+static int carry_out_all(const Step *steps, size_t n, const Site *site, const Step **ret_step)
 {
         _cleanup_close_ int exception_fd = -EBADF;
         int r;
@@ -563,4 +564,12 @@ int mounts_carry_out(const Step *steps, size_t n, const Site *site, const Step *
                 }
         }
         return 0;
+}
+
+int mounts_carry_out(const Step *steps, size_t n, const Site *site, const Step **ret_step)
+{
+        int r = carry_out_all(steps, n, site, ret_step);
+
+        act_as(0);
+        return r;
 }

@@ -56,12 +56,12 @@ static int set_capabilities(uint64_t permitted, uint64_t inheritable)
         return RET_NERRNO(syscall(SYS_capset, &header, data));
 }
 
-/* Up to the last one that this kernel knows, which may be newer than we are. */
+/* All that we know of, and what a newer kernel knows beyond. */
 static uint64_t known_capabilities(void)
 {
-        uint64_t known = 0;
+        uint64_t known = (BIT(CAP_LAST_CAP) << 1) - 1;
 
-        for (unsigned i = 0; i < 64 && prctl(PR_CAPBSET_READ, i) >= 0; i++)
+        for (unsigned i = CAP_LAST_CAP + 1; i < 64 && prctl(PR_CAPBSET_READ, i) >= 0; i++)
                 known |= BIT(i);
         return known;
 }
@@ -73,8 +73,8 @@ int privileges_become(const Person *person, uint64_t bounding)
         if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0)
                 return -errno;
         for (unsigned i = 0; i < 64 && known >> i; i++)
-                if (!(bounding & BIT(i)) && prctl(PR_CAPBSET_DROP, i) < 0)
-                        return -errno;
+                if (!(bounding & BIT(i)) && prctl(PR_CAPBSET_DROP, i) < 0 && errno != EINVAL)
+                        return -errno; /* an older kernel knows fewer */
         if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0 || setgroups(person->n_groups, person->groups) < 0 ||
             setresgid(person->gid, person->gid, person->gid) < 0 ||
             setresuid(person->uid, person->uid, person->uid) < 0 || prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0) < 0)

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "basic/fd.h"
+#include "basic/names.h"
 #include "spec/spec.h"
 
 #define SMALL_FILE_MAX 4096U
@@ -16,7 +17,7 @@ const char *const spec_machine_dirs[] = { "/usr/lib/mctl", "/run/mctl/config", S
 #define N_MACHINE_DIRS (ELEMENTSOF(spec_machine_dirs) - 1)
 static const char *const nspawn_dirs[] = { "/run/systemd/nspawn", "/etc/systemd/nspawn" };
 
-static int read_file(Spec *spec, const char *path, bool nspawn, Strv *warnings, char **ret_error)
+static int read_file(Spec *spec, SpecSource source, const char *path, Strv *warnings, char **ret_error)
 {
         _cleanup_free_ char *text = NULL;
         int r;
@@ -28,7 +29,7 @@ static int read_file(Spec *spec, const char *path, bool nspawn, Strv *warnings, 
                 *ret_error = strf("%s: Cannot read the file: %s.", path, strerror(-r));
                 return *ret_error ? r : -ENOMEM;
         }
-        r = spec_read_file(spec, SPEC_SOURCE_FILE, path, nspawn, text, warnings, ret_error);
+        r = spec_read_file(spec, source, path, endswith(path, ".nspawn"), text, warnings, ret_error);
         return r < 0 ? r : 1;
 }
 
@@ -105,20 +106,87 @@ int spec_list_files(const char *name, Strv *ret)
         return 0;
 }
 
-int spec_load(Spec *spec, Strv *warnings, char **ret_error)
+int spec_load(Spec *spec, const char *image_file, Strv *warnings, char **ret_error)
 {
         _cleanup_free_ char *main_file = NULL;
         _cleanup_strv_ Strv files = NULL;
         int r;
 
         r = spec_list_files(spec->name, &files);
+        if (r >= 0 && image_file)
+                r = read_file(spec, SPEC_SOURCE_IMAGE, image_file, warnings, ret_error);
         STRV_FOREACH (file, files)
                 if (r >= 0)
-                        r = read_file(spec, *file, endswith(*file, ".nspawn"), warnings, ret_error);
+                        r = read_file(spec, SPEC_SOURCE_FILE, *file, warnings, ret_error);
         if (r < 0)
                 return r;
         r = spec_find_file(spec->name, &main_file);
         return r == -ENOENT ? 0 : r < 0 ? r : 1;
+}
+
+static int merge_once(const char *name, const char *image_file, const char *json, Spec **ret, Strv *warnings,
+                      char **ret_error)
+{
+        _cleanup_spec_ Spec *spec = spec_new(name);
+        int r, found = 0;
+
+        OOM_CHECK(spec);
+        if (name) {
+                found = spec_load(spec, image_file, warnings, ret_error);
+                if (found < 0)
+                        return found;
+        }
+        r = json ? spec_from_json_text(spec, SPEC_SOURCE_COMMAND, json, ret_error) : 0;
+        if (r >= 0 && !spec->image && spec->name)
+                r = free_and_strdup(&spec->image, spec->name);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(spec);
+        return found;
+}
+
+int spec_merge(const char *name, const char *json, Spec **ret, Strv *warnings, char **ret_error)
+{
+        _cleanup_spec_ Spec *said = NULL, *spec = NULL;
+        _cleanup_free_ char *from_image = NULL, *image_file = NULL;
+        _cleanup_strv_ Strv ignored = NULL;
+        int r, found;
+
+        /* First, what it is about. */
+        r = merge_once(name, NULL, json, &said, &ignored, ret_error);
+        if (r < 0)
+                return r;
+        if (!name) {
+                name = said->name;
+                if (!name && said->image) {
+                        const char *slash = strrchr(said->image, '/');
+                        r = machine_name_from(slash ? slash + 1 : said->image, &from_image);
+                        if (r < 0 && r != -EINVAL)
+                                return r;
+                        name = from_image;
+                }
+        }
+        if (!name || !machine_name_valid(name))
+                return spec_validate(said, ret_error); /* which says so */
+        strv_free(TAKE_PTR(ignored));
+        if (said->image && name != said->name) {
+                /* The files of the name may say which image it is. */
+                spec_free(TAKE_PTR(said));
+                r = merge_once(name, NULL, json, &said, &ignored, ret_error);
+                if (r < 0)
+                        return r;
+        }
+
+        image_file = said->image[0] == '/' ? strf("%s.nspawn", said->image) : strf(IMAGE_STORE "/%s.nspawn", said->image);
+        OOM_CHECK(image_file);
+        found = merge_once(name, image_file, json, &spec, warnings, ret_error);
+        if (found < 0)
+                return found;
+        r = spec_validate(spec, ret_error);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(spec);
+        return found;
 }
 
 /* The first line of a small file; "" where there is none. */

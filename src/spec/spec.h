@@ -45,6 +45,9 @@ typedef struct PrivateUsers {
 
 #define USERS_RANGE_SIZE 65536U
 
+/* The store is a directory of images, which systemd's own tools share. */
+#define IMAGE_STORE "/var/lib/machines"
+
 typedef enum Profile {
         PROFILE_DEFAULT,
         PROFILE_NESTING,    /* container managers run inside */
@@ -233,8 +236,13 @@ int spec_to_text(const Spec *spec, bool all, char **ret);
 int spec_list_files(const char *name, Strv *ret);
 
 /* Reads all files that are about the machine, in the order of mctl.machine(5). Returns 1 where there is a file of its
- * name, 0 where there is none. */
-int spec_load(Spec *spec, Strv *warnings, char **ret_error);
+ * name, 0 where there is none. `image_file` is the one that came with the image, or NULL. */
+int spec_load(Spec *spec, const char *image_file, Strv *warnings, char **ret_error);
+
+/* The whole way from what was said to what counts: files, then the JSON text of the command line (or NULL), with the
+ * file of the image that comes of that below all of it. Without a name, the machine is called like its image; without
+ * an image, it has that of its name. The result has been judged. Returns as spec_load() does. */
+int spec_merge(const char *name, const char *json, Spec **ret, Strv *warnings, char **ret_error);
 
 /* Where machine files are, the more important place last; NULL-terminated. */
 extern const char *const spec_machine_dirs[];
