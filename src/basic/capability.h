@@ -6,7 +6,7 @@
 /* Names of capabilities. A set of them is a mask: bit n is capability n of capabilities(7). */
 
 #define CAPABILITY_BIT(n) (UINT64_C(1) << (n))
-#define CAPABILITY_ALL UINT64_MAX
+#define CAPABILITY_ALL    UINT64_MAX
 
 /* "cap_sys_admin"; NULL for a number that this version does not know. */
 const char *capability_to_string(unsigned capability) _const_;

@@ -80,7 +80,8 @@ int fd_write_all(int fd, const void *data, size_t size)
 
 int file_read_at(int dir_fd, const char *path, size_t max, char **ret_data, size_t *ret_size)
 {
-        _cleanup_close_ int fd = openat(dir_fd, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+        _cleanup_close_ int fd = openat(dir_fd, path,
+                                        O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
         struct stat st;
 
         if (fd < 0)
@@ -104,7 +105,8 @@ int file_write_atomic_at(int dir_fd, const char *path, mode_t mode, const void *
                 return -ENOMEM;
         (void) unlinkat(dir_fd, temp, 0);
 
-        _cleanup_close_ int fd = openat(dir_fd, temp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
+        _cleanup_close_ int fd = openat(dir_fd, temp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+                                        mode);
         if (fd < 0)
                 return -errno;
 

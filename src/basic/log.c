@@ -22,8 +22,8 @@ static bool stderr_is_journal(void)
                 unsigned long long device, inode;
                 struct stat st;
 
-                cached = e && sscanf(e, "%llu:%llu", &device, &inode) == 2 && fstat(STDERR_FILENO, &st) >= 0 &&
-                         st.st_dev == device && st.st_ino == inode;
+                cached = e && sscanf(e, "%llu:%llu", &device, &inode) == 2 &&
+                         fstat(STDERR_FILENO, &st) >= 0 && st.st_dev == device && st.st_ino == inode;
         }
         return cached;
 }

@@ -14,16 +14,16 @@ void log_set_max_level(int level);
 /* Prints one line, with a newline added. Returns the negative of `error` where that is set, else 0. */
 int log_line(int level, int error, const char *format, ...) _printf_(3, 4);
 
-#define log_debug(...) log_line(LOG_DEBUG, 0, __VA_ARGS__)
-#define log_info(...) log_line(LOG_INFO, 0, __VA_ARGS__)
-#define log_notice(...) log_line(LOG_NOTICE, 0, __VA_ARGS__)
+#define log_debug(...)   log_line(LOG_DEBUG, 0, __VA_ARGS__)
+#define log_info(...)    log_line(LOG_INFO, 0, __VA_ARGS__)
+#define log_notice(...)  log_line(LOG_NOTICE, 0, __VA_ARGS__)
 #define log_warning(...) log_line(LOG_WARNING, 0, __VA_ARGS__)
-#define log_error(...) log_line(LOG_ERR, 0, __VA_ARGS__)
+#define log_error(...)   log_line(LOG_ERR, 0, __VA_ARGS__)
 
 /* The same with a negative errno: its text goes behind a colon, and it is returned. */
 #define log_warning_errno(error, ...) log_line(LOG_WARNING, error, __VA_ARGS__)
-#define log_error_errno(error, ...) log_line(LOG_ERR, error, __VA_ARGS__)
+#define log_error_errno(error, ...)   log_line(LOG_ERR, error, __VA_ARGS__)
 
 /* For a line that says by itself what the error is: only returns it. */
 #define log_error_return(error, ...) (log_error(__VA_ARGS__), (error))
-#define log_oom() log_error_errno(-ENOMEM, "Failed to allocate memory")
+#define log_oom()                    log_error_errno(-ENOMEM, "Failed to allocate memory")

@@ -61,7 +61,8 @@ int machine_name_from(const char *s, char **ret)
 
 bool image_name_valid(const char *name)
 {
-        return !isempty(name) && strlen(name) <= 255 && name[0] != '.' && !strchr(name, '/') && str_is_clean(name);
+        return !isempty(name) && strlen(name) <= 255 && name[0] != '.' && !strchr(name, '/') &&
+               str_is_clean(name);
 }
 
 char *machine_unit_name(MachineUnitKind kind, const char *name)

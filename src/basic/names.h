@@ -6,7 +6,7 @@
 /* Names of machines, and of the units and directories that come from them. */
 
 #define MACHINE_NAME_MAX 64
-#define UNIT_NAME_MAX 255
+#define UNIT_NAME_MAX    255
 
 /* A machine's name is a host name (RFC 1123, '_' allowed as systemd does): at most 64 characters in labels of
  * letters, digits, '-' and '_', parted by single dots, no label beginning or ending with '-'. */

@@ -3,12 +3,13 @@
 #include "basic/rootfs.h"
 #include "basic/str.h"
 
-#define OS_RELEASE_MAX (64U * 1024U)
+#define OS_RELEASE_MAX       (64U * 1024U)
 #define OS_RELEASE_FIELD_MAX 256U
 
 char *os_release_field(const char *text, const char *key)
 {
-        for (const char *line = text; line && *line; line = strchr(line, '\n'), line = line ? line + 1 : NULL) {
+        for (const char *line = text; line && *line;
+             line = strchr(line, '\n'), line = line ? line + 1 : NULL) {
                 const char *p = startswith(line, key);
                 char value[OS_RELEASE_FIELD_MAX + 1], quote = 0;
                 size_t n = 0;

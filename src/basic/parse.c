@@ -9,7 +9,8 @@
 int parse_boolean(const char *s)
 {
         static const char *const words[][2] = {
-                { "no", "yes" }, { "false", "true" }, { "off", "on" }, { "0", "1" }, { "n", "y" }, { "f", "t" },
+                { "no", "yes" }, { "false", "true" }, { "off", "on" },
+                { "0", "1" },    { "n", "y" },        { "f", "t" },
         };
 
         for (size_t i = 0; i < ELEMENTSOF(words); i++)
@@ -46,7 +47,8 @@ static int read_fixed_point(const char **p, uint64_t *ret_whole, uint64_t *ret_n
         if (!isdigit((unsigned char) *s))
                 return -EINVAL;
         for (; isdigit((unsigned char) *s); s++)
-                if (__builtin_mul_overflow(whole, 10, &whole) || __builtin_add_overflow(whole, *s - '0', &whole))
+                if (__builtin_mul_overflow(whole, 10, &whole) ||
+                    __builtin_add_overflow(whole, *s - '0', &whole))
                         return -ERANGE;
         if (*s == '.') {
                 s++;
@@ -142,6 +144,37 @@ int parse_timespan(const char *s, uint64_t unit, uint64_t *ret_usec)
         } while (*s);
 
         *ret_usec = total;
+        return 0;
+}
+
+int parse_number_set(const char *s, uint8_t *mask, size_t size, size_t *ret_used)
+{
+        _cleanup_free_ char *copy = strdup(s);
+        size_t used = 0;
+
+        OOM_CHECK(copy);
+        memset(mask, 0, size);
+        for (char *state, *range = strtok_r(copy, ", ", &state); range;
+             range = strtok_r(NULL, ", ", &state)) {
+                char *dash = strchr(range, '-');
+                uint64_t from, to;
+                int r;
+
+                if (dash)
+                        *dash = 0;
+                r = parse_u64(range, 0, size * 8 - 1, &from);
+                if (r >= 0)
+                        r = parse_u64(dash ? dash + 1 : range, from, size * 8 - 1, &to);
+                if (r < 0)
+                        return r;
+                for (uint64_t i = from; i <= to; i++)
+                        mask[i / 8] |= 1U << (i % 8);
+                used = MAX(used, to / 8 + 1);
+        }
+        if (used == 0)
+                return -EINVAL;
+        if (ret_used)
+                *ret_used = used;
         return 0;
 }
 

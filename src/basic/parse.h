@@ -21,6 +21,10 @@ int parse_size(const char *s, uint64_t *ret);
  * "infinity" is USEC_INFINITY. */
 int parse_timespan(const char *s, uint64_t unit, uint64_t *ret_usec);
 
+/* Numbers and ranges, "0-3,7", parted by commas or blanks. Sets the bits of those in `mask`, which has `size` bytes and
+ * is cleared first; ret_used (may be NULL) is how many of them are needed. */
+int parse_number_set(const char *s, uint8_t *mask, size_t size, size_t *ret_used);
+
 /* A process number: more than 0. */
 int parse_pid(const char *s, pid_t *ret);
 

@@ -32,8 +32,9 @@ static int read_stat(pid_t pid, char *ret_state, unsigned long long *ret_start)
                 return r;
 
         const char *p = strrchr(text, ')');
-        if (!p || sscanf(p + 1, " %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
-                         ret_state, ret_start) != 2)
+        if (!p ||
+            sscanf(p + 1, " %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
+                   ret_state, ret_start) != 2)
                 return -EBADMSG;
         return 0;
 }

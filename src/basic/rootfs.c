@@ -103,8 +103,8 @@ int rootfs_make_file(int root_fd, const char *path, mode_t mode)
         if (parent_fd < 0)
                 return parent_fd;
 
-        _cleanup_close_ int file_fd =
-                openat(parent_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
+        _cleanup_close_ int file_fd = openat(parent_fd, name,
+                                             O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
         if (file_fd < 0)
                 return -errno;
         return RET_NERRNO(openat(parent_fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC));
@@ -136,8 +136,8 @@ int rootfs_write_file(int root_fd, const char *path, mode_t mode, const void *da
         if (parent_fd < 0)
                 return parent_fd;
 
-        _cleanup_close_ int fd =
-                openat(parent_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
+        _cleanup_close_ int fd = openat(parent_fd, name,
+                                        O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
         if (fd < 0)
                 return -errno;
         if (fchmod(fd, mode) < 0)

@@ -55,40 +55,45 @@ static int call(Context *c, const char *what, sd_bus_message *request, sd_bus_me
         return log_error_return(r, "%s: %s", what, text ?: strerror(-r));
 }
 
-int bus_call_registry(Context *c, const char *what, const char *method, sd_bus_message **ret, const char *types, ...)
+static int call_with(Context *c, const char *what, const char *const object[3], const char *method,
+                     sd_bus_message **ret, const char *types, va_list ap)
 {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *request = NULL;
-        va_list ap;
         int r;
 
         r = bus_connect(c);
         if (r < 0)
                 return r;
-        r = sd_bus_message_new_method_call(c->bus, &request, REGISTRY_NAME, REGISTRY_PATH, REGISTRY_INTERFACE, method);
-        if (r >= 0) {
-                va_start(ap, types);
+        r = sd_bus_message_new_method_call(c->bus, &request, object[0], object[1], object[2], method);
+        if (r >= 0)
                 r = sd_bus_message_appendv(request, types, ap);
-                va_end(ap);
-        }
         return r < 0 ? log_error_errno(r, "Failed to make a message") : call(c, what, request, ret);
 }
 
-int bus_call_manager(Context *c, const char *what, const char *method, sd_bus_message **ret, const char *types, ...)
+int bus_call_registry(Context *c, const char *what, const char *method, sd_bus_message **ret,
+                      const char *types, ...)
 {
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *request = NULL;
+        static const char *const registry[3] = { REGISTRY_NAME, REGISTRY_PATH, REGISTRY_INTERFACE };
         va_list ap;
         int r;
 
-        r = bus_connect(c);
-        if (r < 0)
-                return r;
-        r = sd_bus_message_new_method_call(c->bus, &request, SYSTEMD_NAME, SYSTEMD_PATH, SYSTEMD_MANAGER, method);
-        if (r >= 0) {
-                va_start(ap, types);
-                r = sd_bus_message_appendv(request, types, ap);
-                va_end(ap);
-        }
-        return r < 0 ? log_error_errno(r, "Failed to make a message") : call(c, what, request, ret);
+        va_start(ap, types);
+        r = call_with(c, what, registry, method, ret, types, ap);
+        va_end(ap);
+        return r;
+}
+
+int bus_call_manager(Context *c, const char *what, const char *method, sd_bus_message **ret,
+                     const char *types, ...)
+{
+        static const char *const manager[3] = { SYSTEMD_NAME, SYSTEMD_PATH, SYSTEMD_MANAGER };
+        va_list ap;
+        int r;
+
+        va_start(ap, types);
+        r = call_with(c, what, manager, method, ret, types, ap);
+        va_end(ap);
+        return r;
 }
 
 /* A basic value as JSON; NULL for a type that has no use here. */
@@ -196,11 +201,13 @@ int bus_get_unit(Context *c, const char *unit, json_t **ret)
                 return r;
         r = sd_bus_path_encode("/org/freedesktop/systemd1/unit", unit, &path);
         if (r >= 0)
-                r = sd_bus_call_method(c->bus, SYSTEMD_NAME, path, "org.freedesktop.DBus.Properties", "GetAll", &error,
-                                       &reply, "s", "");
+                r = sd_bus_call_method(c->bus, SYSTEMD_NAME, path, "org.freedesktop.DBus.Properties",
+                                       "GetAll", &error, &reply, "s", "");
         if (r >= 0)
                 r = bus_read_properties(reply, ret);
-        return r < 0 ? log_error_return(r, "Failed to read unit '%s': %s", unit, error.message ?: strerror(-r)) : 0;
+        return r < 0 ? log_error_return(r, "Failed to read unit '%s': %s", unit,
+                                        error.message ?: strerror(-r))
+                     : 0;
 }
 
 int bus_list_machines(Context *c, json_t **ret)
@@ -283,11 +290,11 @@ int jobs_watch(Context *c, Jobs *jobs)
         r = bus_connect(c);
         if (r < 0)
                 return r;
-        r = sd_bus_match_signal_async(c->bus, NULL, SYSTEMD_NAME, SYSTEMD_PATH, SYSTEMD_MANAGER, "JobRemoved",
-                                      on_job_removed, NULL, jobs);
+        r = sd_bus_match_signal_async(c->bus, NULL, SYSTEMD_NAME, SYSTEMD_PATH, SYSTEMD_MANAGER,
+                                      "JobRemoved", on_job_removed, NULL, jobs);
         if (r >= 0)
-                r = sd_bus_call_method_async(c->bus, NULL, SYSTEMD_NAME, SYSTEMD_PATH, SYSTEMD_MANAGER, "Subscribe",
-                                             NULL, NULL, "");
+                r = sd_bus_call_method_async(c->bus, NULL, SYSTEMD_NAME, SYSTEMD_PATH, SYSTEMD_MANAGER,
+                                             "Subscribe", NULL, NULL, "");
         return r < 0 ? log_error_errno(r, "Failed to watch jobs") : 0;
 }
 

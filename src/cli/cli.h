@@ -14,12 +14,12 @@ enum {
         EXIT_STATUS_USAGE = 2,   /* the command line was wrong */
 };
 
-#define REGISTRY_NAME "org.mctl.Registry1"
-#define REGISTRY_PATH "/org/mctl/Registry1"
+#define REGISTRY_NAME      "org.mctl.Registry1"
+#define REGISTRY_PATH      "/org/mctl/Registry1"
 #define REGISTRY_INTERFACE "org.mctl.Registry1"
 
-#define SYSTEMD_NAME "org.freedesktop.systemd1"
-#define SYSTEMD_PATH "/org/freedesktop/systemd1"
+#define SYSTEMD_NAME    "org.freedesktop.systemd1"
+#define SYSTEMD_PATH    "/org/freedesktop/systemd1"
 #define SYSTEMD_MANAGER "org.freedesktop.systemd1.Manager"
 
 typedef enum OutputMode {
@@ -45,7 +45,7 @@ typedef struct Context {
         bool all, dry_run, wait, follow, raw, now, effective, runtime;
         const char *name, *slice, *signal, *kill_whom, *wait_for, *since;
         Strv properties;
-        int lines; /* -1: as many as suit the verb */
+        int lines;  /* -1: as many as suit the verb */
         Spec *spec; /* settings given as options */
         RunOptions run;
 } Context;
@@ -119,8 +119,10 @@ int start_read_reply(sd_bus_message *reply, const char **ret_unit, const char **
 /* Connects to the system bus, here or on the host of -H. */
 int bus_connect(Context *c);
 /* Calls a method of the registry or of systemd's manager and waits; what fails is logged as "WHAT: …". */
-int bus_call_registry(Context *c, const char *what, const char *method, sd_bus_message **ret, const char *types, ...);
-int bus_call_manager(Context *c, const char *what, const char *method, sd_bus_message **ret, const char *types, ...);
+int bus_call_registry(Context *c, const char *what, const char *method, sd_bus_message **ret,
+                      const char *types, ...);
+int bus_call_manager(Context *c, const char *what, const char *method, sd_bus_message **ret,
+                     const char *types, ...);
 /* All properties of a unit, of its type's interface too, as a JSON object. */
 int bus_get_unit(Context *c, const char *unit, json_t **ret);
 /* Reads a{sv} into a JSON object. */
@@ -134,7 +136,7 @@ typedef struct Jobs {
         struct Job {
                 char *path, *unit, *name;
                 char *result;
-        } *items;
+        } * items;
         size_t n;
 } Jobs;
 

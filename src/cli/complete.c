@@ -12,11 +12,13 @@ static void print_options(const Verb *verb)
 {
         for (const Option *o = options; o->name; o++)
                 if (option_goes_with(o, verb))
-                        printf("--%s%s\n", o->name, o->argument && !streq(o->argument, "[pretty]") ? "=" : "");
+                        printf("--%s%s\n", o->name,
+                               o->argument && !streq(o->argument, "[pretty]") ? "=" : "");
         if (verb && option_goes_with(NULL, verb))
                 for (size_t i = 0; i < n_settings; i++)
                         if (settings[i].option)
-                                printf("--%s%s\n", settings[i].option, settings[i].type->argument ? "=" : "");
+                                printf("--%s%s\n", settings[i].option,
+                                       settings[i].type->argument ? "=" : "");
 }
 
 static void print_machines(Context *c)

@@ -16,7 +16,7 @@
 #include "sandbox/notify.h"
 
 #define SOURCES_MAX 3
-#define FIELD_MAX (64U * 1024U)
+#define FIELD_MAX   (64U * 1024U)
 
 /* A start is logged when the machine is handed over; what led to it came shortly before. */
 #define START_SLACK_USEC (2 * USEC_PER_SEC)
@@ -239,7 +239,8 @@ static void print_message(const Printer *p, const char *message, int indent)
 {
         for (const char *line = message;;) {
                 size_t n = strcspn(line, "\n");
-                _cleanup_free_ char *part = strndup(line, n), *shown = part && !p->raw ? str_escape(part) : NULL;
+                _cleanup_free_ char *part = strndup(line, n),
+                                    *shown = part && !p->raw ? str_escape(part) : NULL;
 
                 fprintf(p->f, "%s\n", shown ?: strna(part));
                 if (!line[n] || !line[n + 1])
@@ -267,7 +268,8 @@ static int print_entry(const Source *s, const Printer *p)
 
         if (p->json) {
                 json_t *o = json_pack("{sI ss* ss* ss* ss* ss*}", "time", (json_int_t) s->time, "host", host,
-                                      "identifier", identifier, "pid", pid, "priority", priority, "message", message);
+                                      "identifier", identifier, "pid", pid, "priority", priority, "message",
+                                      message);
                 /* What is no UTF-8 cannot be said in JSON as it is. */
                 _cleanup_free_ char *escaped = o ? NULL : str_escape(message);
                 if (!o)
@@ -280,8 +282,8 @@ static int print_entry(const Source *s, const Printer *p)
 
         if (localtime_r(&t, &tm))
                 (void) strftime(stamp, sizeof(stamp), "%b %d %H:%M:%S", &tm);
-        _cleanup_free_ char *head = strf("%s %s %s%s%s%s: ", stamp, strna(host), strna(identifier), pid ? "[" : "",
-                                         pid ?: "", pid ? "]" : "");
+        _cleanup_free_ char *head = strf("%s %s %s%s%s%s: ", stamp, strna(host), strna(identifier),
+                                         pid ? "[" : "", pid ?: "", pid ? "]" : "");
         _cleanup_free_ char *shown = head ? str_escape(head) : NULL;
         if (!shown)
                 return log_oom();
@@ -333,7 +335,8 @@ static int follow(Log *log, const Printer *p)
  * counts back from now. */
 static int parse_time(const char *s, uint64_t *ret)
 {
-        static const char *const formats[] = { "%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d", "%H:%M:%S", "%H:%M" };
+        static const char *const formats[] = { "%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d", "%H:%M:%S",
+                                               "%H:%M" };
         time_t now = time(NULL);
         struct tm today;
         uint64_t usec;
@@ -423,7 +426,8 @@ static int find_unit(Context *c, const char *name, char **ret_unit, uint64_t *re
                 else
                         free(unit);
         }
-        return *ret_unit ? 0 : log_error_return(-ESRCH, "No machine '%s' runs, or ran and left a log.", name);
+        return *ret_unit ? 0
+                         : log_error_return(-ESRCH, "No machine '%s' runs, or ran and left a log.", name);
 }
 
 /* Journals are files, which only their own host can read. What goes there is what we understood, and words that no
@@ -462,7 +466,8 @@ int verb_logs(Context *c, char **args)
         if (!machine_name_valid(args[0]))
                 return log_error("Invalid name of a machine: '%s'.", args[0]), EXIT_STATUS_USAGE;
         if (c->since && parse_time(c->since, &since) < 0)
-                return log_error("--since= takes a date, a time or a span, not '%s'.", c->since), EXIT_STATUS_USAGE;
+                return log_error("--since= takes a date, a time or a span, not '%s'.", c->since),
+                       EXIT_STATUS_USAGE;
         if (c->host)
                 return run_there(c, args[0]);
 
@@ -479,7 +484,9 @@ int verb_logs(Context *c, char **args)
                 since = log.start > START_SLACK_USEC ? log.start - START_SLACK_USEC : 0;
         if (!c->follow)
                 pager_open(c);
-        const Printer printer = { .f = stdout, .prefix = "", .json = c->output != OUTPUT_TEXT, .raw = c->raw };
+        const Printer printer = {
+                .f = stdout, .prefix = "", .json = c->output != OUTPUT_TEXT, .raw = c->raw
+        };
         r = c->lines >= 0 ? seek_tail(&log, c->lines, since) : seek_since(&log, since);
         if (r >= 0)
                 r = print_all(&log, &printer);

@@ -11,45 +11,47 @@
 #include "cli/cli.h"
 
 #define MACHINE_COMMANDS "Machine Commands"
-#define START_COMMANDS "Start Commands"
-#define FILE_COMMANDS "File Commands"
+#define START_COMMANDS   "Start Commands"
+#define FILE_COMMANDS    "File Commands"
 
 const Verb verbs[] = {
-        { "boot", NULL, START_COMMANDS, "IMAGE [ARGUMENT…]", "Boot an image as a machine", 1, -1, COMPLETE_IMAGES,
-          verb_boot },
-        { "run", NULL, START_COMMANDS, "IMAGE [COMMAND…]", "Run a command in a machine", 1, -1, COMPLETE_IMAGES,
-          verb_run },
+        { "boot", NULL, START_COMMANDS, "IMAGE [ARGUMENT…]", "Boot an image as a machine", 1, -1,
+          COMPLETE_IMAGES, verb_boot },
+        { "run", NULL, START_COMMANDS, "IMAGE [COMMAND…]", "Run a command in a machine", 1, -1,
+          COMPLETE_IMAGES, verb_run },
         { "start", NULL, START_COMMANDS, "NAME…", "Start machines that have a file", 1, -1, COMPLETE_FILES,
           verb_start },
-        { "enable", NULL, START_COMMANDS, "NAME…", "Start machines when the host boots", 1, -1, COMPLETE_FILES,
-          verb_enable },
+        { "enable", NULL, START_COMMANDS, "NAME…", "Start machines when the host boots", 1, -1,
+          COMPLETE_FILES, verb_enable },
         { "disable", NULL, START_COMMANDS, "NAME…", "Do not start machines when the host boots", 1, -1,
           COMPLETE_FILES, verb_disable },
         { "list", NULL, MACHINE_COMMANDS, NULL, "List running machines", 0, 0, COMPLETE_NOTHING, verb_list },
-        { "status", NULL, MACHINE_COMMANDS, "NAME…", "Show how machines are, their processes and last log lines", 1,
-          -1, COMPLETE_MACHINES, verb_status },
-        { "show", NULL, MACHINE_COMMANDS, "NAME…", "Show the properties of machines", 1, -1, COMPLETE_MACHINES,
-          verb_show },
-        { "logs", NULL, MACHINE_COMMANDS, "NAME", "Show the log of a machine, of its unit and from inside", 1, 1,
-          COMPLETE_MACHINES, verb_logs },
-        { "wait", NULL, MACHINE_COMMANDS, "NAME…", "Wait until machines are up, or gone", 1, -1, COMPLETE_MACHINES,
-          verb_wait },
-        { "poweroff", "stop", MACHINE_COMMANDS, "NAME…", "Ask machines to power off, and see that they do", 1, -1,
-          COMPLETE_MACHINES, verb_power_off },
+        { "status", NULL, MACHINE_COMMANDS, "NAME…",
+          "Show how machines are, their processes and last log lines", 1, -1, COMPLETE_MACHINES,
+          verb_status },
+        { "show", NULL, MACHINE_COMMANDS, "NAME…", "Show the properties of machines", 1, -1,
+          COMPLETE_MACHINES, verb_show },
+        { "logs", NULL, MACHINE_COMMANDS, "NAME", "Show the log of a machine, of its unit and from inside",
+          1, 1, COMPLETE_MACHINES, verb_logs },
+        { "wait", NULL, MACHINE_COMMANDS, "NAME…", "Wait until machines are up, or gone", 1, -1,
+          COMPLETE_MACHINES, verb_wait },
+        { "poweroff", "stop", MACHINE_COMMANDS, "NAME…", "Ask machines to power off, and see that they do",
+          1, -1, COMPLETE_MACHINES, verb_power_off },
         { "reboot", NULL, MACHINE_COMMANDS, "NAME…", "Ask machines to reboot", 1, -1, COMPLETE_MACHINES,
           verb_reboot },
         { "terminate", NULL, MACHINE_COMMANDS, "NAME…", "End machines at once", 1, -1, COMPLETE_MACHINES,
           verb_terminate },
         { "kill", NULL, MACHINE_COMMANDS, "NAME…", "Send a signal to the processes of machines", 1, -1,
           COMPLETE_MACHINES, verb_kill },
-        { "set-property", NULL, MACHINE_COMMANDS, "NAME KEY=VALUE…", "Change properties of a machine's unit", 2, -1,
-          COMPLETE_MACHINES, verb_set_property },
-        { "create", NULL, FILE_COMMANDS, "NAME IMAGE", "Write a machine file from options", 2, 2, COMPLETE_IMAGES,
-          verb_create },
+        { "set-property", NULL, MACHINE_COMMANDS, "NAME KEY=VALUE…", "Change properties of a machine's unit",
+          2, -1, COMPLETE_MACHINES, verb_set_property },
+        { "create", NULL, FILE_COMMANDS, "NAME IMAGE", "Write a machine file from options", 2, 2,
+          COMPLETE_IMAGES, verb_create },
         { "edit", NULL, FILE_COMMANDS, "NAME", "Edit a machine file", 1, 1, COMPLETE_FILES, verb_edit },
-        { "cat", NULL, FILE_COMMANDS, "NAME", "Show the files of a machine", 1, 1, COMPLETE_FILES, verb_cat },
-        { "verify", NULL, FILE_COMMANDS, "FILE…", "Say what is wrong with machine files", 1, -1, COMPLETE_NOTHING,
-          verb_verify },
+        { "cat", NULL, FILE_COMMANDS, "NAME", "Show the files of a machine", 1, 1, COMPLETE_FILES,
+          verb_cat },
+        { "verify", NULL, FILE_COMMANDS, "FILE…", "Say what is wrong with machine files", 1, -1,
+          COMPLETE_NOTHING, verb_verify },
         { "__complete", NULL, NULL, NULL, NULL, 0, -1, COMPLETE_NOTHING, verb_complete },
         {},
 };
@@ -115,7 +117,8 @@ const Option options[] = {
         { OPT_NO_ASK_PASSWORD, "no-ask-password", 0, NULL, NULL, "Do not ask for passwords" },
         { OPT_ALL, "all", 'a', NULL, "list", "Show machines that failed, too" },
         { OPT_NAME, "name", 0, "NAME", "boot run", "Name of the machine (the image's)" },
-        { OPT_PROPERTY, "property", 'p', "KEY=VALUE", "boot run create", "Set a property of the unit, such as MemoryMax=1G" },
+        { OPT_PROPERTY, "property", 'p', "KEY=VALUE", "boot run create",
+          "Set a property of the unit, such as MemoryMax=1G" },
         { OPT_SLICE, "slice", 0, "SLICE", "boot run create", "Put the unit into this slice" },
         { OPT_NO_WAIT, "no-wait", 0, NULL, "boot start enable disable poweroff terminate",
           "Return at once, not when it is done" },
@@ -132,7 +135,8 @@ const Option options[] = {
         { OPT_RUNTIME, "runtime", 0, NULL, "set-property", "Only until the host reboots" },
         { OPT_INTERACTIVE, "interactive", 'i', NULL, "run", "Pass standard input on" },
         { OPT_TTY, "tty", 't', NULL, "run", "Run on a terminal" },
-        { OPT_DETACH, "detach", 'd', NULL, "run", "Return when the command runs, and print the machine's name" },
+        { OPT_DETACH, "detach", 'd', NULL, "run",
+          "Return when the command runs, and print the machine's name" },
         { OPT_RM, "rm", 0, NULL, "run", "Keep no trace of a failure" },
         { OPT_ENV, "env", 'e', "NAME[=VALUE]", "run", "Set an environment variable, or pass it on" },
         { OPT_ENV_FILE, "env-file", 0, "FILE", "run", "Set the environment variables in a file" },
@@ -140,7 +144,8 @@ const Option options[] = {
         { OPT_WORKDIR, "workdir", 'w', "PATH", "run", "Directory inside that the command starts in" },
         { OPT_INIT, "init", 0, NULL, "run", "Run the command below a small init" },
         { OPT_ENTRYPOINT, "entrypoint", 0, "COMMAND", "run", "Put this in front of the command" },
-        { OPT_VOLUME, "volume", 'v', "SOURCE:TARGET[:OPTION]", "run", "Show a file or directory of the host inside" },
+        { OPT_VOLUME, "volume", 'v', "SOURCE:TARGET[:OPTION]", "run",
+          "Show a file or directory of the host inside" },
         { OPT_MOUNT, "mount", 0, "type=TYPE,…", "run", "The same, or an empty file system (type=tmpfs)" },
         { OPT_CAP_ADD, "cap-add", 0, "CAP", "run", "Add a capability, or all" },
         { OPT_CAP_DROP, "cap-drop", 0, "CAP", "run", "Drop a capability, or all" },
@@ -149,7 +154,8 @@ const Option options[] = {
         { OPT_CPUS, "cpus", 0, "NUMBER", "run", "Limit processor time to that of so many (CPUQuota=)" },
         { OPT_PIDS_LIMIT, "pids-limit", 0, "NUMBER", "run", "Limit the number of processes (TasksMax=)" },
         { OPT_RESTART, "restart", 0, "POLICY", "run", "no, always, unless-stopped, on-failure[:TIMES]" },
-        { OPT_STOP_SIGNAL, "stop-signal", 0, "SIGNAL", "run", "Signal that asks the command to end (SIGTERM)" },
+        { OPT_STOP_SIGNAL, "stop-signal", 0, "SIGNAL", "run",
+          "Signal that asks the command to end (SIGTERM)" },
         { OPT_STOP_TIMEOUT, "stop-timeout", 0, "SECONDS", "run", "Time until it is killed (10)" },
         { OPT_PULL, "pull", 0, "POLICY", "run", "never or missing" },
         {},
@@ -230,7 +236,8 @@ static void print_help(const Verb *verb)
         printf("\nOptions of boot, run and create, as in machine files:\n");
         for (size_t i = 0; i < n_settings; i++)
                 if (settings[i].option)
-                        print_option(0, settings[i].option, settings[i].type->argument ?: "[BOOL]", settings[i].help);
+                        print_option(0, settings[i].option, settings[i].type->argument ?: "[BOOL]",
+                                     settings[i].help);
         if (!verb)
                 printf("\nSee mctl(1).\n");
 }
@@ -247,7 +254,8 @@ typedef struct Parsed {
 static int parse_alias(Context *c, const char *key, const char *value)
 {
         _cleanup_free_ char *error = NULL;
-        int r = spec_assign(c->spec, setting_find(SPEC_SECTION_EXEC, key), SPEC_SOURCE_COMMAND, value, &error);
+        int r = spec_assign(c->spec, setting_find(SPEC_SECTION_EXEC, key), SPEC_SOURCE_COMMAND, value,
+                            &error);
 
         return r < 0 ? log_error_return(r, "%s", strna(error)) : 0;
 }
@@ -330,7 +338,8 @@ static int parse_option(Context *c, int id, const char *argument)
                 return 0;
         case OPT_JSON:
                 if (argument && !streq(argument, "pretty") && !streq(argument, "short"))
-                        return log_error_return(-EINVAL, "--json takes 'pretty' or nothing, not '%s'.", argument);
+                        return log_error_return(-EINVAL, "--json takes 'pretty' or nothing, not '%s'.",
+                                                argument);
                 c->output = argument && streq(argument, "pretty") ? OUTPUT_JSON_PRETTY : OUTPUT_JSON;
                 return 0;
         case OPT_QUIET:
@@ -415,7 +424,7 @@ static void make_getopt(struct option *longs, char *shorts)
         size_t n = 0;
 
         for (const Option *o = options; o->name; o++) {
-                int takes = !o->argument                 ? no_argument
+                int takes = !o->argument                     ? no_argument
                             : streq(o->argument, "[pretty]") ? optional_argument
                                                              : required_argument;
                 longs[n++] = (struct option){ o->name, takes, NULL, o->id };
@@ -428,7 +437,8 @@ static void make_getopt(struct option *longs, char *shorts)
         for (size_t i = 0; i < n_settings; i++)
                 if (settings[i].option) {
                         int takes = settings[i].type->argument ? required_argument : optional_argument;
-                        longs[n++] = (struct option){ settings[i].option, takes, NULL, OPT_SETTING + (int) i };
+                        longs[n++] = (struct option){ settings[i].option, takes, NULL,
+                                                      OPT_SETTING + (int) i };
                 }
         longs[n] = (struct option){};
         *shorts = 0;
@@ -485,10 +495,12 @@ static int check_call(const Verb *verb, const Parsed *parsed, int n_args)
 {
         for (size_t i = 0; options[i].name; i++)
                 if (parsed->used[i] && !option_goes_with(options + i, verb))
-                        return log_error_return(-EINVAL, "Option --%s does not go with '%s'; see 'mctl %s --help'.",
+                        return log_error_return(-EINVAL,
+                                                "Option --%s does not go with '%s'; see 'mctl %s --help'.",
                                                 options[i].name, verb->name, verb->name);
         if (parsed->setting && !option_goes_with(NULL, verb))
-                return log_error_return(-EINVAL, "Settings of a machine do not go with '%s'; see 'mctl %s --help'.",
+                return log_error_return(-EINVAL,
+                                        "Settings of a machine do not go with '%s'; see 'mctl %s --help'.",
                                         verb->name, verb->name);
         if (n_args < verb->min_args || (verb->max_args >= 0 && n_args > verb->max_args))
                 return log_error_return(-EINVAL, "Expected: mctl %s %s", verb->name, verb->arguments ?: "");

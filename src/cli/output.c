@@ -22,7 +22,8 @@ char *format_timestamp(const json_t *usec)
         struct tm tm;
         char text[64];
 
-        if (t == 0 || !localtime_r(&t, &tm) || strftime(text, sizeof(text), "%a %Y-%m-%d %H:%M:%S %Z", &tm) == 0)
+        if (t == 0 || !localtime_r(&t, &tm) ||
+            strftime(text, sizeof(text), "%a %Y-%m-%d %H:%M:%S %Z", &tm) == 0)
                 return strdup("-");
         return strdup(text);
 }
@@ -125,8 +126,8 @@ void pager_open(Context *c)
         const char *program = getenv("MCTL_PAGER") ?: getenv("PAGER") ?: "less";
         int fds[2];
 
-        if (!c->pager || pager_pid > 0 || c->output != OUTPUT_TEXT || !isatty(STDOUT_FILENO) || isempty(program) ||
-            streq(program, "cat") || pipe(fds) < 0)
+        if (!c->pager || pager_pid > 0 || c->output != OUTPUT_TEXT || !isatty(STDOUT_FILENO) ||
+            isempty(program) || streq(program, "cat") || pipe(fds) < 0)
                 return;
         fflush(stdout);
         pager_pid = fork();

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <poll.h>
 #include <signal.h>
-#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <termios.h>
 
 #include "basic/fd.h"
+#include "basic/socket.h"
 #include "cli/terminal.h"
 
 #define BUFFER_SIZE 16384U
@@ -72,29 +72,16 @@ static void pass_window_size(Terminal *t)
 
 static void receive_master(Terminal *t)
 {
-        union {
-                struct cmsghdr header;
-                char space[CMSG_SPACE(sizeof(int))];
-        } control;
         char c;
-        struct iovec iov = { .iov_base = &c, .iov_len = 1 };
-        struct msghdr message = {
-                .msg_iov = &iov,
-                .msg_iovlen = 1,
-                .msg_control = &control,
-                .msg_controllen = sizeof(control.space),
-        };
-        ssize_t n = recvmsg(t->socket_fd, &message, MSG_CMSG_CLOEXEC);
+        int r = socket_receive_fd(t->socket_fd, &c, &t->master_fd);
 
-        if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        if (r == -EAGAIN)
                 return;
-        const struct cmsghdr *header = n > 0 ? CMSG_FIRSTHDR(&message) : NULL;
         t->socket_fd = fd_close(t->socket_fd);
-        if (!header || header->cmsg_type != SCM_RIGHTS) {
+        if (r <= 0 || t->master_fd < 0) {
                 t->output_ended = true; /* the machine ended before it had a terminal */
                 return;
         }
-        memcpy(&t->master_fd, CMSG_DATA(header), sizeof(int));
         (void) fcntl(t->master_fd, F_SETFL, O_NONBLOCK);
         pass_window_size(t);
 

@@ -79,7 +79,8 @@ static int add_bind(Context *c, const char *source, const char *target, bool rea
         if (source[0] == '.' && !c->host)
                 absolute = realpath(source, NULL);
         if ((absolute ?: source)[0] != '/')
-                return log_error_return(-EINVAL, "'%s' is no path: named volumes are not supported.", source);
+                return log_error_return(-EINVAL, "'%s' is no path: named volumes are not supported.",
+                                        source);
         entry = strf("%s:%s%s%s", absolute ?: source, target, id_map ? ":" : "", id_map ?: "");
         return entry ? assign(c, SPEC_SECTION_FILES, read_only ? "BindReadOnly" : "Bind", entry) : log_oom();
 }
@@ -146,8 +147,8 @@ static int add_mount(Context *c, const char *s)
                 return add_bind(c, source, target, read_only, NULL);
         if (!streq(type, "tmpfs"))
                 return log_error_return(-EINVAL, "--mount takes type=bind with source=, or type=tmpfs.");
-        entry = strf("%s:%s%s%s%s", target, size ? "size=" : "", size ?: "", mode ? size ? ",mode=" : "mode=" : "",
-                     mode ?: "");
+        entry = strf("%s:%s%s%s%s", target, size ? "size=" : "", size ?: "",
+                     mode ? size ? ",mode=" : "mode=" : "", mode ?: "");
         return entry ? assign(c, SPEC_SECTION_FILES, "TemporaryFileSystem", entry) : log_oom();
 }
 
@@ -163,7 +164,8 @@ static int add_ulimit(Context *c, const char *s)
                 if (*p >= 'a' && *p <= 'z')
                         *p -= 'a' - 'A';
         if (!s[n] || !setting_find(SPEC_SECTION_EXEC, key))
-                return log_error_return(-EINVAL, "--ulimit takes NAME=SOFT[:HARD], such as nofile=1024:4096, not '%s'.", s);
+                return log_error_return(
+                        -EINVAL, "--ulimit takes NAME=SOFT[:HARD], such as nofile=1024:4096, not '%s'.", s);
         return assign(c, SPEC_SECTION_EXEC, key, streq(s + n + 1, "-1") ? "infinity" : s + n + 1);
 }
 
@@ -206,8 +208,11 @@ static int set_restart(Context *c, const char *s)
         if (streq(s, "unless-stopped"))
                 return assign_resource(c, "Restart", "always");
         if (!times)
-                return log_error_return(-EINVAL, "--restart takes no, always, unless-stopped or on-failure[:TIMES], not "
-                                                 "'%s'.", s);
+                return log_error_return(
+                        -EINVAL,
+                        "--restart takes no, always, unless-stopped or on-failure[:TIMES], not "
+                        "'%s'.",
+                        s);
         r = assign_resource(c, "Restart", "on-failure");
         if (r >= 0)
                 r = assign_resource(c, "StartLimitBurst", times);
@@ -253,7 +258,9 @@ static int fill_options(Context *c)
                 return r;
         if (o->cpus && (r = set_cpus(c, o->cpus)) < 0)
                 return r;
-        if (o->pids_limit && (r = assign_resource(c, "TasksMax", streq(o->pids_limit, "-1") ? "infinity" : o->pids_limit)) < 0)
+        if (o->pids_limit &&
+            (r = assign_resource(c, "TasksMax", streq(o->pids_limit, "-1") ? "infinity" : o->pids_limit)) <
+                    0)
                 return r;
         if (o->restart && (r = set_restart(c, o->restart)) < 0)
                 return r;
@@ -293,8 +300,8 @@ static int fill_spec(Context *c, char **args)
 {
         _cleanup_strv_ Strv command = NULL;
         _cleanup_free_ char *words = NULL;
-        const SpecSource *volatile_source =
-                c->spec->source + (setting_find(SPEC_SECTION_FILES, "Volatile") - settings);
+        const SpecSource *volatile_source = c->spec->source +
+                                            (setting_find(SPEC_SECTION_FILES, "Volatile") - settings);
         int r;
 
         r = start_fill_image(c, args[0]);
@@ -380,14 +387,15 @@ static int watch(Context *c, const char *unit, End *end)
                 return r;
         r = sd_bus_path_encode("/org/freedesktop/systemd1/unit", unit, &path);
         if (r >= 0)
-                r = sd_bus_match_signal_async(c->bus, NULL, SYSTEMD_NAME, path, "org.freedesktop.DBus.Properties",
-                                              "PropertiesChanged", on_properties, NULL, end);
+                r = sd_bus_match_signal_async(c->bus, NULL, SYSTEMD_NAME, path,
+                                              "org.freedesktop.DBus.Properties", "PropertiesChanged",
+                                              on_properties, NULL, end);
         if (r >= 0)
-                r = sd_bus_match_signal_async(c->bus, NULL, SYSTEMD_NAME, SYSTEMD_PATH, SYSTEMD_MANAGER, "JobRemoved",
-                                              on_job, NULL, end);
+                r = sd_bus_match_signal_async(c->bus, NULL, SYSTEMD_NAME, SYSTEMD_PATH, SYSTEMD_MANAGER,
+                                              "JobRemoved", on_job, NULL, end);
         if (r >= 0)
-                r = sd_bus_call_method_async(c->bus, NULL, SYSTEMD_NAME, SYSTEMD_PATH, SYSTEMD_MANAGER, "Subscribe",
-                                             NULL, NULL, "");
+                r = sd_bus_call_method_async(c->bus, NULL, SYSTEMD_NAME, SYSTEMD_PATH, SYSTEMD_MANAGER,
+                                             "Subscribe", NULL, NULL, "");
         return r < 0 ? log_error_errno(r, "Failed to watch unit '%s'", unit) : 0;
 }
 
@@ -399,9 +407,10 @@ static int pass_signal(Context *c, int signal_fd, unsigned *count)
         if (read(signal_fd, &info, sizeof(info)) != sizeof(info))
                 return 0;
         if ((*count)++ == 0)
-                return bus_call_registry(c, "Failed to pass a signal on", "KillMachine", NULL, "ssi", c->spec->name,
-                                         "leader", (int) info.ssi_signo);
-        return bus_call_registry(c, "Failed to end the machine", "TerminateMachine", NULL, "s", c->spec->name);
+                return bus_call_registry(c, "Failed to pass a signal on", "KillMachine", NULL, "ssi",
+                                         c->spec->name, "leader", (int) info.ssi_signo);
+        return bus_call_registry(c, "Failed to end the machine", "TerminateMachine", NULL, "s",
+                                 c->spec->name);
 }
 
 static int block_signals(void)
@@ -435,7 +444,8 @@ static int wait_end(Context *c, End *end, Terminal *terminal)
                         return 0;
 
                 size_t n = 0;
-                fds[n++] = (struct pollfd){ .fd = sd_bus_get_fd(c->bus), .events = sd_bus_get_events(c->bus) };
+                fds[n++] = (struct pollfd){ .fd = sd_bus_get_fd(c->bus),
+                                            .events = sd_bus_get_events(c->bus) };
                 fds[n++] = (struct pollfd){ .fd = signal_fd, .events = POLLIN };
                 if (more > 0)
                         n += terminal_poll(terminal, fds + n);
@@ -515,7 +525,8 @@ int verb_run(Context *c, char **args)
         int r;
 
         if (c->run.terminal && c->run.detach)
-                return log_error("-t and -d exclude each other: there is nothing yet to attach to."), EXIT_STATUS_USAGE;
+                return log_error("-t and -d exclude each other: there is nothing yet to attach to."),
+                       EXIT_STATUS_USAGE;
         if (c->run.terminal && !isatty(STDIN_FILENO))
                 return log_error("-t needs a terminal on standard input."), STATUS_NOT_RUN;
         if (c->host && !c->run.detach)

@@ -12,14 +12,16 @@
 
 static int check_local(Context *c)
 {
-        return c->host ? log_error_return(-EINVAL, "Files of machines can only be worked on where they are.") : 0;
+        return c->host ? log_error_return(-EINVAL, "Files of machines can only be worked on where they are.")
+                       : 0;
 }
 
 static int check_name(const char *name)
 {
         if (machine_name_valid(name) && !streq(name, "_default"))
                 return 0;
-        return log_error_return(-EINVAL, "Invalid name of a machine: '%s'. It has " MACHINE_NAME_RULE ".", name);
+        return log_error_return(-EINVAL, "Invalid name of a machine: '%s'. It has " MACHINE_NAME_RULE ".",
+                                name);
 }
 
 /* Reads one file as the machine's of that name, and judges it. What is wrong is logged. */
@@ -226,8 +228,8 @@ int config_effective_spec(Context *c, const char *name, Spec **ret)
         r = bus_connect(c);
         if (r < 0)
                 return r;
-        r = sd_bus_call_method(c->bus, REGISTRY_NAME, REGISTRY_PATH, REGISTRY_INTERFACE, "GetMachineSpec", &bus_error,
-                               &reply, "s", name);
+        r = sd_bus_call_method(c->bus, REGISTRY_NAME, REGISTRY_PATH, REGISTRY_INTERFACE, "GetMachineSpec",
+                               &bus_error, &reply, "s", name);
         if (r >= 0) {
                 spec = spec_new(name);
                 r = spec ? sd_bus_message_read(reply, "s", &text) : -ENOMEM;
@@ -240,7 +242,8 @@ int config_effective_spec(Context *c, const char *name, Spec **ret)
         } else
                 error = strdup(bus_error.message ?: strerror(-r));
         if (r < 0)
-                return log_error_return(r, "Failed to read the spec of machine '%s': %s", name, strna(error));
+                return log_error_return(r, "Failed to read the spec of machine '%s': %s", name,
+                                        strna(error));
         *ret = TAKE_PTR(spec);
         return 0;
 }
@@ -256,8 +259,8 @@ int verb_set_property(Context *c, char **args)
         r = bus_connect(c);
         if (r < 0)
                 return r;
-        r = sd_bus_message_new_method_call(c->bus, &request, REGISTRY_NAME, REGISTRY_PATH, REGISTRY_INTERFACE,
-                                           "SetMachineProperties");
+        r = sd_bus_message_new_method_call(c->bus, &request, REGISTRY_NAME, REGISTRY_PATH,
+                                           REGISTRY_INTERFACE, "SetMachineProperties");
         if (r >= 0)
                 r = sd_bus_message_append(request, "sb", args[0], c->runtime);
         if (r >= 0)

@@ -12,10 +12,10 @@ static json_t *machine_fields(json_t *machine)
         static const struct {
                 const char *property, *field;
         } names[] = {
-                { "Name", "name" },     { "Class", "class" }, { "Unit", "unit" },
-                { "State", "state" },   { "Leader", "leader" }, { "Image", "image" },
-                { "OS", "os" },         { "Since", "since" }, { "RootDirectory", "rootDirectory" },
-                { "UUID", "uuid" },     { "UIDBase", "uidBase" },
+                { "Name", "name" },   { "Class", "class" },     { "Unit", "unit" },
+                { "State", "state" }, { "Leader", "leader" },   { "Image", "image" },
+                { "OS", "os" },       { "Since", "since" },     { "RootDirectory", "rootDirectory" },
+                { "UUID", "uuid" },   { "UIDBase", "uidBase" },
         };
         json_t *fields = json_object();
 
@@ -29,8 +29,12 @@ static json_t *machine_fields(json_t *machine)
 int verb_list(Context *c, char **args)
 {
         static const Column columns[] = {
-                { "name", "MACHINE", NULL }, { "class", "CLASS", NULL }, { "state", "STATE", NULL },
-                { "leader", "LEADER", NULL }, { "image", "IMAGE", NULL }, { "os", "OS", NULL },
+                { "name", "MACHINE", NULL },
+                { "class", "CLASS", NULL },
+                { "state", "STATE", NULL },
+                { "leader", "LEADER", NULL },
+                { "image", "IMAGE", NULL },
+                { "os", "OS", NULL },
                 { "since", "SINCE", format_timestamp },
         };
         json_t *machines, *machine, *rows;
@@ -263,7 +267,6 @@ int verb_status(Context *c, char **args)
         return 0;
 }
 
-
 /* Asks for all of them first, then waits: machines go down side by side. */
 static int end_machines(Context *c, char **names, const char *method)
 {
@@ -377,13 +380,14 @@ static int watch_units(Context *c, const char *name, bool *changed)
 
                 r = unit ? sd_bus_path_encode("/org/freedesktop/systemd1/unit", unit, &path) : -ENOMEM;
                 if (r >= 0)
-                        r = sd_bus_match_signal(c->bus, NULL, SYSTEMD_NAME, path, "org.freedesktop.DBus.Properties",
-                                                "PropertiesChanged", on_change, changed);
+                        r = sd_bus_match_signal(c->bus, NULL, SYSTEMD_NAME, path,
+                                                "org.freedesktop.DBus.Properties", "PropertiesChanged",
+                                                on_change, changed);
                 if (r < 0)
                         return r;
         }
-        r = sd_bus_match_signal(c->bus, NULL, SYSTEMD_NAME, SYSTEMD_PATH, SYSTEMD_MANAGER, "UnitRemoved", on_change,
-                                changed);
+        r = sd_bus_match_signal(c->bus, NULL, SYSTEMD_NAME, SYSTEMD_PATH, SYSTEMD_MANAGER, "UnitRemoved",
+                                on_change, changed);
         return r < 0 ? r : bus_call_manager(c, "Failed to watch units", "Subscribe", NULL, "");
 }
 
@@ -405,7 +409,8 @@ int verb_wait(Context *c, char **args)
         int r;
 
         if (!ready && !streq(c->wait_for, "stopped"))
-                return log_error("--for= takes 'ready' or 'stopped', not '%s'.", c->wait_for), EXIT_STATUS_USAGE;
+                return log_error("--for= takes 'ready' or 'stopped', not '%s'.", c->wait_for),
+                       EXIT_STATUS_USAGE;
 
         r = bus_connect(c);
         if (r < 0)

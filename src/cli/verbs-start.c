@@ -68,9 +68,11 @@ static int assign_image(Context *c, const char *image)
                 if (!path)
                         return log_error_errno(-errno, "Cannot open image '%s'", image);
                 if (path[0] != '/')
-                        return log_error_return(-EINVAL, "On another host, the path of an image must be absolute.");
+                        return log_error_return(-EINVAL,
+                                                "On another host, the path of an image must be absolute.");
         }
-        r = spec_assign(c->spec, setting_find(SPEC_SECTION_IMAGE, "Image"), SPEC_SOURCE_COMMAND, path ?: image, &error);
+        r = spec_assign(c->spec, setting_find(SPEC_SECTION_IMAGE, "Image"), SPEC_SOURCE_COMMAND,
+                        path ?: image, &error);
         return r < 0 ? log_error_return(r, "%s", strna(error)) : 0;
 }
 
@@ -97,8 +99,8 @@ int start_fill_image(Context *c, const char *image)
         if (r < 0)
                 return r;
         if (c->name && !machine_name_valid(c->name))
-                return log_error_return(-EINVAL, "Invalid name of a machine: '%s'. It has " MACHINE_NAME_RULE ".",
-                                        c->name);
+                return log_error_return(
+                        -EINVAL, "Invalid name of a machine: '%s'. It has " MACHINE_NAME_RULE ".", c->name);
         if (c->name && free_and_strdup(&c->spec->name, c->name) < 0)
                 return log_oom();
         return assign_properties(c);
@@ -115,7 +117,8 @@ static int fill_spec(Context *c, char **args)
         words = strv_join_words(args + 1);
         if (!words)
                 return log_oom();
-        r = spec_assign(c->spec, setting_find(SPEC_SECTION_EXEC, "Parameters"), SPEC_SOURCE_COMMAND, words, &error);
+        r = spec_assign(c->spec, setting_find(SPEC_SECTION_EXEC, "Parameters"), SPEC_SOURCE_COMMAND, words,
+                        &error);
         return r < 0 ? log_error_return(r, "%s", strna(error)) : 0;
 }
 
@@ -206,8 +209,9 @@ static int template_units(char **args, Strv *ret)
 
         STRV_FOREACH (name, args) {
                 if (!machine_name_valid(*name))
-                        return log_error_return(-EINVAL,
-                                                "Invalid name of a machine: '%s'. It has " MACHINE_NAME_RULE ".", *name);
+                        return log_error_return(
+                                -EINVAL, "Invalid name of a machine: '%s'. It has " MACHINE_NAME_RULE ".",
+                                *name);
                 if (strv_consume(&units, machine_unit_name(MACHINE_UNIT_TEMPLATE, *name)) < 0)
                         return log_oom();
         }
@@ -222,8 +226,8 @@ static int check_files(Context *c, char **args)
                 _cleanup_free_ char *path = NULL;
                 int r = c->host ? 0 : spec_find_file(*name, &path);
                 if (r == -ENOENT)
-                        return log_error_return(r, "No machine '%s': there is no file '%s/%s.machine'.", *name,
-                                                SYSCONFDIR, *name);
+                        return log_error_return(r, "No machine '%s': there is no file '%s/%s.machine'.",
+                                                *name, SYSCONFDIR, *name);
         }
         return 0;
 }

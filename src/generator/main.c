@@ -30,7 +30,8 @@ static int make_target(int late_fd)
         _cleanup_close_ int wants_fd = dir_open_or_make_at(late_fd, "multi-user.target.wants", 0755);
         if (wants_fd < 0)
                 return wants_fd;
-        return symlinkat("../machines.target", wants_fd, "machines.target") < 0 && errno != EEXIST ? -errno : 0;
+        return symlinkat("../machines.target", wants_fd, "machines.target") < 0 && errno != EEXIST ? -errno
+                                                                                                   : 0;
 }
 
 /* The properties of the unit that settings of the machine stand for. */
@@ -86,7 +87,9 @@ static int make_drop_in(int dir_fd, const char *name)
         text = strv_join(lines, "\n");
         OOM_CHECK(text);
         _cleanup_close_ int drop_in_fd = dir_open_or_make_at(dir_fd, dir, 0755);
-        return drop_in_fd < 0 ? drop_in_fd : file_write_atomic_at(drop_in_fd, "50-machine.conf", 0644, text, strlen(text));
+        return drop_in_fd < 0
+                       ? drop_in_fd
+                       : file_write_atomic_at(drop_in_fd, "50-machine.conf", 0644, text, strlen(text));
 }
 
 /* All machines that have a file of ours. */

@@ -12,10 +12,10 @@
 #include <linux/wait.h>
 #include <stddef.h>
 
-#define SIGNALS_ALL (~0UL)
+#define SIGNALS_ALL           (~0UL)
 #define STATUS_CANNOT_EXECUTE 126
-#define STATUS_NOT_FOUND 127
-#define PATH_LENGTH_MAX 4096
+#define STATUS_NOT_FOUND      127
+#define PATH_LENGTH_MAX       4096
 
 #if defined(__x86_64__)
 static long call(long number, long a, long b, long c, long d, long e)

@@ -13,54 +13,26 @@
 
 #include "basic/log.h"
 #include "basic/rootfs.h"
+#include "basic/socket.h"
 #include "basic/syscalls.h"
 #include "launch/child.h"
-#include "sandbox/privileges.h"
 #include "sandbox/cgroup.h"
 #include "sandbox/filter.h"
 #include "sandbox/limits.h"
 #include "sandbox/mounts.h"
+#include "sandbox/privileges.h"
 
 #define ENABLE_TRIES 100
 
-/* Waits for a byte. The end of the channel is the end of the launcher, and so ours. */
-static void await(const Child *child, char expected)
+/* Waits for a byte, and returns the descriptor that comes with it. The end of the channel is the end of the launcher,
+ * and so ours. */
+static int await(const Child *child, char expected)
 {
         char c;
-        ssize_t n;
-
-        do
-                n = read(child->channel_fd, &c, 1);
-        while (n < 0 && errno == EINTR);
-        if (n != 1 || c != expected)
-                _exit(EXIT_FAILURE);
-}
-
-/* Waits for the tree. */
-static int await_tree(const Child *child)
-{
-        union {
-                struct cmsghdr header;
-                char space[CMSG_SPACE(sizeof(int))];
-        } control;
-        char c;
-        struct iovec iov = { .iov_base = &c, .iov_len = 1 };
-        struct msghdr message = {
-                .msg_iov = &iov,
-                .msg_iovlen = 1,
-                .msg_control = &control,
-                .msg_controllen = sizeof(control.space),
-        };
-        ssize_t n;
         int fd;
 
-        do
-                n = recvmsg(child->channel_fd, &message, MSG_CMSG_CLOEXEC);
-        while (n < 0 && errno == EINTR);
-        const struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-        if (n != 1 || c != CHILD_MAY_ENTER || !header || header->cmsg_type != SCM_RIGHTS)
+        if (socket_receive_fd(child->channel_fd, &c, &fd) <= 0 || c != expected)
                 _exit(EXIT_FAILURE);
-        memcpy(&fd, CMSG_DATA(header), sizeof(fd));
         return fd;
 }
 
@@ -93,8 +65,8 @@ static int enter_tree(const Child *child, int root_fd)
                 return log_error_errno(tree_fd, "Failed to copy the tree");
         if (move_mount(tree_fd, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH) < 0)
                 return log_error_errno(-errno, "Failed to attach the tree");
-        r = mounts_carry_out(plan->inner_steps, plan->n_inner_steps, &(Site){ .root_fd = tree_fd, .userns_fd = -EBADF },
-                             &step);
+        r = mounts_carry_out(plan->inner_steps, plan->n_inner_steps,
+                             &(Site){ .root_fd = tree_fd, .userns_fd = -EBADF }, &step);
         if (r < 0)
                 return log_error_errno(r, "Failed to set up '%s'", step->target);
 
@@ -113,18 +85,7 @@ static int enter_tree(const Child *child, int root_fd)
  * is said on it from here on is seen there. */
 static int open_terminal(void)
 {
-        union {
-                struct cmsghdr header;
-                char space[CMSG_SPACE(sizeof(int))];
-        } control = { .header = { .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof(int)) } };
-        struct iovec iov = { .iov_base = &(char){ 'T' }, .iov_len = 1 };
-        struct msghdr message = {
-                .msg_iov = &iov,
-                .msg_iovlen = 1,
-                .msg_control = &control,
-                .msg_controllen = sizeof(control.space),
-        };
-        int unlock = 0;
+        int unlock = 0, r;
 
         _cleanup_close_ int master_fd = open("/dev/pts/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC);
         if (master_fd < 0 || ioctl(master_fd, TIOCSPTLCK, &unlock) < 0)
@@ -132,9 +93,9 @@ static int open_terminal(void)
         _cleanup_close_ int slave_fd = ioctl(master_fd, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
         if (slave_fd < 0)
                 return log_error_errno(-errno, "Failed to open the terminal");
-        memcpy(CMSG_DATA(&control.header), &master_fd, sizeof(int));
-        if (sendmsg(STDIN_FILENO, &message, MSG_NOSIGNAL) < 0)
-                return log_error_errno(-errno, "Failed to send the terminal to its user");
+        r = socket_send_fd(STDIN_FILENO, 'T', master_fd);
+        if (r < 0)
+                return log_error_errno(r, "Failed to send the terminal to its user");
         if (ioctl(slave_fd, TIOCSCTTY, 0) < 0)
                 return log_error_errno(-errno, "Failed to take the terminal");
         for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
@@ -231,7 +192,8 @@ static int become_person(const Plan *plan, Person *person, Strv *environment)
                         return log_error_errno(r, "Failed to find user '%s' in the machine", spec->user);
         }
         if (spec->working_directory && chdir(spec->working_directory) < 0)
-                return log_error_errno(-errno, "Failed to enter '%s' in the machine", spec->working_directory);
+                return log_error_errno(-errno, "Failed to enter '%s' in the machine",
+                                       spec->working_directory);
         r = privileges_become(person, plan->capabilities);
         if (r < 0)
                 return log_error_errno(r, "Failed to become user '%s' in the machine", spec->user ?: "root");
@@ -273,7 +235,7 @@ void child_main(const Child *child)
         /* Nobody inside may look at this process while it still has to do with the host. */
         (void) prctl(PR_SET_DUMPABLE, 0);
 
-        _cleanup_close_ int root_fd = await_tree(child);
+        _cleanup_close_ int root_fd = await(child, CHILD_MAY_ENTER);
         if (become_root(child) < 0 || enter_tree(child, root_fd) < 0 || set_identity(plan) < 0)
                 _exit(EXIT_FAILURE);
         umask(0022);
@@ -292,9 +254,9 @@ void child_main(const Child *child)
         if (r < 0 || become_person(plan, &person, &environment) < 0)
                 _exit(EXIT_FAILURE);
 
-        if (write(child->channel_fd, &(char){ CHILD_IS_READY }, 1) != 1)
+        if (socket_send_fd(child->channel_fd, CHILD_IS_READY, -EBADF) < 0)
                 _exit(EXIT_FAILURE);
-        await(child, CHILD_MAY_EXEC);
+        (void) await(child, CHILD_MAY_EXEC);
         (void) enable_controllers(child);
 
         /* The last doors to the host: descriptors, system calls, capabilities. */

@@ -7,9 +7,9 @@
  * host it was born with, as descriptors. */
 typedef struct Child {
         const Plan *plan;
-        int channel_fd;   /* to the launcher: one byte each way a step */
-        int launcher_fd;  /* pidfd of the launcher */
-        int control_fd;   /* cgroup.subtree_control of the unit */
+        int channel_fd;  /* to the launcher: one byte each way a step */
+        int launcher_fd; /* pidfd of the launcher */
+        int control_fd;  /* cgroup.subtree_control of the unit */
         const char *controllers;
         const void *filter; /* seccomp programs, or NULL */
         size_t filter_size;

@@ -11,6 +11,7 @@
 #include "basic/log.h"
 #include "basic/process.h"
 #include "basic/rootfs.h"
+#include "basic/socket.h"
 #include "basic/syscalls.h"
 #include "launch/child.h"
 #include "launch/launch.h"
@@ -46,7 +47,8 @@ static uint64_t now_realtime(void)
 static int other_unit_running(int run_fd, MachineUnitKind kind, const char *name, char **ret_unit)
 {
         _cleanup_record_ Record record = {};
-        MachineUnitKind other = kind == MACHINE_UNIT_TEMPLATE ? MACHINE_UNIT_TRANSIENT : MACHINE_UNIT_TEMPLATE;
+        MachineUnitKind other = kind == MACHINE_UNIT_TEMPLATE ? MACHINE_UNIT_TRANSIENT
+                                                              : MACHINE_UNIT_TEMPLATE;
 
         _cleanup_close_ int fd = machine_dir_open(run_fd, other, name, false);
         if (fd < 0 || record_read(fd, &record) < 0 || !record_alive(&record))
@@ -94,12 +96,12 @@ int launch_claim(Spec *spec, MachineUnitKind kind, int machine_fd, Record *recor
 /* Everything that the launcher holds on its way. */
 typedef struct Launch {
         const Plan *plan;
-        int root_fd;       /* the tree that is to be the root */
-        int image_fd;      /* the image as it is on disk */
+        int root_fd;  /* the tree that is to be the root */
+        int image_fd; /* the image as it is on disk */
         int userns_fd;
         int unit_fd, payload_fd;
-        int control_fd;    /* cgroup.subtree_control */
-        int self_fd;       /* our pidfd, for the child to see us go */
+        int control_fd; /* cgroup.subtree_control */
+        int self_fd;    /* our pidfd, for the child to see us go */
         int channel_fd, child_channel_fd;
         char *controllers;
         void *filter;
@@ -168,7 +170,8 @@ static int prepare_filter(Launch *l)
         if (!plan->filter)
                 return 0;
         r = filter_read(plan->spec, plan->capabilities, plan->filter, &l->filter, &l->filter_size);
-        return r < 0 ? log_error_errno(r, "Failed to read or make the system call filter '%s'", plan->filter) : 0;
+        return r < 0 ? log_error_errno(r, "Failed to read or make the system call filter '%s'", plan->filter)
+                     : 0;
 }
 
 static int prepare_cgroup(Launch *l)
@@ -177,8 +180,9 @@ static int prepare_cgroup(Launch *l)
 
         l->unit_fd = cgroup_open_own_unit();
         if (l->unit_fd == -ENOMEDIUM)
-                return log_error_return(-ENOMEDIUM, "The unified cgroup hierarchy is not mounted on /sys/fs/cgroup; "
-                                                     "mctl needs it.");
+                return log_error_return(-ENOMEDIUM,
+                                        "The unified cgroup hierarchy is not mounted on /sys/fs/cgroup; "
+                                        "mctl needs it.");
         if (l->unit_fd < 0)
                 return log_error_errno(l->unit_fd, "Failed to open the cgroup of the unit");
 
@@ -210,7 +214,8 @@ static int start_child(Launch *l)
         l->child_channel_fd = channel[1];
 
         const struct clone_args args = {
-                .flags = CLONE_PARENT | CLONE_INTO_CGROUP | (l->plan->namespaces & ~(CLONE_NEWNS | CLONE_NEWCGROUP)),
+                .flags = CLONE_PARENT | CLONE_INTO_CGROUP |
+                         (l->plan->namespaces & ~(CLONE_NEWNS | CLONE_NEWCGROUP)),
                 .exit_signal = 0, /* required with CLONE_PARENT: the parent's own is taken */
                 .cgroup = l->payload_fd,
         };
@@ -272,12 +277,15 @@ static int build_tree(Launch *l)
         site.root_fd = l->root_fd;
         r = mounts_carry_out(plan->host_steps, plan->n_host_steps, &site, &step);
         if (r == -EINVAL && step->kind == STEP_BIND && step->entry && step->entry->id_map != ID_MAP_NONE)
-                return log_error_return(r, "Failed to bind '%s': its file system does not support id-mapped mounts "
-                                           "here. With the option noidmap, owners stay what they are on the host.",
-                                        step->source);
+                return log_error_return(
+                        r,
+                        "Failed to bind '%s': its file system does not support id-mapped mounts "
+                        "here. With the option noidmap, owners stay what they are on the host.",
+                        step->source);
         if (r < 0)
-                return log_error_errno(r, "Failed to set up '%s'%s%s%s", step->target, step->source ? " from '" : "",
-                                       step->source ?: "", step->source ? "'" : "");
+                return log_error_errno(r, "Failed to set up '%s'%s%s%s", step->target,
+                                       step->source ? " from '" : "", step->source ?: "",
+                                       step->source ? "'" : "");
         return 0;
 }
 
@@ -299,40 +307,18 @@ static int limit_child(Launch *l)
         return 0;
 }
 
-static int say(Launch *l, char byte)
+/* Whoever is gone has said why. */
+static int say(Launch *l, char byte, int fd)
 {
-        /* Whoever is gone has said why. */
-        return send(l->channel_fd, &byte, 1, MSG_NOSIGNAL) == 1 ? 0 : -EPIPE;
-}
-
-/* The tree is a descriptor that came after the child. */
-static int say_enter(Launch *l)
-{
-        union {
-                struct cmsghdr header;
-                char space[CMSG_SPACE(sizeof(int))];
-        } control = { .header = { .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof(int)) } };
-        struct iovec iov = { .iov_base = &(char){ CHILD_MAY_ENTER }, .iov_len = 1 };
-        struct msghdr message = {
-                .msg_iov = &iov,
-                .msg_iovlen = 1,
-                .msg_control = &control,
-                .msg_controllen = sizeof(control.space),
-        };
-
-        memcpy(CMSG_DATA(&control.header), &l->root_fd, sizeof(int));
-        return sendmsg(l->channel_fd, &message, MSG_NOSIGNAL) == 1 ? 0 : -EPIPE;
+        return socket_send_fd(l->channel_fd, byte, fd);
 }
 
 static int hear(Launch *l, char expected)
 {
         char c;
-        ssize_t n;
+        int fd, r = socket_receive_fd(l->channel_fd, &c, &fd);
 
-        do
-                n = read(l->channel_fd, &c, 1);
-        while (n < 0 && errno == EINTR);
-        return n == 1 && c == expected ? 0 : -EPIPE;
+        return r < 0 ? r : r == 0 || c != expected ? -EPIPE : 0;
 }
 
 static int hand_over(Launch *l)
@@ -349,13 +335,14 @@ static int hand_over(Launch *l)
 }
 
 /* UNIT= names the unit, since we may be gone before the journal looks where the entry came from. */
-static void log_lifecycle(const char *message_id, const char *event, MachineUnitKind kind, const char *name, pid_t leader,
-                          const char *root)
+static void log_lifecycle(const char *message_id, const char *event, MachineUnitKind kind, const char *name,
+                          pid_t leader, const char *root)
 {
         _cleanup_free_ char *unit = machine_unit_name(kind, name);
-        _cleanup_free_ char *lines = strf("MESSAGE_ID=%s\nPRIORITY=6\nSYSLOG_IDENTIFIER=mctl-launch\n"
-                                          "MESSAGE=Machine %s %s.\nNAME=%s\nMACHINE=%s\nUNIT=%s\nLEADER=%i\nIMAGE=%s\n",
-                                          message_id, name, event, name, name, strna(unit), leader, strna(root));
+        _cleanup_free_ char *lines = strf(
+                "MESSAGE_ID=%s\nPRIORITY=6\nSYSLOG_IDENTIFIER=mctl-launch\n"
+                "MESSAGE=Machine %s %s.\nNAME=%s\nMACHINE=%s\nUNIT=%s\nLEADER=%i\nIMAGE=%s\n",
+                message_id, name, event, name, name, strna(unit), leader, strna(root));
         if (lines)
                 (void) journal_send(lines);
 }
@@ -400,7 +387,7 @@ int launch_run(const Plan *plan, MachineUnitKind kind, int machine_fd, Record *r
         if (r < 0)
                 return r;
         checkpoint();
-        r = say_enter(&l);
+        r = say(&l, CHILD_MAY_ENTER, l.root_fd);
         if (r >= 0)
                 r = hear(&l, CHILD_IS_READY);
         if (r < 0)
@@ -420,7 +407,7 @@ int launch_run(const Plan *plan, MachineUnitKind kind, int machine_fd, Record *r
                 return r;
         checkpoint();
         log_lifecycle(MESSAGE_ID_MACHINE_START, "started", kind, plan->spec->name, l.pid, plan->root);
-        return say(&l, CHILD_MAY_EXEC);
+        return say(&l, CHILD_MAY_EXEC, -EBADF);
 }
 
 int launch_cleanup(MachineUnitKind kind, const char *name)
@@ -444,8 +431,9 @@ int launch_cleanup(MachineUnitKind kind, const char *name)
                 return log_error_errno(run_fd, "Failed to open '%s'", RUN_DIR);
         _cleanup_close_ int machine_fd = machine_dir_open(run_fd, kind, name, false);
         if (machine_fd < 0)
-                return machine_fd == -ENOENT ? q
-                                             : log_error_errno(machine_fd, "Failed to open '%s/%s'", RUN_DIR, holder);
+                return machine_fd == -ENOENT
+                               ? q
+                               : log_error_errno(machine_fd, "Failed to open '%s/%s'", RUN_DIR, holder);
 
         r = record_read(machine_fd, &record);
         if (r == -ENOENT)
@@ -454,7 +442,8 @@ int launch_cleanup(MachineUnitKind kind, const char *name)
                 log_warning_errno(r, "Failed to read the record of machine '%s'", name);
         else {
                 if (record.handed_over)
-                        log_lifecycle(MESSAGE_ID_MACHINE_STOP, "terminated", kind, name, record.leader, record.root);
+                        log_lifecycle(MESSAGE_ID_MACHINE_STOP, "terminated", kind, name, record.leader,
+                                      record.root);
                 r = users_release_range(run_fd, holder, record.base);
                 if (r < 0)
                         log_warning_errno(r, "Failed to give back the range of user ids");

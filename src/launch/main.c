@@ -83,7 +83,8 @@ static int make_plan(const Spec *spec, const char *root, ImageInfo *info, Record
         if (r < 0)
                 return log_error_errno(r, "Failed to inspect image '%s'", spec->image);
         if (spec->boot && !info->init)
-                return log_error_return(-ENOEXEC, "Image '%s' has no init: neither systemd nor /sbin/init is there.",
+                return log_error_return(-ENOEXEC,
+                                        "Image '%s' has no init: neither systemd nor /sbin/init is there.",
                                         spec->image);
         r = choose_uuid(spec, info, record->uuid);
         if (r >= 0)
@@ -91,7 +92,8 @@ static int make_plan(const Spec *spec, const char *root, ImageInfo *info, Record
         if (r < 0)
                 return log_error_errno(r, "Failed to make a machine ID");
 
-        snprintf(boot_id, sizeof(boot_id), "%.8s-%.4s-%.4s-%.4s-%.12s", id, id + 8, id + 12, id + 16, id + 20);
+        snprintf(boot_id, sizeof(boot_id), "%.8s-%.4s-%.4s-%.4s-%.12s", id, id + 8, id + 12, id + 16,
+                 id + 20);
 
         const PlanInput input = {
                 .root = root,
@@ -118,7 +120,8 @@ static int start(MachineUnitKind kind, const char *name)
                 return log_error_errno(run_fd, "Failed to open '%s'", RUN_DIR);
         _cleanup_close_ int machine_fd = machine_dir_open(run_fd, kind, name, kind == MACHINE_UNIT_TEMPLATE);
         if (machine_fd < 0)
-                return log_error_errno(machine_fd, "Failed to open the runtime directory of machine '%s'", name);
+                return log_error_errno(machine_fd, "Failed to open the runtime directory of machine '%s'",
+                                       name);
 
         r = load_spec(kind, name, machine_fd, &spec);
         if (r < 0)

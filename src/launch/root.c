@@ -19,10 +19,12 @@ static int open_image(const Plan *plan, int image_fd, int userns_fd)
         if (userns_fd >= 0) {
                 r = mounts_set_attr(tree_fd, 0, 0, userns_fd);
                 if (r == -EINVAL)
-                        return log_error_return(r, "Failed to map the owners of '%s': %s does not support id-mapped "
-                                                   "mounts here. Put the image on ext4, xfs or btrfs, or use "
-                                                   "PrivateUsers=identity or =no.",
-                                                plan->root, mounts_fs_name(tree_fd));
+                        return log_error_return(
+                                r,
+                                "Failed to map the owners of '%s': %s does not support id-mapped "
+                                "mounts here. Put the image on ext4, xfs or btrfs, or use "
+                                "PrivateUsers=identity or =no.",
+                                plan->root, mounts_fs_name(tree_fd));
                 if (r < 0)
                         return log_error_errno(r, "Failed to map the owners of '%s'", plan->root);
         }

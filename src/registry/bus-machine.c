@@ -49,18 +49,18 @@ int machine_node_enumerate(sd_bus *bus, const char *path, void *userdata, char *
         return 1;
 }
 
-#define DEFINE_GETTER(name, type, value)                                                                     \
-        static int get_##name(sd_bus *bus, const char *path, const char *interface, const char *property,    \
-                              sd_bus_message *reply, void *userdata, sd_bus_error *error)                    \
-        {                                                                                                    \
-                const Machine *m _unused_ = userdata;                                                        \
-                (void) bus;                                                                                  \
-                (void) path;                                                                                 \
-                (void) interface;                                                                            \
-                (void) property;                                                                             \
-                (void) error;                                                                                \
-                return sd_bus_message_append(reply, type, value);                                            \
-        }                                                                                                    \
+#define DEFINE_GETTER(name, type, value)                                                                  \
+        static int get_##name(sd_bus *bus, const char *path, const char *interface, const char *property, \
+                              sd_bus_message *reply, void *userdata, sd_bus_error *error)                 \
+        {                                                                                                 \
+                const Machine *m _unused_ = userdata;                                                     \
+                (void) bus;                                                                               \
+                (void) path;                                                                              \
+                (void) interface;                                                                         \
+                (void) property;                                                                          \
+                (void) error;                                                                             \
+                return sd_bus_message_append(reply, type, value);                                         \
+        }                                                                                                 \
         struct _semicolon_
 
 DEFINE_GETTER(name, "s", m->name);
@@ -89,19 +89,19 @@ static int act(Registry *registry, sd_bus_message *call, MachineAction action)
         return action(registry, machine, call);
 }
 
-#define DEFINE_METHOD(id, verb)                                                                            \
-        static int id##_authorized(Registry *registry, sd_bus_message *call)                               \
-        {                                                                                                    \
-                return act(registry, call, machine_##id);                                                  \
-        }                                                                                                    \
-        static int method_##id(sd_bus_message *call, void *userdata, sd_bus_error *error)                  \
-        {                                                                                                    \
-                Machine *m = userdata;                                                                       \
-                (void) error;                                                                                \
-                registry_touch(m->registry);                                                                 \
-                return polkit_authorize(m->registry, call, REGISTRY_NAME ".manage-machines", m->name, verb,  \
-                                        id##_authorized);                                                  \
-        }                                                                                                    \
+#define DEFINE_METHOD(id, verb)                                                                             \
+        static int id##_authorized(Registry *registry, sd_bus_message *call)                                \
+        {                                                                                                   \
+                return act(registry, call, machine_##id);                                                   \
+        }                                                                                                   \
+        static int method_##id(sd_bus_message *call, void *userdata, sd_bus_error *error)                   \
+        {                                                                                                   \
+                Machine *m = userdata;                                                                      \
+                (void) error;                                                                               \
+                registry_touch(m->registry);                                                                \
+                return polkit_authorize(m->registry, call, REGISTRY_NAME ".manage-machines", m->name, verb, \
+                                        id##_authorized);                                                   \
+        }                                                                                                   \
         struct _semicolon_
 
 DEFINE_METHOD(power_off, "power-off");

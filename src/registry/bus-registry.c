@@ -74,7 +74,8 @@ static int reply_no_machine(sd_bus_message *call, const char *name)
 {
         _cleanup_free_ char *shown = str_escape(name);
 
-        return sd_bus_reply_method_errorf(call, ERROR_NO_SUCH_MACHINE, "No machine '%.80s' is running.", strna(shown));
+        return sd_bus_reply_method_errorf(call, ERROR_NO_SUCH_MACHINE, "No machine '%.80s' is running.",
+                                          strna(shown));
 }
 
 static int get_refreshed(Registry *registry, sd_bus_message *call)
@@ -140,7 +141,8 @@ static int act(Registry *registry, sd_bus_message *call, MachineAction action)
         return machine ? action(registry, machine, call) : reply_no_machine(call, name);
 }
 
-static int authorize_named(Registry *registry, sd_bus_message *call, const char *verb, AuthorizedHandler handler)
+static int authorize_named(Registry *registry, sd_bus_message *call, const char *verb,
+                           AuthorizedHandler handler)
 {
         const char *name;
         int r;
@@ -152,20 +154,20 @@ static int authorize_named(Registry *registry, sd_bus_message *call, const char 
         return polkit_authorize(registry, call, REGISTRY_NAME ".manage-machines", name, verb, handler);
 }
 
-#define DEFINE_MACHINE_METHOD(name, verb)                                                                    \
-        static int name##_authorized(Registry *registry, sd_bus_message *call)                               \
-        {                                                                                                    \
-                return act(registry, call, machine_##name);                                                  \
-        }                                                                                                    \
-        static int name##_refreshed(Registry *registry, sd_bus_message *call)                                \
-        {                                                                                                    \
-                return authorize_named(registry, call, verb, name##_authorized);                             \
-        }                                                                                                    \
-        static int method_##name(sd_bus_message *call, void *userdata, sd_bus_error *error)                  \
-        {                                                                                                    \
-                (void) error;                                                                                \
-                return registry_refresh_then(userdata, call, name##_refreshed);                              \
-        }                                                                                                    \
+#define DEFINE_MACHINE_METHOD(name, verb)                                                   \
+        static int name##_authorized(Registry *registry, sd_bus_message *call)              \
+        {                                                                                   \
+                return act(registry, call, machine_##name);                                 \
+        }                                                                                   \
+        static int name##_refreshed(Registry *registry, sd_bus_message *call)               \
+        {                                                                                   \
+                return authorize_named(registry, call, verb, name##_authorized);            \
+        }                                                                                   \
+        static int method_##name(sd_bus_message *call, void *userdata, sd_bus_error *error) \
+        {                                                                                   \
+                (void) error;                                                               \
+                return registry_refresh_then(userdata, call, name##_refreshed);             \
+        }                                                                                   \
         struct _semicolon_
 
 DEFINE_MACHINE_METHOD(power_off, "power-off");
@@ -177,30 +179,31 @@ DEFINE_MACHINE_METHOD(get_spec, "get-spec");
 
 const sd_bus_vtable registry_vtable[] = {
         SD_BUS_VTABLE_START(0),
-        SD_BUS_METHOD_WITH_ARGS("ListMachines", SD_BUS_NO_ARGS, SD_BUS_RESULT("aa{sv}", machines), method_list,
-                                SD_BUS_VTABLE_UNPRIVILEGED),
-        SD_BUS_METHOD_WITH_ARGS("GetMachine", SD_BUS_ARGS("s", name), SD_BUS_RESULT("o", machine), method_get,
-                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("ListMachines", SD_BUS_NO_ARGS, SD_BUS_RESULT("aa{sv}", machines),
+                                method_list, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("GetMachine", SD_BUS_ARGS("s", name), SD_BUS_RESULT("o", machine),
+                                method_get, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("StartMachine", SD_BUS_ARGS("s", spec),
-                                SD_BUS_RESULT("o", machine, "s", unit, "o", job, "as", warnings), method_start,
-                                SD_BUS_VTABLE_UNPRIVILEGED),
+                                SD_BUS_RESULT("o", machine, "s", unit, "o", job, "as", warnings),
+                                method_start, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("RunMachine", SD_BUS_ARGS("s", spec, "h", stdin, "h", stdout, "h", stderr),
                                 SD_BUS_RESULT("o", machine, "s", unit, "o", job, "as", warnings), method_run,
                                 SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("PlanMachine", SD_BUS_ARGS("s", spec), SD_BUS_RESULT("s", plan), method_plan,
                                 SD_BUS_VTABLE_UNPRIVILEGED),
-        SD_BUS_METHOD_WITH_ARGS("PowerOffMachine", SD_BUS_ARGS("s", name), SD_BUS_RESULT("o", job), method_power_off,
-                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("PowerOffMachine", SD_BUS_ARGS("s", name), SD_BUS_RESULT("o", job),
+                                method_power_off, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("RebootMachine", SD_BUS_ARGS("s", name), SD_BUS_NO_RESULT, method_reboot,
                                 SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("TerminateMachine", SD_BUS_ARGS("s", name), SD_BUS_RESULT("o", job),
                                 method_terminate, SD_BUS_VTABLE_UNPRIVILEGED),
-        SD_BUS_METHOD_WITH_ARGS("KillMachine", SD_BUS_ARGS("s", name, "s", whom, "i", signal), SD_BUS_NO_RESULT,
-                                method_kill, SD_BUS_VTABLE_UNPRIVILEGED),
-        SD_BUS_METHOD_WITH_ARGS("SetMachineProperties", SD_BUS_ARGS("s", name, "b", runtime, "as", assignments),
-                                SD_BUS_NO_RESULT, method_set_properties, SD_BUS_VTABLE_UNPRIVILEGED),
-        SD_BUS_METHOD_WITH_ARGS("GetMachineSpec", SD_BUS_ARGS("s", name), SD_BUS_RESULT("s", spec), method_get_spec,
-                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("KillMachine", SD_BUS_ARGS("s", name, "s", whom, "i", signal),
+                                SD_BUS_NO_RESULT, method_kill, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("SetMachineProperties",
+                                SD_BUS_ARGS("s", name, "b", runtime, "as", assignments), SD_BUS_NO_RESULT,
+                                method_set_properties, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("GetMachineSpec", SD_BUS_ARGS("s", name), SD_BUS_RESULT("s", spec),
+                                method_get_spec, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_SIGNAL_WITH_ARGS("MachineNew", SD_BUS_ARGS("s", name, "o", machine), 0),
         SD_BUS_SIGNAL_WITH_ARGS("MachineRemoved", SD_BUS_ARGS("s", name, "o", machine), 0),
         SD_BUS_VTABLE_END,

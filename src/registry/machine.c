@@ -122,7 +122,8 @@ static int manager_call(Registry *registry, sd_bus_message **ret, const char *me
         int r;
 
         r = sd_bus_message_new_method_call(registry->bus, &request, "org.freedesktop.systemd1",
-                                           "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager", method);
+                                           "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager",
+                                           method);
         if (r < 0)
                 return r;
         va_start(ap, types);
@@ -191,12 +192,14 @@ int machine_kill(Registry *registry, Machine *machine, sd_bus_message *call)
         if (r < 0)
                 return r;
         if (sig < 1 || sig > SIGRTMAX)
-                return sd_bus_reply_method_errorf(call, SD_BUS_ERROR_INVALID_ARGS, "There is no signal %i.", sig);
+                return sd_bus_reply_method_errorf(call, SD_BUS_ERROR_INVALID_ARGS, "There is no signal %i.",
+                                                  sig);
         if (streq(whom, "leader"))
                 whom = "main";
         else if (!isempty(whom) && !streq(whom, "all"))
                 return sd_bus_reply_method_errorf(call, SD_BUS_ERROR_INVALID_ARGS,
-                                                  "A signal goes to 'leader' or to 'all', not to '%s'.", whom);
+                                                  "A signal goes to 'leader' or to 'all', not to '%s'.",
+                                                  whom);
         return kill_unit(registry, machine, isempty(whom) ? "all" : whom, sig, call);
 }
 
@@ -224,16 +227,21 @@ static int change_send(Change *change)
         _cleanup_free_ char *error = NULL;
         int r;
 
-        r = manager_call(change->registry, &request, "SetUnitProperties", "sb", change->unit, change->runtime);
+        r = manager_call(change->registry, &request, "SetUnitProperties", "sb", change->unit,
+                         change->runtime);
         if (r >= 0)
                 r = sd_bus_message_open_container(request, 'a', "(sv)");
         if (r >= 0)
-                r = unit_append_properties(request, change->registry->property_types, change->assignments, &error);
+                r = unit_append_properties(request, change->registry->property_types, change->assignments,
+                                           &error);
         if (r == -EINVAL)
-                return sd_bus_reply_method_errorf(change->call, SD_BUS_ERROR_INVALID_ARGS, "%s", strna(error));
+                return sd_bus_reply_method_errorf(change->call, SD_BUS_ERROR_INVALID_ARGS, "%s",
+                                                  strna(error));
         if (r >= 0)
                 r = sd_bus_message_close_container(request);
-        return r < 0 ? r : registry_forward(change->registry, TAKE_PTR(request), change->call, reply_nothing, NULL);
+        return r < 0 ? r
+                     : registry_forward(change->registry, TAKE_PTR(request), change->call, reply_nothing,
+                                        NULL);
 }
 
 static int on_types(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)
@@ -255,7 +263,9 @@ int machine_set_properties(Registry *registry, Machine *machine, sd_bus_message 
         int r;
 
         OOM_CHECK(change);
-        *change = (Change){ .registry = registry, .call = sd_bus_message_ref(call), .unit = strdup(machine->unit) };
+        *change = (Change){ .registry = registry,
+                            .call = sd_bus_message_ref(call),
+                            .unit = strdup(machine->unit) };
         OOM_CHECK(change->unit);
         r = sd_bus_message_read(call, "b", &change->runtime);
         if (r >= 0)
@@ -265,7 +275,8 @@ int machine_set_properties(Registry *registry, Machine *machine, sd_bus_message 
         STRV_FOREACH (s, change->assignments)
                 if (!strchr(*s, '='))
                         return sd_bus_reply_method_errorf(call, SD_BUS_ERROR_INVALID_ARGS,
-                                                          "A property is set as KEY=VALUE, not as '%.80s'.", *s);
+                                                          "A property is set as KEY=VALUE, not as '%.80s'.",
+                                                          *s);
         if (registry->property_types)
                 return change_send(change);
         r = registry_introspect(registry, call, on_types, change);

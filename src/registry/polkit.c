@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "basic/str.h"
 #include "registry/polkit.h"
+#include "basic/str.h"
 
 /* A person may be typing a password. */
 #define POLKIT_TIMEOUT_USEC (10 * 60 * USEC_PER_SEC)
@@ -29,16 +29,19 @@ static int on_answer(sd_bus_message *reply, void *userdata, sd_bus_error *ret_er
         registry_touch(q->registry);
         if (e && (sd_bus_error_has_name(e, SD_BUS_ERROR_SERVICE_UNKNOWN) ||
                   sd_bus_error_has_name(e, SD_BUS_ERROR_NAME_HAS_NO_OWNER)))
-                return sd_bus_reply_method_errorf(q->call, SD_BUS_ERROR_ACCESS_DENIED,
-                                                  "Only root may do that: polkit is not there to allow it to others.");
+                return sd_bus_reply_method_errorf(
+                        q->call, SD_BUS_ERROR_ACCESS_DENIED,
+                        "Only root may do that: polkit is not there to allow it to others.");
         if (e)
-                return sd_bus_reply_method_errorf(q->call, SD_BUS_ERROR_ACCESS_DENIED, "polkit failed: %s", e->message);
+                return sd_bus_reply_method_errorf(q->call, SD_BUS_ERROR_ACCESS_DENIED, "polkit failed: %s",
+                                                  e->message);
 
         r = sd_bus_message_enter_container(reply, 'r', "bba{ss}");
         if (r > 0)
                 r = sd_bus_message_read(reply, "bb", &authorized, &challenge);
         if (r < 0)
-                return sd_bus_reply_method_errorf(q->call, SD_BUS_ERROR_ACCESS_DENIED, "polkit gave no clear answer.");
+                return sd_bus_reply_method_errorf(q->call, SD_BUS_ERROR_ACCESS_DENIED,
+                                                  "polkit gave no clear answer.");
         if (authorized) {
                 r = q->handler(q->registry, q->call);
                 return r < 0 ? sd_bus_reply_method_errno(q->call, r, NULL) : 0;
@@ -81,9 +84,10 @@ int polkit_authorize(Registry *registry, sd_bus_message *call, const char *actio
                                            "org.freedesktop.PolicyKit1.Authority", "CheckAuthorization");
         if (r < 0)
                 return r;
-        r = sd_bus_message_append(request, "(sa{sv})sa{ss}us", "system-bus-name", 1, "name", "s",
-                                  sd_bus_message_get_sender(call), action, 2, "machine", machine, "verb", verb,
-                                  sd_bus_message_get_allow_interactive_authorization(call) > 0 ? 1U : 0U, "");
+        r = sd_bus_message_append(
+                request, "(sa{sv})sa{ss}us", "system-bus-name", 1, "name", "s",
+                sd_bus_message_get_sender(call), action, 2, "machine", machine, "verb", verb,
+                sd_bus_message_get_allow_interactive_authorization(call) > 0 ? 1U : 0U, "");
         if (r < 0)
                 return r;
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "basic/log.h"
 #include "registry/registry.h"
+#include "basic/log.h"
 
 /* What happens within this time leads to one refresh. */
 #define REFRESH_DELAY_USEC (20 * USEC_PER_MSEC)
-#define IDLE_USEC (30 * USEC_PER_SEC)
+#define IDLE_USEC          (30 * USEC_PER_SEC)
 
 static int refresh_start(Registry *registry);
 
@@ -58,8 +58,8 @@ static void emit(Registry *registry, const char *signal, const Machine *machine)
         _cleanup_free_ char *path = machine_path(machine->name);
         int r;
 
-        r = path ? sd_bus_emit_signal(registry->bus, REGISTRY_PATH, REGISTRY_INTERFACE, signal, "so", machine->name,
-                                      path)
+        r = path ? sd_bus_emit_signal(registry->bus, REGISTRY_PATH, REGISTRY_INTERFACE, signal, "so",
+                                      machine->name, path)
                  : -ENOMEM;
         if (r < 0)
                 log_warning_errno(r, "Failed to send %s for machine '%s'", signal, machine->name);
@@ -109,9 +109,9 @@ static int add_unit(Registry *registry, const char *unit, Machine **ret)
         m->unit = strdup(unit);
         r = sd_bus_path_encode("/org/freedesktop/systemd1/unit", unit, &path);
         if (r >= 0)
-                r = sd_bus_match_signal_async(registry->bus, &m->changed_slot, "org.freedesktop.systemd1", path,
-                                              "org.freedesktop.DBus.Properties", "PropertiesChanged", on_unit_changed,
-                                              NULL, registry);
+                r = sd_bus_match_signal_async(registry->bus, &m->changed_slot, "org.freedesktop.systemd1",
+                                              path, "org.freedesktop.DBus.Properties", "PropertiesChanged",
+                                              on_unit_changed, NULL, registry);
         if (r < 0)
                 return r;
         Machine **p = reallocarray(registry->machines, registry->n_machines + 1, sizeof(Machine *));
@@ -124,8 +124,9 @@ static int add_unit(Registry *registry, const char *unit, Machine **ret)
 
 void registry_reset_failed(Registry *registry, const char *unit)
 {
-        (void) sd_bus_call_method_async(registry->bus, NULL, "org.freedesktop.systemd1", "/org/freedesktop/systemd1",
-                                        "org.freedesktop.systemd1.Manager", "ResetFailedUnit", NULL, NULL, "s", unit);
+        (void) sd_bus_call_method_async(registry->bus, NULL, "org.freedesktop.systemd1",
+                                        "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager",
+                                        "ResetFailedUnit", NULL, NULL, "s", unit);
 }
 
 static int take_unit(Registry *registry, const char *unit, const char *active)
@@ -184,8 +185,8 @@ static int take_units(Registry *registry, sd_bus_message *reply)
         r = sd_bus_message_enter_container(reply, 'a', "(ssssssouso)");
         if (r < 0)
                 return r;
-        while ((r = sd_bus_message_read(reply, "(ssssssouso)", &unit, NULL, NULL, &active, NULL, NULL, NULL, NULL,
-                                        NULL, NULL)) > 0) {
+        while ((r = sd_bus_message_read(reply, "(ssssssouso)", &unit, NULL, NULL, &active, NULL, NULL, NULL,
+                                        NULL, NULL, NULL)) > 0) {
                 r = take_unit(registry, unit, active);
                 if (r < 0)
                         return r;
@@ -261,7 +262,8 @@ static int refresh_start(Registry *registry)
         if (r >= 0)
                 r = sd_bus_message_append_strv(request, (char **) machine_unit_patterns);
         if (r >= 0)
-                r = sd_bus_call_async(registry->bus, &registry->refresh_slot, request, on_units, registry, 0);
+                r = sd_bus_call_async(registry->bus, &registry->refresh_slot, request, on_units, registry,
+                                      0);
         return r;
 }
 
@@ -297,7 +299,8 @@ static int arm(Registry *registry, sd_event_source **source, uint64_t delay, sd_
         int r;
 
         if (!*source)
-                return sd_event_add_time_relative(registry->event, source, CLOCK_MONOTONIC, delay, 0, handler, registry);
+                return sd_event_add_time_relative(registry->event, source, CLOCK_MONOTONIC, delay, 0,
+                                                  handler, registry);
         r = sd_event_source_set_time_relative(*source, delay);
         return r < 0 ? r : sd_event_source_set_enabled(*source, SD_EVENT_ONESHOT);
 }
@@ -376,14 +379,15 @@ static int watch_systemd(Registry *registry)
         int r;
 
         for (size_t i = 0; i < ELEMENTSOF(signals); i++) {
-                r = sd_bus_match_signal_async(registry->bus, NULL, "org.freedesktop.systemd1",
-                                              "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager",
-                                              signals[i], on_unit_signal, NULL, registry);
+                r = sd_bus_match_signal_async(
+                        registry->bus, NULL, "org.freedesktop.systemd1", "/org/freedesktop/systemd1",
+                        "org.freedesktop.systemd1.Manager", signals[i], on_unit_signal, NULL, registry);
                 if (r < 0)
                         return r;
         }
-        return sd_bus_call_method_async(registry->bus, NULL, "org.freedesktop.systemd1", "/org/freedesktop/systemd1",
-                                        "org.freedesktop.systemd1.Manager", "Subscribe", NULL, NULL, "");
+        return sd_bus_call_method_async(registry->bus, NULL, "org.freedesktop.systemd1",
+                                        "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager",
+                                        "Subscribe", NULL, NULL, "");
 }
 
 int registry_setup(Registry *registry)
@@ -400,12 +404,14 @@ int registry_setup(Registry *registry)
         if (r < 0)
                 return log_error_errno(r, "Failed to attach the bus to the event loop");
 
-        r = sd_bus_add_object_vtable(registry->bus, NULL, REGISTRY_PATH, REGISTRY_INTERFACE, registry_vtable, registry);
+        r = sd_bus_add_object_vtable(registry->bus, NULL, REGISTRY_PATH, REGISTRY_INTERFACE, registry_vtable,
+                                     registry);
         if (r >= 0)
-                r = sd_bus_add_fallback_vtable(registry->bus, NULL, MACHINE_PATH, MACHINE_INTERFACE, machine_vtable,
-                                               machine_object_find, registry);
+                r = sd_bus_add_fallback_vtable(registry->bus, NULL, MACHINE_PATH, MACHINE_INTERFACE,
+                                               machine_vtable, machine_object_find, registry);
         if (r >= 0)
-                r = sd_bus_add_node_enumerator(registry->bus, NULL, MACHINE_PATH, machine_node_enumerate, registry);
+                r = sd_bus_add_node_enumerator(registry->bus, NULL, MACHINE_PATH, machine_node_enumerate,
+                                               registry);
         if (r < 0)
                 return log_error_errno(r, "Failed to publish objects");
 
@@ -477,7 +483,8 @@ int registry_forward(Registry *registry, sd_bus_message *request, sd_bus_message
 }
 
 /* Our own service is one that is always there. */
-int registry_introspect(Registry *registry, sd_bus_message *call, sd_bus_message_handler_t done, void *userdata)
+int registry_introspect(Registry *registry, sd_bus_message *call, sd_bus_message_handler_t done,
+                        void *userdata)
 {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *request = NULL;
         int r;

@@ -10,16 +10,16 @@
  * of machines are listed and compared with what is known, and the difference is signalled. So nothing can be missed
  * or counted twice, and a registry that was killed is whole after its first refresh. */
 
-#define REGISTRY_NAME "org.mctl.Registry1"
-#define REGISTRY_PATH "/org/mctl/Registry1"
+#define REGISTRY_NAME      "org.mctl.Registry1"
+#define REGISTRY_PATH      "/org/mctl/Registry1"
 #define REGISTRY_INTERFACE "org.mctl.Registry1"
-#define MACHINE_INTERFACE "org.mctl.Registry1.Machine"
-#define MACHINE_PATH "/org/mctl/Registry1/machine"
+#define MACHINE_INTERFACE  "org.mctl.Registry1.Machine"
+#define MACHINE_PATH       "/org/mctl/Registry1/machine"
 
 #define ERROR_NO_SUCH_MACHINE "org.mctl.Registry1.NoSuchMachine"
-#define ERROR_MACHINE_EXISTS "org.mctl.Registry1.MachineExists"
-#define ERROR_INVALID_SPEC "org.mctl.Registry1.InvalidSpec"
-#define ERROR_NO_SUCH_IMAGE "org.mctl.Registry1.NoSuchImage"
+#define ERROR_MACHINE_EXISTS  "org.mctl.Registry1.MachineExists"
+#define ERROR_INVALID_SPEC    "org.mctl.Registry1.InvalidSpec"
+#define ERROR_NO_SUCH_IMAGE   "org.mctl.Registry1.NoSuchImage"
 
 typedef enum MachineState {
         MACHINE_STARTING,
@@ -36,13 +36,13 @@ typedef struct Machine {
         char *name, *unit;
         MachineUnitKind kind;
         MachineState state;
-        Record record;      /* leader 0 where there is none */
+        Record record;               /* leader 0 where there is none */
         struct timespec record_time; /* of the file that it was read from */
         char *image, *os;
         sd_bus_slot *changed_slot; /* for what systemd says of the unit */
-        bool seen;          /* by the refresh under way */
-        bool announced;     /* MachineNew was sent */
-        bool forget;        /* was terminated: a failure of the unit is no news */
+        bool seen;                 /* by the refresh under way */
+        bool announced;            /* MachineNew was sent */
+        bool forget;               /* was terminated: a failure of the unit is no news */
 } Machine;
 
 /* A call that is answered once the next refresh is done. */
@@ -64,7 +64,7 @@ struct Registry {
         bool refresh_again;
         Waiter *waiters;
         sd_event_source *idle_source;
-        unsigned n_pending; /* calls whose answer waits for another */
+        unsigned n_pending;   /* calls whose answer waits for another */
         char *property_types; /* systemd's own description of the properties of a service */
 };
 
@@ -119,7 +119,8 @@ int machine_get_spec(Registry *registry, Machine *machine, sd_bus_message *call)
 
 /* Has systemd describe the properties of a service, once, then calls `done` with userdata as registry_forward() does:
  * errors too. */
-int registry_introspect(Registry *registry, sd_bus_message *call, sd_bus_message_handler_t done, void *userdata);
+int registry_introspect(Registry *registry, sd_bus_message *call, sd_bus_message_handler_t done,
+                        void *userdata);
 /* For such a `done`: keeps the description. */
 int registry_keep_types(Registry *registry, sd_bus_message *reply);
 

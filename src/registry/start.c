@@ -82,7 +82,8 @@ static int start_prepare(Registry *registry, sd_bus_message *call, Start **ret)
 
 static void remove_dir(Start *start)
 {
-        _cleanup_free_ char *path = machine_dir_path(MACHINE_UNIT_TRANSIENT, start->spec->name), *file = NULL;
+        _cleanup_free_ char *path = machine_dir_path(MACHINE_UNIT_TRANSIENT, start->spec->name),
+                            *file = NULL;
 
         _cleanup_close_ int run_fd = run_dir_open(false);
         if (run_fd < 0 || !path)
@@ -100,7 +101,8 @@ static int write_dir(Start *start)
         _cleanup_close_ int run_fd = run_dir_open(false);
         if (run_fd < 0)
                 return run_fd;
-        _cleanup_close_ int machine_fd = machine_dir_open(run_fd, MACHINE_UNIT_TRANSIENT, start->spec->name, true);
+        _cleanup_close_ int machine_fd = machine_dir_open(run_fd, MACHINE_UNIT_TRANSIENT, start->spec->name,
+                                                          true);
         if (machine_fd < 0)
                 return machine_fd;
         r = machine_spec_write(machine_fd, start->spec);
@@ -120,7 +122,8 @@ static int on_started(sd_bus_message *reply, void *userdata, sd_bus_error *ret_e
         if (e) {
                 if (sd_bus_error_has_name(e, "org.freedesktop.systemd1.UnitExists"))
                         return sd_bus_reply_method_errorf(start->call, ERROR_MACHINE_EXISTS,
-                                                          "Machine '%s' is there already.", start->spec->name);
+                                                          "Machine '%s' is there already.",
+                                                          start->spec->name);
                 remove_dir(start);
                 if (sd_bus_error_has_name(e, SD_BUS_ERROR_INVALID_ARGS) ||
                     sd_bus_error_has_name(e, SD_BUS_ERROR_PROPERTY_READ_ONLY))
@@ -237,8 +240,9 @@ static int start_begin(Registry *registry, sd_bus_message *call, bool with_stdio
         if (m && m->state != MACHINE_FAILED && !sure)
                 return registry_refresh_then(registry, call, with_stdio ? run_again : start_again);
         if (m && m->state != MACHINE_FAILED)
-                return sd_bus_reply_method_errorf(call, ERROR_MACHINE_EXISTS, "Machine '%s' is %s already, as %s.",
-                                                  m->name, machine_state_to_string(m->state), m->unit);
+                return sd_bus_reply_method_errorf(call, ERROR_MACHINE_EXISTS,
+                                                  "Machine '%s' is %s already, as %s.", m->name,
+                                                  machine_state_to_string(m->state), m->unit);
         if (m && m->kind == MACHINE_UNIT_TRANSIENT)
                 registry_reset_failed(registry, m->unit);
 

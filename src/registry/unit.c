@@ -25,10 +25,24 @@ static const char *const machine_assignments[] = {
 
 /* Without them it is none. */
 static const char *const reserved[] = {
-        "Type",          "NotifyAccess", "Delegate",           "KillMode",      "RuntimeDirectory",
-        "RuntimeDirectoryMode", "RuntimeDirectoryPreserve",    "ExecStart",     "User",
-        "Group",         "DynamicUser",  "RemainAfterExit",    "GuessMainPID",  "PIDFile",
-        "BusName",       "RootDirectory", "RootImage",         "PrivateUsers",
+        "Type",
+        "NotifyAccess",
+        "Delegate",
+        "KillMode",
+        "RuntimeDirectory",
+        "RuntimeDirectoryMode",
+        "RuntimeDirectoryPreserve",
+        "ExecStart",
+        "User",
+        "Group",
+        "DynamicUser",
+        "RemainAfterExit",
+        "GuessMainPID",
+        "PIDFile",
+        "BusName",
+        "RootDirectory",
+        "RootImage",
+        "PrivateUsers",
 };
 
 /* The launcher makes the nodes, so it needs "m" as well. */
@@ -71,9 +85,9 @@ int unit_assignments(const Spec *spec, Strv *ret, char **ret_error)
                 r = strv_appendf(&l, "RuntimeDirectory=mctl/machines/%s", spec->name);
         if (r >= 0)
                 r = strv_appendf(&l, "KillSignal=%s",
-                                 signal_to_string(spec->kill_signal > 0  ? spec->kill_signal
-                                                  : spec->boot           ? SIGRTMIN + 4
-                                                                         : SIGTERM,
+                                 signal_to_string(spec->kill_signal > 0 ? spec->kill_signal
+                                                  : spec->boot          ? SIGRTMIN + 4
+                                                                        : SIGTERM,
                                                   signal_name));
         if (r >= 0)
                 r = strv_appendf(&l, "ExecStart=%s start %s", LAUNCHER, spec->name);
@@ -205,7 +219,8 @@ static int parse_limit(const char *value, uint64_t *ret)
 /* LimitX=SOFT[:HARD] is two properties. */
 static int append_rlimit(sd_bus_message *m, const char *name, const char *value)
 {
-        _cleanup_free_ char *soft_name = strf("%sSoft", name), *soft_text = strndup(value, strcspn(value, ":"));
+        _cleanup_free_ char *soft_name = strf("%sSoft", name),
+                            *soft_text = strndup(value, strcspn(value, ":"));
         const char *colon = strchr(value, ':');
         uint64_t soft, hard;
         int r;
@@ -264,31 +279,16 @@ static int append_words(sd_bus_message *m, const char *name, const char *value)
         return r < 0 ? r : close_containers(m, 2);
 }
 
-/* A list of processors or memory nodes, "0-3,7", as a bit mask. */
+/* A list of processors or memory nodes, as a bit mask. */
 static int append_cpu_set(sd_bus_message *m, const char *name, const char *value)
 {
-        _cleanup_free_ char *copy = strdup(value);
-        uint8_t mask[1024] = {};
-        size_t size = 0;
+        uint8_t mask[1024];
+        size_t size;
         int r;
 
-        OOM_CHECK(copy);
-        for (char *state, *range = strtok_r(copy, ", ", &state); range; range = strtok_r(NULL, ", ", &state)) {
-                char *dash = strchr(range, '-');
-                uint64_t from, to;
-
-                if (dash)
-                        *dash = 0;
-                r = parse_u64(range, 0, sizeof(mask) * 8 - 1, &from);
-                if (r >= 0)
-                        r = parse_u64(dash ? dash + 1 : range, from, sizeof(mask) * 8 - 1, &to);
-                if (r < 0)
-                        return r;
-                for (uint64_t i = from; i <= to; i++)
-                        mask[i / 8] |= 1U << (i % 8);
-                size = MAX(size, to / 8 + 1);
-        }
-
+        r = parse_number_set(value, mask, sizeof(mask), &size);
+        if (r < 0)
+                return r;
         r = open_property(m, name, "ay");
         if (r >= 0)
                 r = sd_bus_message_append_array(m, 'y', mask, size);
@@ -452,7 +452,8 @@ static char *bus_name(const char *types, const char *key, char type[32])
         return usec && find_type(types, usec, type) ? TAKE_PTR(usec) : NULL;
 }
 
-static int append_assignment(sd_bus_message *message, const char *types, const char *assignment, char **ret_error)
+static int append_assignment(sd_bus_message *message, const char *types, const char *assignment,
+                             char **ret_error)
 {
         _cleanup_free_ char *key = strndup(assignment, strcspn(assignment, "=")), *name = NULL;
         const char *value = assignment + strcspn(assignment, "=") + 1;
@@ -482,7 +483,8 @@ static int append_assignment(sd_bus_message *message, const char *types, const c
                 if (streq(converters[i].type, type))
                         r = converters[i].append(message, name, value);
         if (r == -EOPNOTSUPP)
-                *ret_error = strf("Property %s= cannot be set here; use a drop-in of container@.service.", key);
+                *ret_error = strf("Property %s= cannot be set here; use a drop-in of container@.service.",
+                                  key);
         else if (r == -EINVAL || r == -ERANGE)
                 *ret_error = strf("Invalid value '%.80s' for property %s=.", value, key);
         else
@@ -490,7 +492,8 @@ static int append_assignment(sd_bus_message *message, const char *types, const c
         return -EINVAL;
 }
 
-int unit_append_properties(sd_bus_message *message, const char *types, const Strv assignments, char **ret_error)
+int unit_append_properties(sd_bus_message *message, const char *types, const Strv assignments,
+                           char **ret_error)
 {
         int r;
 

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <linux/magic.h>
 #include <poll.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
-#include <linux/magic.h>
 
 #include "basic/fd.h"
 #include "basic/process.h"
 #include "basic/str.h"
 #include "sandbox/cgroup.h"
 
-#define CGROUP_FILE_MAX 4096U
-#define CGROUP_DEPTH_MAX 64U
+#define CGROUP_FILE_MAX    4096U
+#define CGROUP_DEPTH_MAX   64U
 #define DEATH_TIMEOUT_MSEC 5000
 
 int cgroup_open_own_unit(void)
@@ -129,7 +129,8 @@ static int remove_children(int fd, unsigned depth)
         for (struct dirent *e; (e = readdir(dir));) {
                 if (e->d_type != DT_DIR || e->d_name[0] == '.')
                         continue;
-                _cleanup_close_ int child = openat(fd, e->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+                _cleanup_close_ int child = openat(fd, e->d_name,
+                                                   O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
                 if (child < 0)
                         return -errno;
                 r = remove_children(child, depth + 1);
@@ -164,7 +165,8 @@ int cgroup_remove_payload(int unit_fd)
         r = file_read_at(unit_fd, "cgroup.subtree_control", CGROUP_FILE_MAX, &enabled, NULL);
         if (r < 0)
                 return r;
-        for (char *state, *name = strtok_r(enabled, " \n", &state); name; name = strtok_r(NULL, " \n", &state)) {
+        for (char *state, *name = strtok_r(enabled, " \n", &state); name;
+             name = strtok_r(NULL, " \n", &state)) {
                 char word[64];
                 snprintf(word, sizeof(word), "-%s", name);
                 (void) file_poke_at(unit_fd, "cgroup.subtree_control", word);

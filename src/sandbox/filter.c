@@ -11,9 +11,9 @@
 #include "sandbox/filter.h"
 #include "sandbox/privileges.h"
 
-#define HELPER LIBEXECDIR "/mctl-seccomp"
+#define HELPER      LIBEXECDIR "/mctl-seccomp"
 #define SHIPPED_DIR LIBEXECDIR "/seccomp"
-#define CACHE_DIR "/var/cache/mctl/seccomp"
+#define CACHE_DIR   "/var/cache/mctl/seccomp"
 #define PROGRAM_MAX (256U * 1024U)
 
 static const char *const profile_names[_PROFILE_MAX] = {
@@ -105,9 +105,11 @@ static int compile(const Spec *spec, uint64_t capabilities, char **ret_program, 
         return 0;
 }
 
-int filter_read(const Spec *spec, uint64_t capabilities, const char *name, void **ret_program, size_t *ret_size)
+int filter_read(const Spec *spec, uint64_t capabilities, const char *name, void **ret_program,
+                size_t *ret_size)
 {
-        _cleanup_free_ char *shipped = strf(SHIPPED_DIR "/%s.bpf", name), *cached = strf("%s.bpf", name), *program = NULL;
+        _cleanup_free_ char *shipped = strf(SHIPPED_DIR "/%s.bpf", name), *cached = strf("%s.bpf", name),
+                            *program = NULL;
         size_t size;
         int r;
 

@@ -12,7 +12,8 @@ int filter_name(const Spec *spec, uint64_t capabilities, char **ret);
 
 /* Reads the program from where it was installed or cached; has it compiled where it is in neither. It is an array of
  * struct sock_filter, which the caller frees. */
-int filter_read(const Spec *spec, uint64_t capabilities, const char *name, void **ret_program, size_t *ret_size);
+int filter_read(const Spec *spec, uint64_t capabilities, const char *name, void **ret_program,
+                size_t *ret_size);
 
 /* Puts this process and what it starts under the programs. Needs CAP_SYS_ADMIN, or no-new-privileges. `size` counts
  * bytes; several programs are separated by filter_separator. */

@@ -56,7 +56,8 @@ int link_move(const char *interface, pid_t pid)
                 return -errno;
         if (send(fd, &q, q.header.nlmsg_len, 0) < 0)
                 return -errno;
-        if (recv(fd, &reply, sizeof(reply), 0) < (ssize_t) sizeof(reply) || reply.header.nlmsg_type != NLMSG_ERROR)
+        if (recv(fd, &reply, sizeof(reply), 0) < (ssize_t) sizeof(reply) ||
+            reply.header.nlmsg_type != NLMSG_ERROR)
                 return -EBADMSG;
         return reply.error.error;
 }

@@ -35,7 +35,8 @@ int mounts_set_attr(int tree_fd, unsigned set, unsigned propagation, int userns_
 
 int mounts_attach(int tree_fd, int target_fd)
 {
-        return RET_NERRNO(move_mount(tree_fd, "", target_fd, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH));
+        return RET_NERRNO(
+                move_mount(tree_fd, "", target_fd, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH));
 }
 
 const char *mounts_fs_name(int fd)
@@ -44,10 +45,18 @@ const char *mounts_fs_name(int fd)
                 long magic;
                 const char *name;
         } names[] = {
-                { OVERLAYFS_SUPER_MAGIC, "overlay" }, { NFS_SUPER_MAGIC, "nfs" }, { FUSE_SUPER_MAGIC, "fuse" },
-                { EXT4_SUPER_MAGIC, "ext4" },         { BTRFS_SUPER_MAGIC, "btrfs" }, { XFS_SUPER_MAGIC, "xfs" },
-                { TMPFS_MAGIC, "tmpfs" },             { PROC_SUPER_MAGIC, "proc" }, { SYSFS_MAGIC, "sysfs" },
-                { SQUASHFS_MAGIC, "squashfs" },       { EROFS_SUPER_MAGIC_V1, "erofs" }, { V9FS_MAGIC, "9p" },
+                { OVERLAYFS_SUPER_MAGIC, "overlay" },
+                { NFS_SUPER_MAGIC, "nfs" },
+                { FUSE_SUPER_MAGIC, "fuse" },
+                { EXT4_SUPER_MAGIC, "ext4" },
+                { BTRFS_SUPER_MAGIC, "btrfs" },
+                { XFS_SUPER_MAGIC, "xfs" },
+                { TMPFS_MAGIC, "tmpfs" },
+                { PROC_SUPER_MAGIC, "proc" },
+                { SYSFS_MAGIC, "sysfs" },
+                { SQUASHFS_MAGIC, "squashfs" },
+                { EROFS_SUPER_MAGIC_V1, "erofs" },
+                { V9FS_MAGIC, "9p" },
                 { MSDOS_SUPER_MAGIC, "vfat" },
         };
         struct statfs fs;
@@ -82,8 +91,8 @@ static int make_fs(const char *type, const char *options, unsigned attr)
 
 int mounts_make_tmpfs(mode_t mode, uid_t owner, const char *options, unsigned attr)
 {
-        _cleanup_free_ char *all = strf("mode=%04o,uid=%u,gid=%u%s%s", mode, owner, owner, isempty(options) ? "" : ",",
-                                        options ?: "");
+        _cleanup_free_ char *all = strf("mode=%04o,uid=%u,gid=%u%s%s", mode, owner, owner,
+                                        isempty(options) ? "" : ",", options ?: "");
         OOM_CHECK(all);
         return make_fs("tmpfs", all, attr);
 }
@@ -132,7 +141,8 @@ static const struct {
         const char *name;
         unsigned major, minor;
 } device_nodes[] = {
-        { "null", 1, 3 }, { "zero", 1, 5 }, { "full", 1, 7 }, { "random", 1, 8 }, { "urandom", 1, 9 }, { "tty", 5, 0 },
+        { "null", 1, 3 },   { "zero", 1, 5 },    { "full", 1, 7 },
+        { "random", 1, 8 }, { "urandom", 1, 9 }, { "tty", 5, 0 },
 };
 
 static const struct {
@@ -154,7 +164,8 @@ static int make_dev(const Step *step, uid_t base)
 
         for (size_t i = 0; i < ELEMENTSOF(device_nodes); i++) {
                 const char *name = device_nodes[i].name;
-                if (mknodat(dir_fd, name, S_IFCHR | 0666, makedev(device_nodes[i].major, device_nodes[i].minor)) < 0)
+                if (mknodat(dir_fd, name, S_IFCHR | 0666,
+                            makedev(device_nodes[i].major, device_nodes[i].minor)) < 0)
                         return -errno;
                 if (fchmodat(dir_fd, name, 0666, 0) < 0 ||
                     fchownat(dir_fd, name, base, base, AT_SYMLINK_NOFOLLOW) < 0)
@@ -210,7 +221,8 @@ static int make_single_map(uid_t owner, uid_t base)
                 _exit(EXIT_SUCCESS);
         }
         snprintf(map, sizeof(map), "%u %u 1\n", owner, base);
-        for (const char *const *file = (const char *const[]){ "uid_map", "gid_map", NULL }; *file && r >= 0; file++) {
+        for (const char *const *file = (const char *const[]){ "uid_map", "gid_map", NULL }; *file && r >= 0;
+             file++) {
                 snprintf(path, sizeof(path), "/proc/%i/%s", pid, *file);
                 r = file_poke_at(AT_FDCWD, path, map);
         }
@@ -235,8 +247,8 @@ static int map_bind(const MountEntry *entry, int tree_fd, const Site *site)
 
         if (fstat(tree_fd, &st) < 0)
                 return -errno;
-        _cleanup_close_ int userns_fd =
-                make_single_map(entry->id_map == ID_MAP_OWNER ? st.st_uid : 0, site->base);
+        _cleanup_close_ int userns_fd = make_single_map(entry->id_map == ID_MAP_OWNER ? st.st_uid : 0,
+                                                        site->base);
         return userns_fd < 0 ? userns_fd : mounts_set_attr(tree_fd, 0, 0, userns_fd);
 }
 
@@ -251,9 +263,11 @@ static int bind_source(const Step *step, const Site *site)
                 if (source_fd < 0)
                         return source_fd;
         }
-        unsigned flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (entry && !entry->recursive ? 0 : AT_RECURSIVE) |
+        unsigned flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC |
+                         (entry && !entry->recursive ? 0 : AT_RECURSIVE) |
                          (source_fd >= 0 ? AT_EMPTY_PATH : 0);
-        tree_fd = open_tree(source_fd >= 0 ? source_fd : AT_FDCWD, source_fd >= 0 ? "" : step->source, flags);
+        tree_fd = open_tree(source_fd >= 0 ? source_fd : AT_FDCWD, source_fd >= 0 ? "" : step->source,
+                            flags);
         if (tree_fd < 0)
                 return -errno;
         r = map_bind(entry, tree_fd, site);
@@ -494,7 +508,8 @@ static int make_file(const Step *step, const Site *site)
                 return rootfs_poke(site->root_fd, step->target, step->source);
         case STEP_FILE:
                 act_as(site->base);
-                return rootfs_write_file(site->root_fd, step->target, step->mode, step->source, strlen(step->source));
+                return rootfs_write_file(site->root_fd, step->target, step->mode, step->source,
+                                         strlen(step->source));
         case STEP_REMOVE:
                 act_as(site->base);
                 return rootfs_remove(site->root_fd, step->target);
@@ -550,7 +565,8 @@ static int carry_out_all(const Step *steps, size_t n, const Site *site, const St
 
         for (size_t i = 0; i < n; i++) {
                 if (steps[i].kind == STEP_WRITABLE) {
-                        r = exception_fd == -ENOENT ? 0 : put_exception(steps + i, exception_fd, site->root_fd);
+                        r = exception_fd == -ENOENT ? 0
+                                                    : put_exception(steps + i, exception_fd, site->root_fd);
                         exception_fd = fd_close(exception_fd);
                 } else {
                         exception_fd = take_exception(steps, n, i, site->root_fd);

@@ -15,4 +15,4 @@ int journal_send(const char *lines);
 
 /* The MESSAGE_ID= of a machine's start and end, which systemd-machined uses as well. */
 #define MESSAGE_ID_MACHINE_START "24d8d4452573402496068381a6312df2"
-#define MESSAGE_ID_MACHINE_STOP "58432bd3bace477cb514b56381b8a758"
+#define MESSAGE_ID_MACHINE_STOP  "58432bd3bace477cb514b56381b8a758"

@@ -7,7 +7,7 @@
 #include "sandbox/passwd.h"
 
 #define DATABASE_MAX (1024U * 1024U)
-#define GROUPS_MAX 1024U
+#define GROUPS_MAX   1024U
 
 void person_clear(Person *person)
 {
@@ -76,7 +76,8 @@ static int find_groups(char *text, Person *person)
 
                 if (split_fields(line, f, 4) < 4 || parse_uid(f[2], &gid) < 0)
                         continue;
-                for (char *member = strtok_r(f[3], ",", &members); member; member = strtok_r(NULL, ",", &members))
+                for (char *member = strtok_r(f[3], ",", &members); member;
+                     member = strtok_r(NULL, ",", &members))
                         if (streq(member, person->name)) {
                                 int r = add_group(person, gid);
                                 if (r < 0)

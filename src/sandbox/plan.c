@@ -2,14 +2,14 @@
 #include <linux/sched.h>
 #include <sys/mount.h>
 
-#include "basic/parse.h"
 #include "basic/capability.h"
-#include "sandbox/privileges.h"
+#include "basic/parse.h"
 #include "sandbox/filter.h"
 #include "sandbox/plan.h"
+#include "sandbox/privileges.h"
 
 #define NO_EXEC (MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC)
-#define NO_DEV (MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV)
+#define NO_DEV  (MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV)
 
 /* What is there before an init starts. A system inside mounts whatever of these it does not find, one after the
  * other, and reads its mount table after each; so it is quicker to find them. Sizes are shares of the memory. */
@@ -31,7 +31,8 @@ static const Step boot_steps[] = {
 /* /run/host, the container's view of its host (systemd.io/CONTAINER_INTERFACE). */
 static const Step run_host_steps[] = {
         { STEP_TMPFS, "/run/host", .mode = 0755, .options = "size=4M", .attr = NO_EXEC },
-        { STEP_BIND, "/run/host/os-release", "/etc/os-release", .attr = MOUNT_ATTR_RDONLY | NO_EXEC, .optional = true },
+        { STEP_BIND, "/run/host/os-release", "/etc/os-release", .attr = MOUNT_ATTR_RDONLY | NO_EXEC,
+          .optional = true },
         { STEP_FILE, "/run/host/container-manager", "mctl\n", .mode = 0444 },
         { STEP_DIR, "/run/host/inaccessible/dir", .mode = 0 },
         { STEP_FILE, "/run/host/inaccessible/reg", "", .mode = 0 },
@@ -172,16 +173,17 @@ static int add_entries(Plan *plan)
                                 return r;
                         plan->n_entries++;
                         bool empty = kinds[i].kind == STEP_BIND && !entry->source[0];
-                        r = add_host_step(plan, (Step){
-                                                        .kind = empty ? STEP_TMPFS : kinds[i].kind,
-                                                        .target = entry->target,
-                                                        .source = entry->source,
-                                                        .mode = 0755,
-                                                        .options = entry->options,
-                                                        .attr = kinds[i].read_only ? MOUNT_ATTR_RDONLY : 0,
-                                                        .optional = entry->optional,
-                                                        .entry = empty || kinds[i].kind == STEP_TMPFS ? NULL : entry,
-                                                });
+                        r = add_host_step(
+                                plan, (Step){
+                                              .kind = empty ? STEP_TMPFS : kinds[i].kind,
+                                              .target = entry->target,
+                                              .source = entry->source,
+                                              .mode = 0755,
+                                              .options = entry->options,
+                                              .attr = kinds[i].read_only ? MOUNT_ATTR_RDONLY : 0,
+                                              .optional = entry->optional,
+                                              .entry = empty || kinds[i].kind == STEP_TMPFS ? NULL : entry,
+                                      });
                         if (r < 0)
                                 return r;
                 }
@@ -214,7 +216,8 @@ static int add_devices(Plan *plan)
                 r = device_entry_parse(*text, &entry);
                 if (r < 0)
                         return r;
-                const char *source = keep(plan, TAKE_PTR(entry.source)), *target = keep(plan, TAKE_PTR(entry.target));
+                const char *source = keep(plan, TAKE_PTR(entry.source)),
+                           *target = keep(plan, TAKE_PTR(entry.target));
                 if (!source || !target)
                         return -ENOMEM;
                 r = add_host_step(plan, (Step){ STEP_NODE, target, source });
@@ -232,19 +235,23 @@ static int add_credentials(Plan *plan)
 
         if (!spec->load_credential && !spec->set_credential)
                 return 0;
-        r = add_host_step(plan, (Step){ STEP_TMPFS, "/run/host/credentials", .mode = 0700, .options = "size=1M",
-                                        .attr = NO_EXEC });
+        r = add_host_step(plan, (Step){ STEP_TMPFS, "/run/host/credentials", .mode = 0700,
+                                        .options = "size=1M", .attr = NO_EXEC });
         STRV_FOREACH (s, spec->load_credential)
                 if (r >= 0) {
                         size_t n = strcspn(*s, ":");
                         const char *target = keep(plan, strf("/run/host/credentials/%.*s", (int) n, *s));
-                        r = target ? add_host_step(plan, (Step){ STEP_COPY, target, *s + n + 1, .mode = 0400 }) : -ENOMEM;
+                        r = target ? add_host_step(plan,
+                                                   (Step){ STEP_COPY, target, *s + n + 1, .mode = 0400 })
+                                   : -ENOMEM;
                 }
         STRV_FOREACH (s, spec->set_credential)
                 if (r >= 0) {
                         size_t n = strcspn(*s, ":");
                         const char *target = keep(plan, strf("/run/host/credentials/%.*s", (int) n, *s));
-                        r = target ? add_host_step(plan, (Step){ STEP_FILE, target, *s + n + 1, .mode = 0400 }) : -ENOMEM;
+                        r = target ? add_host_step(plan,
+                                                   (Step){ STEP_FILE, target, *s + n + 1, .mode = 0400 })
+                                   : -ENOMEM;
                 }
         if (r >= 0)
                 r = add_host_step(plan, (Step){ STEP_READ_ONLY, "/run/host/credentials" });
@@ -278,8 +285,9 @@ static int add_resolv_conf(Plan *plan)
 
         unsigned n = mode - RESOLV_CONF_COPY_HOST, how = n / ELEMENTSOF(sources);
         static const StepKind kinds[] = { STEP_COPY, STEP_REPLACE, STEP_BIND };
-        return add_host_step(plan, (Step){ kinds[how], "/etc/resolv.conf", sources[n % ELEMENTSOF(sources)], .mode = 0644,
-                                           .attr = how == 2 ? MOUNT_ATTR_RDONLY : 0, .optional = true });
+        return add_host_step(plan, (Step){ kinds[how], "/etc/resolv.conf", sources[n % ELEMENTSOF(sources)],
+                                           .mode = 0644, .attr = how == 2 ? MOUNT_ATTR_RDONLY : 0,
+                                           .optional = true });
 }
 
 /* By itself, a machine that says where it is is left alone, and another one is where its host is. */
@@ -291,13 +299,14 @@ static int add_timezone(Plan *plan, const PlanInput *input)
                 mode = input->has_localtime || plan->spec->read_only ? TIMEZONE_OFF : TIMEZONE_COPY;
         switch (mode) {
         case TIMEZONE_COPY:
-                return add_host_step(plan, (Step){ STEP_REPLACE, "/etc/localtime", "/etc/localtime", .mode = 0644,
-                                                   .optional = true });
+                return add_host_step(plan, (Step){ STEP_REPLACE, "/etc/localtime", "/etc/localtime",
+                                                   .mode = 0644, .optional = true });
         case TIMEZONE_BIND:
                 return add_host_step(plan, (Step){ STEP_BIND, "/etc/localtime", "/etc/localtime",
                                                    .attr = MOUNT_ATTR_RDONLY, .optional = true });
         case TIMEZONE_SYMLINK:
-                return add_host_step(plan, (Step){ STEP_LINK, "/etc/localtime", "/etc/localtime", .optional = true });
+                return add_host_step(
+                        plan, (Step){ STEP_LINK, "/etc/localtime", "/etc/localtime", .optional = true });
         case TIMEZONE_DELETE:
                 return add_host_step(plan, (Step){ STEP_REMOVE, "/etc/localtime", .optional = true });
         default:
@@ -368,7 +377,8 @@ static int plan_inner_steps(Plan *plan)
                                 if (*p == '.' && !strchr(*s, '/'))
                                         *p = '/';
                         const char *kept = keep(plan, target);
-                        r = kept ? add_inner_steps(plan, &(Step){ STEP_SYSCTL, kept, *s + n + 1 }, 1) : -ENOMEM;
+                        r = kept ? add_inner_steps(plan, &(Step){ STEP_SYSCTL, kept, *s + n + 1 }, 1)
+                                 : -ENOMEM;
                 }
         if (r >= 0 && spec->profile == PROFILE_NESTING)
                 r = add_inner_steps(plan, nesting_inner_steps, ELEMENTSOF(nesting_inner_steps));
@@ -381,13 +391,15 @@ static int plan_environment(Plan *plan)
 {
         int r;
 
-        r = strv_append(&plan->environment, "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+        r = strv_append(&plan->environment,
+                        "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
         if (r >= 0)
                 r = strv_append(&plan->environment, "container=mctl");
         if (r >= 0)
                 r = strlen(plan->uuid) == 32
-                            ? strv_appendf(&plan->environment, "container_uuid=%.8s-%.4s-%.4s-%.4s-%.12s", plan->uuid,
-                                           plan->uuid + 8, plan->uuid + 12, plan->uuid + 16, plan->uuid + 20)
+                            ? strv_appendf(&plan->environment, "container_uuid=%.8s-%.4s-%.4s-%.4s-%.12s",
+                                           plan->uuid, plan->uuid + 8, plan->uuid + 12, plan->uuid + 16,
+                                           plan->uuid + 20)
                             : strv_appendf(&plan->environment, "container_uuid=%s", plan->uuid);
         /* Those of another user are set when it is known who that is. */
         if (r >= 0 && !plan->spec->user)
@@ -480,27 +492,13 @@ void plan_free(Plan *plan)
 }
 
 static const char *const step_names[_STEP_KIND_MAX] = {
-        [STEP_TMPFS] = "tmpfs",
-        [STEP_DEV] = "dev",
-        [STEP_DEVPTS] = "devpts",
-        [STEP_NODE] = "node",
-        [STEP_DIR] = "dir",
-        [STEP_FILE] = "file",
-        [STEP_COPY] = "copy",
-        [STEP_REPLACE] = "replace",
-        [STEP_LINK] = "link",
-        [STEP_REMOVE] = "remove",
-        [STEP_BIND] = "bind",
-        [STEP_OVERLAY] = "overlay",
-        [STEP_READ_ONLY] = "read-only",
-        [STEP_WRITABLE] = "writable",
-        [STEP_COVER] = "cover",
-        [STEP_HIDE] = "hide",
-        [STEP_PROC] = "proc",
-        [STEP_SYSFS] = "sysfs",
-        [STEP_CGROUP] = "cgroup",
-        [STEP_MQUEUE] = "mqueue",
-        [STEP_SYSCTL] = "sysctl",
+        [STEP_TMPFS] = "tmpfs",         [STEP_DEV] = "dev",           [STEP_DEVPTS] = "devpts",
+        [STEP_NODE] = "node",           [STEP_DIR] = "dir",           [STEP_FILE] = "file",
+        [STEP_COPY] = "copy",           [STEP_REPLACE] = "replace",   [STEP_LINK] = "link",
+        [STEP_REMOVE] = "remove",       [STEP_BIND] = "bind",         [STEP_OVERLAY] = "overlay",
+        [STEP_READ_ONLY] = "read-only", [STEP_WRITABLE] = "writable", [STEP_COVER] = "cover",
+        [STEP_HIDE] = "hide",           [STEP_PROC] = "proc",         [STEP_SYSFS] = "sysfs",
+        [STEP_CGROUP] = "cgroup",       [STEP_MQUEUE] = "mqueue",     [STEP_SYSCTL] = "sysctl",
 };
 
 static const char *const id_map_names[] = {
@@ -562,8 +560,8 @@ static json_t *namespaces_to_json(uint64_t namespaces)
                 uint64_t bit;
                 const char *name;
         } names[] = {
-                { CLONE_NEWUSER, "user" }, { CLONE_NEWNS, "mnt" }, { CLONE_NEWPID, "pid" },
-                { CLONE_NEWUTS, "uts" },   { CLONE_NEWIPC, "ipc" }, { CLONE_NEWNET, "net" },
+                { CLONE_NEWUSER, "user" },     { CLONE_NEWNS, "mnt" },  { CLONE_NEWPID, "pid" },
+                { CLONE_NEWUTS, "uts" },       { CLONE_NEWIPC, "ipc" }, { CLONE_NEWNET, "net" },
                 { CLONE_NEWCGROUP, "cgroup" },
         };
         json_t *array = json_array();

@@ -27,14 +27,14 @@ typedef enum StepKind {
         STEP_BIND,      /* the host's source at target, or the image's */
         STEP_OVERLAY,   /* the layers of an entry */
         STEP_READ_ONLY, /* what is at target, not to be written from here on */
-        STEP_WRITABLE,  /* what is at target, kept as it is when the step before hides or locks what is around it */
-        STEP_COVER,     /* what is at source inside, also at target */
-        STEP_HIDE,      /* nothing to be seen at target */
+        STEP_WRITABLE, /* what is at target, kept as it is when the step before hides or locks what is around it */
+        STEP_COVER, /* what is at source inside, also at target */
+        STEP_HIDE,  /* nothing to be seen at target */
         STEP_PROC,
         STEP_SYSFS,
         STEP_CGROUP,
         STEP_MQUEUE,
-        STEP_SYSCTL,    /* the text in source written to target */
+        STEP_SYSCTL, /* the text in source written to target */
         _STEP_KIND_MAX,
 } StepKind;
 
@@ -51,7 +51,7 @@ typedef struct Step {
 
 typedef struct Plan {
         const Spec *spec;
-        const char *root; /* the directory, on the host */
+        const char *root;    /* the directory, on the host */
         uint64_t namespaces; /* CLONE_NEW… */
         Step *host_steps, *inner_steps;
         size_t n_host_steps, n_inner_steps;
@@ -63,14 +63,15 @@ typedef struct Plan {
         bool forward_ready; /* the init inside tells systemd when it is up; else the launcher does, at hand-over */
         MountEntry *entries;
         size_t n_entries;
-        Strv texts;         /* owns strings of the steps */
+        Strv texts; /* owns strings of the steps */
 } Plan;
 
 /* What only the image and the moment can tell. */
 typedef struct PlanInput {
         const char *root;
-        const char *init;    /* the program to run, as seen inside; for Boot=yes */
-        const char *uuid;    /* 32 hexadecimal digits, or in a plan that is only shown, a word for those to come */
+        const char *init; /* the program to run, as seen inside; for Boot=yes */
+        const char
+                *uuid; /* 32 hexadecimal digits, or in a plan that is only shown, a word for those to come */
         const char *boot_id; /* a UUID */
         bool has_localtime;  /* the image says where it is */
 } PlanInput;

@@ -48,10 +48,11 @@ int machine_dir_open(int run_fd, MachineUnitKind kind, const char *name, bool ma
 
 int record_write(int machine_fd, const Record *record)
 {
-        json_t *json = json_pack("{sI sI sI sI sb ss ss*}", "Leader", (json_int_t) record->leader, "StartTime",
-                                 (json_int_t) record->start_time, "Since", (json_int_t) record->since, "UIDBase",
-                                 (json_int_t) record->base, "HandedOver", record->handed_over, "UUID", record->uuid,
-                                 "Root", record->root);
+        json_t *json = json_pack("{sI sI sI sI sb ss ss*}", "Leader", (json_int_t) record->leader,
+                                 "StartTime", (json_int_t) record->start_time, "Since",
+                                 (json_int_t) record->since, "UIDBase", (json_int_t) record->base,
+                                 "HandedOver", record->handed_over, "UUID", record->uuid, "Root",
+                                 record->root);
         OOM_CHECK(json);
         _cleanup_free_ char *text = json_dumps(json, JSON_COMPACT);
         json_decref(json);
@@ -70,8 +71,8 @@ int record_read(int machine_fd, Record *ret)
         if (r < 0)
                 return r;
         json_t *json = json_loads(text, 0, NULL);
-        r = json_unpack(json, "{sI sI sI sI sb ss s?s}", "Leader", &leader, "StartTime", &start, "Since", &since,
-                        "UIDBase", &base, "HandedOver", &handed_over, "UUID", &uuid, "Root", &root);
+        r = json_unpack(json, "{sI sI sI sI sb ss s?s}", "Leader", &leader, "StartTime", &start, "Since",
+                        &since, "UIDBase", &base, "HandedOver", &handed_over, "UUID", &uuid, "Root", &root);
         if (r < 0 || leader <= 0 || leader > INT32_MAX || strlen(uuid) >= sizeof(ret->uuid)) {
                 json_decref(json);
                 return -EBADMSG;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "basic/str.h"
 #include "sandbox/syscalls.h"
+#include "basic/str.h"
 
 /* Groups that have a name in systemd.exec(5) mean what they mean there; @machine is what each machine may use. */
 const SyscallGroup syscall_groups[] = {
@@ -23,7 +23,8 @@ const SyscallGroup syscall_groups[] = {
           "_llseek close close_range dup dup2 dup3 llseek lseek pread64 preadv preadv2 pwrite64 pwritev pwritev2 read "
           "readv write writev" },
         { "@chown", "chown chown32 fchown fchown32 fchownat lchown lchown32" },
-        { "@clock", "adjtimex clock_adjtime clock_adjtime64 clock_settime clock_settime64 settimeofday stime" },
+        { "@clock",
+          "adjtimex clock_adjtime clock_adjtime64 clock_settime clock_settime64 settimeofday stime" },
         { "@default",
           "brk cacheflush clock_getres clock_getres_time64 clock_gettime clock_gettime64 clock_nanosleep "
           "clock_nanosleep_time64 execve exit exit_group futex futex_time64 futex_waitv futex_wake futex_wait "
@@ -72,7 +73,8 @@ const SyscallGroup syscall_groups[] = {
           "alarm getitimer setitimer timer_create timer_delete timer_getoverrun timer_gettime timer_gettime64 "
           "timer_settime timer_settime64 timerfd_create timerfd_gettime timerfd_gettime64 timerfd_settime "
           "timerfd_settime64 times" },
-        { "@debug", "ptrace process_vm_readv process_vm_writev pidfd_getfd perf_event_open rtas s390_runtime_instr sys_debug_setcontext" },
+        { "@debug",
+          "ptrace process_vm_readv process_vm_writev pidfd_getfd perf_event_open rtas s390_runtime_instr sys_debug_setcontext" },
         /* Known, and nobody's by default: these are refused, and so not taken for missing. */
         { "@refused",
           "@clock @keyring @module @mount @raw-io acct bpf create_module fanotify_init fanotify_mark get_kernel_syms "
@@ -86,12 +88,24 @@ static const struct {
         const char *name;
         int number;
 } young_calls[] = {
-        { "set_mempolicy_home_node", 450 }, { "cachestat", 451 },   { "fchmodat2", 452 },
-        { "map_shadow_stack", 453 },        { "futex_wake", 454 },  { "futex_wait", 455 },
-        { "futex_requeue", 456 },           { "statmount", 457 },   { "listmount", 458 },
-        { "lsm_get_self_attr", 459 },       { "lsm_set_self_attr", 460 }, { "lsm_list_modules", 461 },
-        { "mseal", 462 },                   { "setxattrat", 463 },  { "getxattrat", 464 },
-        { "listxattrat", 465 },             { "removexattrat", 466 }, { "open_tree_attr", 467 },
+        { "set_mempolicy_home_node", 450 },
+        { "cachestat", 451 },
+        { "fchmodat2", 452 },
+        { "map_shadow_stack", 453 },
+        { "futex_wake", 454 },
+        { "futex_wait", 455 },
+        { "futex_requeue", 456 },
+        { "statmount", 457 },
+        { "listmount", 458 },
+        { "lsm_get_self_attr", 459 },
+        { "lsm_set_self_attr", 460 },
+        { "lsm_list_modules", 461 },
+        { "mseal", 462 },
+        { "setxattrat", 463 },
+        { "getxattrat", 464 },
+        { "listxattrat", 465 },
+        { "removexattrat", 466 },
+        { "open_tree_attr", 467 },
 };
 
 const SyscallGroup *syscall_group_find(const char *name)

@@ -18,8 +18,8 @@
 #include "basic/str.h"
 #include "sandbox/syscalls.h"
 
-#define CALLS_MAX 1024
-#define TIOCSTI_REQUEST 0x5412U
+#define CALLS_MAX         1024
+#define TIOCSTI_REQUEST   0x5412U
 #define TIOCLINUX_REQUEST 0x541CU
 
 /* What is decided for each call; libseccomp is told at the end, when nothing is said twice. */
@@ -55,7 +55,8 @@ static int decide_name(Decisions *d, const char *name, bool allowed)
                 if (!group)
                         return -ESRCH;
                 OOM_CHECK(calls);
-                for (char *state, *word = strtok_r(calls, " ", &state); word; word = strtok_r(NULL, " ", &state)) {
+                for (char *state, *word = strtok_r(calls, " ", &state); word;
+                     word = strtok_r(NULL, " ", &state)) {
                         int r = decide_name(d, word, allowed);
                         if (r < 0 && r != -ESRCH) /* calls of other architectures */
                                 return r;
@@ -78,7 +79,8 @@ typedef struct Widening {
 
 /* What comes with a capability: without it, the kernel would refuse as well, after looking at the arguments. */
 static const Widening widenings[] = {
-        { CAPABILITY_BIT(CAP_SYS_ADMIN), "@mount setns unshare quotactl quotactl_fd fanotify_init fanotify_mark" },
+        { CAPABILITY_BIT(CAP_SYS_ADMIN),
+          "@mount setns unshare quotactl quotactl_fd fanotify_init fanotify_mark" },
         { CAPABILITY_BIT(CAP_SYS_CHROOT), "chroot" },
         { CAPABILITY_BIT(CAP_SYS_TIME), "@clock" },
         { CAPABILITY_BIT(CAP_SYS_MODULE), "@module" },
@@ -122,9 +124,11 @@ static int decide_profile(Decisions *d, const char *profile, uint64_t capabiliti
                         r = decide_name(d, "userfaultfd", true);
         }
         if (r >= 0 && streq(profile, "strict")) {
-                static const char *const refused[] = { "io_uring_setup", "io_uring_enter", "io_uring_register", "bpf",
-                                                       "userfaultfd",    "@keyring",       "perf_event_open",  "ptrace",
-                                                       "process_vm_readv", "process_vm_writev" };
+                static const char *const refused[] = { "io_uring_setup",    "io_uring_enter",
+                                                       "io_uring_register", "bpf",
+                                                       "userfaultfd",       "@keyring",
+                                                       "perf_event_open",   "ptrace",
+                                                       "process_vm_readv",  "process_vm_writev" };
                 for (size_t i = 0; i < ELEMENTSOF(refused) && r >= 0; i++)
                         r = decide_name(d, refused[i], false);
         }

@@ -158,7 +158,8 @@ int mount_entry_parse_overlay(const char *s, bool read_only, MountEntry *ret)
                 if (!path_is_normal(parts[i]))
                         return -EINVAL;
 
-        for (size_t i = read_only ? n_layers : n_layers - 1; i > 0; i--) { /* the last that is written lies on top */
+        for (size_t i = read_only ? n_layers : n_layers - 1; i > 0;
+             i--) { /* the last that is written lies on top */
                 r = strv_append(&entry.lower, parts[i - 1]);
                 if (r < 0)
                         return r;

@@ -6,20 +6,20 @@
 /* The entries of [Files]: colon-separated, "\:" being a colon, as systemd-nspawn has them. */
 
 typedef enum IdMap {
-        ID_MAP_AUTO, /* as the root's: what belongs to a user outside belongs to the same number inside */
-        ID_MAP_NONE, /* owners stay what they are on the host: nobody inside, unless mapped */
-        ID_MAP_ROOT, /* the host's root is root inside, others are nobody */
+        ID_MAP_AUTO,  /* as the root's: what belongs to a user outside belongs to the same number inside */
+        ID_MAP_NONE,  /* owners stay what they are on the host: nobody inside, unless mapped */
+        ID_MAP_ROOT,  /* the host's root is root inside, others are nobody */
         ID_MAP_OWNER, /* the owner of the source is root inside */
 } IdMap;
 
 typedef struct MountEntry {
-        char *source;   /* on the host; of a bind, "" for a new directory in memory; of an overlay, its upper one */
-        char *target;   /* inside */
-        Strv lower;     /* of an overlay, topmost first */
-        char *options;  /* of a tmpfs */
+        char *source; /* on the host; of a bind, "" for a new directory in memory; of an overlay, its upper one */
+        char *target;  /* inside */
+        Strv lower;    /* of an overlay, topmost first */
+        char *options; /* of a tmpfs */
         IdMap id_map;
-        bool in_image;  /* "+": the source is relative to the image */
-        bool optional;  /* "-": left out where the source is not there */
+        bool in_image; /* "+": the source is relative to the image */
+        bool optional; /* "-": left out where the source is not there */
         bool recursive;
 } MountEntry;
 

@@ -13,7 +13,7 @@
 #define SECTION_RESOURCES _SPEC_SECTION_MAX
 /* [Unit], [Service] and [Install]: text for systemd, which the generator passes on. */
 #define SECTION_SYSTEMD (_SPEC_SECTION_MAX + 1)
-#define SECTION_NONE (_SPEC_SECTION_MAX + 2)
+#define SECTION_NONE    (_SPEC_SECTION_MAX + 2)
 
 /* What systemd-nspawn's files can say that has no meaning here, or none yet. */
 static const char *const nspawn_only[] = {
@@ -87,11 +87,15 @@ static int read_section(Reader *r, const char *name)
         }
         if (streq(name, "Unit") || streq(name, "Service") || streq(name, "Install")) {
                 r->section = SECTION_SYSTEMD;
-                return r->source == SPEC_SOURCE_IMAGE ? reader_warn(r, name, "came with the image; it was left out")
-                                                      : strv_appendf(&r->spec->unit_lines, "[%s]", name);
+                return r->source == SPEC_SOURCE_IMAGE
+                               ? reader_warn(r, name, "came with the image; it was left out")
+                               : strv_appendf(&r->spec->unit_lines, "[%s]", name);
         }
-        return reader_fail(r, "Unknown section [%.40s]: expected [Image], [Exec], [Files], [Network], [Resources], "
-                              "[Unit], [Service] or [Install].", name);
+        return reader_fail(
+                r,
+                "Unknown section [%.40s]: expected [Image], [Exec], [Files], [Network], [Resources], "
+                "[Unit], [Service] or [Install].",
+                name);
 }
 
 /* How many letters to change, add or drop to make one word of the other (Levenshtein's distance). */
@@ -157,8 +161,11 @@ static int read_setting(Reader *r, const char *key, const char *value, char **re
         if (!r->nspawn && strchr(value, '%')) {
                 q = spec_expand(r->spec, value, &expanded);
                 if (q == -EINVAL)
-                        return reader_fail(r, "Unknown specifier in '%.80s': expected %%i, %%m, %%v, %%H, %%b, %%a or "
-                                              "%%%%.", value);
+                        return reader_fail(
+                                r,
+                                "Unknown specifier in '%.80s': expected %%i, %%m, %%v, %%H, %%b, %%a or "
+                                "%%%%.",
+                                value);
                 if (q < 0)
                         return q;
         }
@@ -200,7 +207,8 @@ static int read_line(Reader *r, char *line)
         if (*line == '[') {
                 size_t n = strlen(line);
                 if (line[n - 1] != ']')
-                        return reader_fail(r, "Section is not closed: expected ']' at the end of '%.40s'.", line);
+                        return reader_fail(r, "Section is not closed: expected ']' at the end of '%.40s'.",
+                                           line);
                 line[n - 1] = 0;
                 return read_section(r, line + 1);
         }
@@ -305,10 +313,12 @@ int spec_to_text(const Spec *spec, bool all, char **ret)
                 if (!all && spec->source[i] == SPEC_SOURCE_DEFAULT)
                         continue;
                 if (settings[i].section != section) {
-                        r = strv_appendf(&lines, "%s[%s]", lines ? "\n" : "", spec_section_name(settings[i].section));
+                        r = strv_appendf(&lines, "%s[%s]", lines ? "\n" : "",
+                                         spec_section_name(settings[i].section));
                         section = settings[i].section;
                 }
-                json_t *value = settings[i].type->to_json(settings[i].type, (const uint8_t *) spec + settings[i].offset);
+                json_t *value = settings[i].type->to_json(settings[i].type,
+                                                          (const uint8_t *) spec + settings[i].offset);
                 if (r >= 0)
                         r = append_setting(&lines, settings + i, value);
                 json_decref(value);

@@ -20,9 +20,10 @@ static json_t *section_to_json(const Spec *spec, SpecSection section, bool all)
 
         for (size_t i = 0; i < n_settings; i++)
                 if (settings[i].section == section && (all || spec->source[i] != SPEC_SOURCE_DEFAULT))
-                        json_object_set_new(object, settings[i].key,
-                                            settings[i].type->to_json(settings[i].type,
-                                                                      (const uint8_t *) spec + settings[i].offset));
+                        json_object_set_new(
+                                object, settings[i].key,
+                                settings[i].type->to_json(settings[i].type,
+                                                          (const uint8_t *) spec + settings[i].offset));
         return object;
 }
 
@@ -98,7 +99,8 @@ static int array_to_strv(json_t *array, Strv *ret)
         return 0;
 }
 
-static int assign_json(Spec *spec, const Setting *setting, SpecSource source, json_t *value, char **ret_error)
+static int assign_json(Spec *spec, const Setting *setting, SpecSource source, json_t *value,
+                       char **ret_error)
 {
         _cleanup_free_ char *text = NULL;
         _cleanup_strv_ Strv list = NULL;
@@ -157,7 +159,8 @@ static int assign_json_resource(Spec *spec, const char *key, json_t *value, char
         return 0;
 }
 
-static int assign_json_section(Spec *spec, SpecSource source, const char *name, json_t *object, char **ret_error)
+static int assign_json_section(Spec *spec, SpecSource source, const char *name, json_t *object,
+                               char **ret_error)
 {
         SpecSection section = 0;
         const char *key;
@@ -217,7 +220,8 @@ int spec_from_json_text(Spec *spec, SpecSource source, const char *text, char **
                 return fail(ret_error, "Spec is larger than %u bytes.", SPEC_FILE_MAX);
         json_t *json = json_loadb(text, size, JSON_REJECT_DUPLICATES, &error);
         if (!json)
-                return fail(ret_error, "Not JSON: line %i, column %i: %s.", error.line, error.column, error.text);
+                return fail(ret_error, "Not JSON: line %i, column %i: %s.", error.line, error.column,
+                            error.text);
         r = spec_from_json(spec, source, json, ret_error);
         json_decref(json);
         return r;

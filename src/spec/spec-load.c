@@ -52,7 +52,8 @@ int spec_find_file(const char *name, char **ret_path)
 {
         int r = find_first(spec_machine_dirs, N_MACHINE_DIRS, name, ".machine", ret_path);
 
-        return r == -ENOENT ? find_first(nspawn_dirs, ELEMENTSOF(nspawn_dirs), name, ".nspawn", ret_path) : r;
+        return r == -ENOENT ? find_first(nspawn_dirs, ELEMENTSOF(nspawn_dirs), name, ".nspawn", ret_path)
+                            : r;
 }
 
 static int is_drop_in(const struct dirent *e)
@@ -177,7 +178,8 @@ int spec_merge(const char *name, const char *json, Spec **ret, Strv *warnings, c
                         return r;
         }
 
-        image_file = said->image[0] == '/' ? strf("%s.nspawn", said->image) : strf(IMAGE_STORE "/%s.nspawn", said->image);
+        image_file = said->image[0] == '/' ? strf("%s.nspawn", said->image)
+                                           : strf(IMAGE_STORE "/%s.nspawn", said->image);
         OOM_CHECK(image_file);
         found = merge_once(name, image_file, json, &spec, warnings, ret_error);
         if (found < 0)

@@ -9,8 +9,11 @@
 #define FIELD(f) offsetof(Spec, f)
 
 /* In the order in which man page, help and JSON list them. */
-#define LIMIT(name, resource, text)                                                                          \
-        { SPEC_SECTION_EXEC, "Limit" name, &setting_type_limit, FIELD(limits[resource]), NULL, NULL, false, text }
+#define LIMIT(name, resource, text)                                                                        \
+        {                                                                                                  \
+                SPEC_SECTION_EXEC, "Limit" name, &setting_type_limit, FIELD(limits[resource]), NULL, NULL, \
+                        false, text                                                                        \
+        }
 
 const Setting settings[] = {
         { SPEC_SECTION_IMAGE, "Image", &setting_type_string, FIELD(image), NULL, NULL, false,
@@ -24,36 +27,36 @@ const Setting settings[] = {
           "Run the command on a terminal, which whoever started the machine holds" },
         { SPEC_SECTION_EXEC, "Parameters", &setting_type_words, FIELD(parameters), NULL, NULL, true,
           "Arguments of the init, or the command and its arguments" },
-        { SPEC_SECTION_EXEC, "WorkingDirectory", &setting_type_path, FIELD(working_directory), "chdir", NULL, true,
-          "Directory inside that the command starts in" },
-        { SPEC_SECTION_EXEC, "Environment", &setting_type_environment, FIELD(environment), "setenv", NULL, true,
-          "Set an environment variable of the first process" },
+        { SPEC_SECTION_EXEC, "WorkingDirectory", &setting_type_path, FIELD(working_directory), "chdir", NULL,
+          true, "Directory inside that the command starts in" },
+        { SPEC_SECTION_EXEC, "Environment", &setting_type_environment, FIELD(environment), "setenv", NULL,
+          true, "Set an environment variable of the first process" },
         { SPEC_SECTION_EXEC, "User", &setting_type_user, FIELD(user), "uid", NULL, true,
           "User inside that the command runs as" },
-        { SPEC_SECTION_EXEC, "KillSignal", &setting_type_signal, FIELD(kill_signal), "kill-signal", NULL, true,
-          "Signal that asks the first process to end (an init: SIGRTMIN+4)" },
-        { SPEC_SECTION_EXEC, "NotifyReady", &setting_type_boolean, FIELD(notify_ready), "notify-ready", "yes", false,
-          "Wait until the init says that the system is up" },
+        { SPEC_SECTION_EXEC, "KillSignal", &setting_type_signal, FIELD(kill_signal), "kill-signal", NULL,
+          true, "Signal that asks the first process to end (an init: SIGRTMIN+4)" },
+        { SPEC_SECTION_EXEC, "NotifyReady", &setting_type_boolean, FIELD(notify_ready), "notify-ready",
+          "yes", false, "Wait until the init says that the system is up" },
         { SPEC_SECTION_EXEC, "Hostname", &setting_type_hostname, FIELD(hostname), "hostname", NULL, false,
           "Host name inside (the machine's name)" },
         { SPEC_SECTION_EXEC, "MachineID", &setting_type_id128, FIELD(machine_id), "uuid", NULL, false,
           "Machine ID for a system that has none yet" },
-        { SPEC_SECTION_EXEC, "PrivateUsers", &setting_type_users, FIELD(private_users), "private-users", "pick", false,
-          "User namespace: pick, identity, no, or BASE[:SIZE]" },
+        { SPEC_SECTION_EXEC, "PrivateUsers", &setting_type_users, FIELD(private_users), "private-users",
+          "pick", false, "User namespace: pick, identity, no, or BASE[:SIZE]" },
         { SPEC_SECTION_EXEC, "Profile", &setting_type_profile, FIELD(profile), "profile", "default", false,
           "How much of the kernel is open: default, nesting, strict, privileged" },
-        { SPEC_SECTION_EXEC, "Capability", &setting_type_capabilities, FIELD(capability), "capability", NULL, false,
-          "Capabilities that the machine may have as well" },
-        { SPEC_SECTION_EXEC, "DropCapability", &setting_type_capabilities, FIELD(drop_capability), "drop-capability",
-          NULL, false, "Capabilities that it may not have" },
+        { SPEC_SECTION_EXEC, "Capability", &setting_type_capabilities, FIELD(capability), "capability", NULL,
+          false, "Capabilities that the machine may have as well" },
+        { SPEC_SECTION_EXEC, "DropCapability", &setting_type_capabilities, FIELD(drop_capability),
+          "drop-capability", NULL, false, "Capabilities that it may not have" },
         { SPEC_SECTION_EXEC, "AmbientCapability", &setting_type_capabilities, FIELD(ambient_capability),
           "ambient-capability", NULL, false, "Capabilities that a command keeps as another user than root" },
-        { SPEC_SECTION_EXEC, "NoNewPrivileges", &setting_type_boolean, FIELD(no_new_privileges), "no-new-privileges",
-          "no", false, "Let no program inside gain privileges" },
+        { SPEC_SECTION_EXEC, "NoNewPrivileges", &setting_type_boolean, FIELD(no_new_privileges),
+          "no-new-privileges", "no", false, "Let no program inside gain privileges" },
         { SPEC_SECTION_EXEC, "SystemCallFilter", &setting_type_system_calls, FIELD(system_call_filter),
           "system-call-filter", NULL, false, "Allow more system calls, or fewer" },
-        { SPEC_SECTION_EXEC, "Personality", &setting_type_personality, FIELD(personality), "personality", "native",
-          false, "Architecture that the machine believes in" },
+        { SPEC_SECTION_EXEC, "Personality", &setting_type_personality, FIELD(personality), "personality",
+          "native", false, "Architecture that the machine believes in" },
         { SPEC_SECTION_EXEC, "Sysctl", &setting_type_sysctl, FIELD(sysctl), "sysctl", NULL, false,
           "Set a kernel parameter of the machine's own namespaces" },
         LIMIT("CPU", RLIMIT_CPU, "Processor time of a process, in seconds"),
@@ -72,48 +75,48 @@ const Setting settings[] = {
         LIMIT("NICE", RLIMIT_NICE, "Highest priority, as 20 less the nice value"),
         LIMIT("RTPRIO", RLIMIT_RTPRIO, "Highest real-time priority"),
         LIMIT("RTTIME", RLIMIT_RTTIME, "Real-time processor time without a break, in µs"),
-        { SPEC_SECTION_EXEC, "OOMScoreAdjust", &setting_type_oom_score, FIELD(oom_score_adjust), "oom-score-adjust",
-          NULL, false, "How likely the machine is killed when memory is short" },
-        { SPEC_SECTION_EXEC, "CPUAffinity", &setting_type_cpu_list, FIELD(cpu_affinity), "cpu-affinity", NULL, false,
-          "Processors that the machine runs on" },
-        { SPEC_SECTION_EXEC, "NUMAPolicy", &setting_type_numa_policy, FIELD(numa_policy), "numa-policy", "default",
-          false, "How memory is spread over nodes" },
+        { SPEC_SECTION_EXEC, "OOMScoreAdjust", &setting_type_oom_score, FIELD(oom_score_adjust),
+          "oom-score-adjust", NULL, false, "How likely the machine is killed when memory is short" },
+        { SPEC_SECTION_EXEC, "CPUAffinity", &setting_type_cpu_list, FIELD(cpu_affinity), "cpu-affinity",
+          NULL, false, "Processors that the machine runs on" },
+        { SPEC_SECTION_EXEC, "NUMAPolicy", &setting_type_numa_policy, FIELD(numa_policy), "numa-policy",
+          "default", false, "How memory is spread over nodes" },
         { SPEC_SECTION_EXEC, "NUMAMask", &setting_type_cpu_list, FIELD(numa_mask), "numa-mask", NULL, false,
           "Nodes that NUMAPolicy= is about" },
-        { SPEC_SECTION_EXEC, "ResolvConf", &setting_type_resolv_conf, FIELD(resolv_conf), "resolv-conf", "auto", false,
-          "Where /etc/resolv.conf comes from" },
+        { SPEC_SECTION_EXEC, "ResolvConf", &setting_type_resolv_conf, FIELD(resolv_conf), "resolv-conf",
+          "auto", false, "Where /etc/resolv.conf comes from" },
         { SPEC_SECTION_EXEC, "Timezone", &setting_type_timezone, FIELD(timezone), "timezone", "auto", false,
           "Where /etc/localtime comes from" },
         { SPEC_SECTION_EXEC, "LoadCredential", &setting_type_credential_file, FIELD(load_credential),
           "load-credential", NULL, false, "Pass a file on as a credential" },
-        { SPEC_SECTION_EXEC, "SetCredential", &setting_type_credential_value, FIELD(set_credential), "set-credential",
-          NULL, false, "Pass a value on as a credential" },
+        { SPEC_SECTION_EXEC, "SetCredential", &setting_type_credential_value, FIELD(set_credential),
+          "set-credential", NULL, false, "Pass a value on as a credential" },
 
         { SPEC_SECTION_FILES, "ReadOnly", &setting_type_boolean, FIELD(read_only), "read-only", "no", false,
           "Make the root read-only" },
-        { SPEC_SECTION_FILES, "Volatile", &setting_type_volatile, FIELD(volatile_mode), "volatile", "no", false,
-          "Keep changes in memory: no, yes, state, overlay" },
+        { SPEC_SECTION_FILES, "Volatile", &setting_type_volatile, FIELD(volatile_mode), "volatile", "no",
+          false, "Keep changes in memory: no, yes, state, overlay" },
         { SPEC_SECTION_FILES, "Bind", &setting_type_bind, FIELD(bind), "bind", NULL, false,
           "Show a file or directory of the host inside" },
-        { SPEC_SECTION_FILES, "BindReadOnly", &setting_type_bind, FIELD(bind_read_only), "bind-ro", NULL, false,
-          "The same, not to be written" },
-        { SPEC_SECTION_FILES, "TemporaryFileSystem", &setting_type_tmpfs, FIELD(temporary_file_system), "tmpfs", NULL,
-          false, "Mount an empty file system in memory" },
+        { SPEC_SECTION_FILES, "BindReadOnly", &setting_type_bind, FIELD(bind_read_only), "bind-ro", NULL,
+          false, "The same, not to be written" },
+        { SPEC_SECTION_FILES, "TemporaryFileSystem", &setting_type_tmpfs, FIELD(temporary_file_system),
+          "tmpfs", NULL, false, "Mount an empty file system in memory" },
         { SPEC_SECTION_FILES, "Overlay", &setting_type_overlay, FIELD(overlay), "overlay", NULL, false,
           "Mount directories of the host on top of each other" },
-        { SPEC_SECTION_FILES, "OverlayReadOnly", &setting_type_overlay, FIELD(overlay_read_only), "overlay-ro", NULL,
-          false, "The same, not to be written" },
-        { SPEC_SECTION_FILES, "Inaccessible", &setting_type_path_list, FIELD(inaccessible), "inaccessible", NULL,
-          false, "Hide a file or directory" },
+        { SPEC_SECTION_FILES, "OverlayReadOnly", &setting_type_overlay, FIELD(overlay_read_only),
+          "overlay-ro", NULL, false, "The same, not to be written" },
+        { SPEC_SECTION_FILES, "Inaccessible", &setting_type_path_list, FIELD(inaccessible), "inaccessible",
+          NULL, false, "Hide a file or directory" },
         { SPEC_SECTION_FILES, "Device", &setting_type_device, FIELD(device), "device", NULL, false,
           "Give a device of the host to the machine" },
 
-        { SPEC_SECTION_NETWORK, "Private", &setting_type_boolean, FIELD(private_network), "private-network", "yes",
-          false, "Give the machine a network of its own" },
-        { SPEC_SECTION_NETWORK, "NamespacePath", &setting_type_path, FIELD(namespace_path), "network-namespace-path",
-          NULL, false, "Join the network namespace behind this file" },
-        { SPEC_SECTION_NETWORK, "Interface", &setting_type_interface, FIELD(interface), "network-interface", NULL,
-          false, "Move an interface of the host into the machine" },
+        { SPEC_SECTION_NETWORK, "Private", &setting_type_boolean, FIELD(private_network), "private-network",
+          "yes", false, "Give the machine a network of its own" },
+        { SPEC_SECTION_NETWORK, "NamespacePath", &setting_type_path, FIELD(namespace_path),
+          "network-namespace-path", NULL, false, "Join the network namespace behind this file" },
+        { SPEC_SECTION_NETWORK, "Interface", &setting_type_interface, FIELD(interface), "network-interface",
+          NULL, false, "Move an interface of the host into the machine" },
 };
 const size_t n_settings = ELEMENTSOF(settings);
 static_assert(ELEMENTSOF(settings) <= SETTINGS_MAX, "Spec.source[] is too short");
@@ -148,7 +151,9 @@ static void *setting_field(const Setting *setting, const Spec *spec)
 static int setting_reset(const Setting *setting, Spec *spec)
 {
         setting->type->clear(setting_field(setting, spec));
-        return setting->initial ? setting->type->parse(setting->type, setting_field(setting, spec), setting->initial) : 0;
+        return setting->initial
+                       ? setting->type->parse(setting->type, setting_field(setting, spec), setting->initial)
+                       : 0;
 }
 
 Spec *spec_new(const char *name)
@@ -204,8 +209,10 @@ int spec_assign_resource(Spec *spec, const char *assignment, char **ret_error)
                 valid = valid && isalnum((unsigned char) assignment[i]);
         if (!valid) {
                 _cleanup_free_ char *shown = str_escape(assignment);
-                *ret_error = strf("Invalid assignment '%.80s': expected PROPERTY=VALUE with a property of a unit, "
-                                  "such as MemoryMax=1G.", strna(shown));
+                *ret_error = strf(
+                        "Invalid assignment '%.80s': expected PROPERTY=VALUE with a property of a unit, "
+                        "such as MemoryMax=1G.",
+                        strna(shown));
                 return *ret_error ? -EINVAL : -ENOMEM;
         }
         return strv_append(&spec->resources, assignment);
@@ -216,7 +223,8 @@ static const char *find_contradiction(const Spec *spec)
 {
         if (!spec->boot && strv_length(spec->parameters) == 0)
                 return "Boot=no needs a command in Parameters=.";
-        if (spec->boot && (spec->user || spec->working_directory || spec->process_two || spec->ambient_capability))
+        if (spec->boot &&
+            (spec->user || spec->working_directory || spec->process_two || spec->ambient_capability))
                 return "User=, WorkingDirectory=, ProcessTwo= and AmbientCapability= are for commands, not for an init "
                        "(Boot=no).";
         if (spec->boot && spec->terminal)

@@ -141,10 +141,10 @@ typedef struct Spec {
         bool no_new_privileges;
         Strv system_call_filter; /* names and @groups, "~" in front of what is taken away */
         Personality personality;
-        Strv sysctl;             /* KEY=VALUE */
+        Strv sysctl; /* KEY=VALUE */
         ResourceLimit limits[RLIMITS_MAX];
-        int oom_score_adjust;    /* INT_MIN: as it is */
-        char *cpu_affinity;      /* "0-3,7" */
+        int oom_score_adjust; /* INT_MIN: as it is */
+        char *cpu_affinity;   /* "0-3,7" */
         NumaPolicy numa_policy;
         char *numa_mask;
         ResolvConf resolv_conf;
@@ -181,9 +181,10 @@ struct SettingType {
         const char *argument;      /* how help names it; NULL for what may be left out on the command line */
         const char *const *values; /* of an enumeration, NULL-terminated */
         bool (*check)(const char *value); /* of a string, or of each in a list */
-        bool list;                 /* assignments add up */
+        bool list;                        /* assignments add up */
         int (*parse)(const SettingType *type, void *field, const char *value); /* -EINVAL, -ERANGE */
-        json_t *(*to_json)(const SettingType *type, const void *field); /* a new reference; json_null() for nothing */
+        json_t *(*to_json)(const SettingType *type,
+                           const void *field); /* a new reference; json_null() for nothing */
         void (*clear)(void *field);
 };
 

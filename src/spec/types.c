@@ -29,14 +29,14 @@ static json_t *string_to_json(const SettingType *type, const void *field)
         return *s ? json_string(*s) : json_null();
 }
 
-#define DEFINE_STRING_TYPE(name, what, arg, check_value)                                                     \
-        const SettingType setting_type_##name = {                                                            \
-                .expects = what,                                                                             \
-                .argument = arg,                                                                             \
-                .check = check_value,                                                                        \
-                .parse = string_parse,                                                                       \
-                .to_json = string_to_json,                                                                   \
-                .clear = string_clear,                                                                       \
+#define DEFINE_STRING_TYPE(name, what, arg, check_value) \
+        const SettingType setting_type_##name = {        \
+                .expects = what,                         \
+                .argument = arg,                         \
+                .check = check_value,                    \
+                .parse = string_parse,                   \
+                .to_json = string_to_json,               \
+                .clear = string_clear,                   \
         }
 
 static bool is_normal_path(const char *value)
@@ -59,22 +59,10 @@ static bool is_user(const char *value)
         return true;
 }
 
-/* "0-3,7" */
 static bool is_cpu_list(const char *value)
 {
-        _cleanup_free_ char *copy = strdup(value);
-        uint64_t from, to;
-
-        if (!copy)
-                return false;
-        for (char *state, *range = strtok_r(copy, ", ", &state); range; range = strtok_r(NULL, ", ", &state)) {
-                char *dash = strchr(range, '-');
-                if (dash)
-                        *dash = 0;
-                if (parse_u64(range, 0, 8191, &from) < 0 || parse_u64(dash ? dash + 1 : range, from, 8191, &to) < 0)
-                        return false;
-        }
-        return true;
+        uint8_t mask[1024];
+        return parse_number_set(value, mask, sizeof(mask), NULL) >= 0;
 }
 
 DEFINE_STRING_TYPE(string, "a text without control characters", "TEXT", str_is_clean);
@@ -223,27 +211,29 @@ static json_t *enum_to_json(const SettingType *type, const void *field)
         return json_string(type->values[*(const int *) field]);
 }
 
-#define DEFINE_ENUM_TYPE(name, what, ...)                                                                    \
-        static const char *const name##_values[] = { __VA_ARGS__, NULL };                                    \
-        const SettingType setting_type_##name = {                                                            \
-                .expects = what,                                                                             \
-                .argument = "MODE",                                                                          \
-                .values = name##_values,                                                                     \
-                .parse = enum_parse,                                                                         \
-                .to_json = enum_to_json,                                                                     \
-                .clear = int_clear,                                                                          \
+#define DEFINE_ENUM_TYPE(name, what, ...)                                 \
+        static const char *const name##_values[] = { __VA_ARGS__, NULL }; \
+        const SettingType setting_type_##name = {                         \
+                .expects = what,                                          \
+                .argument = "MODE",                                       \
+                .values = name##_values,                                  \
+                .parse = enum_parse,                                      \
+                .to_json = enum_to_json,                                  \
+                .clear = int_clear,                                       \
         }
 
-DEFINE_ENUM_TYPE(profile, "default, nesting, strict or privileged", "default", "nesting", "strict", "privileged");
+DEFINE_ENUM_TYPE(profile, "default, nesting, strict or privileged", "default", "nesting", "strict",
+                 "privileged");
 DEFINE_ENUM_TYPE(volatile, "no, yes, state or overlay", "no", "yes", "state", "overlay");
-DEFINE_ENUM_TYPE(timezone, "auto, off, copy, bind, symlink or delete", "auto", "off", "copy", "bind", "symlink",
-                 "delete");
-DEFINE_ENUM_TYPE(resolv_conf, "auto, off, delete, or {copy,replace,bind}-{host,static,uplink,stub}", "auto", "off",
-                 "copy-host", "copy-static", "copy-uplink", "copy-stub", "replace-host", "replace-static",
-                 "replace-uplink", "replace-stub", "bind-host", "bind-static", "bind-uplink", "bind-stub", "delete");
+DEFINE_ENUM_TYPE(timezone, "auto, off, copy, bind, symlink or delete", "auto", "off", "copy", "bind",
+                 "symlink", "delete");
+DEFINE_ENUM_TYPE(resolv_conf, "auto, off, delete, or {copy,replace,bind}-{host,static,uplink,stub}", "auto",
+                 "off", "copy-host", "copy-static", "copy-uplink", "copy-stub", "replace-host",
+                 "replace-static", "replace-uplink", "replace-stub", "bind-host", "bind-static",
+                 "bind-uplink", "bind-stub", "delete");
 DEFINE_ENUM_TYPE(personality, "native, x86 or x86-64", "native", "x86", "x86-64");
-DEFINE_ENUM_TYPE(numa_policy, "default, preferred, bind, interleave or local", "default", "preferred", "bind",
-                 "interleave", "local");
+DEFINE_ENUM_TYPE(numa_policy, "default, preferred, bind, interleave or local", "default", "preferred",
+                 "bind", "interleave", "local");
 
 static const char *const users_mode_names[_USERS_MODE_MAX] = {
         [USERS_PICK] = "pick",
@@ -559,7 +549,8 @@ static bool is_credential_value(const char *value)
 /* Only what a namespace of the machine's own holds, and values that cannot be more than one. */
 static bool is_sysctl(const char *value)
 {
-        static const char *const prefixes[] = { "net.", "fs.mqueue.", "kernel.msg", "kernel.shm", "kernel.sem" };
+        static const char *const prefixes[] = { "net.", "fs.mqueue.", "kernel.msg", "kernel.shm",
+                                                "kernel.sem" };
         size_t n = strcspn(value, "=");
         bool namespaced = false;
 
@@ -594,19 +585,20 @@ static bool is_system_call(const char *value)
         return *p && strspn(p, "abcdefghijklmnopqrstuvwxyz0123456789_-") == strlen(p);
 }
 
-#define DEFINE_LIST_TYPE(name, what, arg, check_value, parse_value)                                          \
-        const SettingType setting_type_##name = {                                                            \
-                .expects = what,                                                                             \
-                .argument = arg,                                                                             \
-                .check = check_value,                                                                        \
-                .list = true,                                                                                \
-                .parse = parse_value,                                                                        \
-                .to_json = strv_to_json,                                                                     \
-                .clear = strv_clear,                                                                         \
+#define DEFINE_LIST_TYPE(name, what, arg, check_value, parse_value) \
+        const SettingType setting_type_##name = {                   \
+                .expects = what,                                    \
+                .argument = arg,                                    \
+                .check = check_value,                               \
+                .list = true,                                       \
+                .parse = parse_value,                               \
+                .to_json = strv_to_json,                            \
+                .clear = strv_clear,                                \
         }
 
-DEFINE_LIST_TYPE(bind, "[+-]SOURCE[:TARGET[:OPTION,…]] with absolute paths and the options rbind, norbind, idmap, "
-                       "noidmap, rootidmap, owneridmap",
+DEFINE_LIST_TYPE(bind,
+                 "[+-]SOURCE[:TARGET[:OPTION,…]] with absolute paths and the options rbind, norbind, idmap, "
+                 "noidmap, rootidmap, owneridmap",
                  "SOURCE[:TARGET[:OPTION]]", is_bind, entry_parse);
 DEFINE_LIST_TYPE(tmpfs, "PATH[:OPTIONS] with an absolute path that is not '/'", "PATH[:OPTIONS]", is_tmpfs,
                  entry_parse);
@@ -614,11 +606,12 @@ DEFINE_LIST_TYPE(overlay, "LOWER:…:UPPER:TARGET with absolute paths", "LOWER:�
                  entry_parse);
 DEFINE_LIST_TYPE(path_list, "an absolute path without '..'", "PATH", is_normal_path, entry_parse);
 DEFINE_LIST_TYPE(device, "PATH[:INSIDE][:rwm] with an absolute path", "PATH[:rwm]", is_device, entry_parse);
-DEFINE_LIST_TYPE(credential_file, "ID:PATH with an absolute path", "ID:PATH", is_credential_file, entry_parse);
+DEFINE_LIST_TYPE(credential_file, "ID:PATH with an absolute path", "ID:PATH", is_credential_file,
+                 entry_parse);
 DEFINE_LIST_TYPE(credential_value, "ID:VALUE", "ID:VALUE", is_credential_value, entry_parse);
 DEFINE_LIST_TYPE(sysctl, "KEY=VALUE with a key below net, fs.mqueue, kernel.msg*, kernel.sem or kernel.shm*",
                  "KEY=VALUE", is_sysctl, entry_parse);
-DEFINE_LIST_TYPE(interface, "INTERFACE[:NAME], each of at most 15 characters", "INTERFACE[:NAME]", is_interface,
-                 entries_parse);
-DEFINE_LIST_TYPE(system_calls, "names of system calls and @groups, \"~\" in front of those to refuse", "CALL…",
-                 is_system_call, entries_parse);
+DEFINE_LIST_TYPE(interface, "INTERFACE[:NAME], each of at most 15 characters", "INTERFACE[:NAME]",
+                 is_interface, entries_parse);
+DEFINE_LIST_TYPE(system_calls, "names of system calls and @groups, \"~\" in front of those to refuse",
+                 "CALL…", is_system_call, entries_parse);
