@@ -18,7 +18,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static void notify_ready(void) {
+static void notify_ready(void)
+{
         struct sockaddr_un sa = { .sun_family = AF_UNIX };
         static const char message[] = "READY=1\nSTATUS=busybox init up";
         const char *path = getenv("NOTIFY_SOCKET");
@@ -30,15 +31,16 @@ static void notify_ready(void) {
         if (path[0] == '@')
                 sa.sun_path[0] = 0;
 
-        int fd = socket(AF_UNIX, SOCK_DGRAM|SOCK_CLOEXEC, 0);
-        if (fd < 0 || sendto(fd, message, sizeof(message) - 1, MSG_NOSIGNAL,
-                             (struct sockaddr*) &sa, offsetof(struct sockaddr_un, sun_path) + n) < 0)
+        int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+        if (fd < 0 || sendto(fd, message, sizeof(message) - 1, MSG_NOSIGNAL, (struct sockaddr *) &sa,
+                             offsetof(struct sockaddr_un, sun_path) + n) < 0)
                 perror("init: cannot notify");
         close(fd);
 }
 
-static ssize_t read_file(const char *path, char *buf, size_t size) {
-        int fd = open(path, O_RDONLY|O_CLOEXEC);
+static ssize_t read_file(const char *path, char *buf, size_t size)
+{
+        int fd = open(path, O_RDONLY | O_CLOEXEC);
         if (fd < 0)
                 return -1;
 
@@ -48,14 +50,16 @@ static ssize_t read_file(const char *path, char *buf, size_t size) {
         return n;
 }
 
-static void end(int how) {
+static void end(int how)
+{
         sync();
         reboot(how);
         /* Without CAP_SYS_BOOT, or where this is not PID 1 of a namespace. */
         _exit(how == RB_AUTOBOOT ? 133 : 0);
 }
 
-int main(void) {
+int main(void)
+{
         char buf[4096];
         sigset_t all;
 
@@ -81,9 +85,9 @@ int main(void) {
                 if (sig == SIGCHLD)
                         while (waitpid(-1, NULL, WNOHANG) > 0)
                                 ;
-                else if (sig == SIGRTMIN+3 || sig == SIGRTMIN+4 || sig == SIGTERM)
+                else if (sig == SIGRTMIN + 3 || sig == SIGRTMIN + 4 || sig == SIGTERM)
                         end(RB_POWER_OFF);
-                else if (sig == SIGRTMIN+5 || sig == SIGINT)
+                else if (sig == SIGRTMIN + 5 || sig == SIGINT)
                         end(RB_AUTOBOOT);
         }
 }

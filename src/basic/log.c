@@ -48,6 +48,10 @@ int log_line(int level, int error, const char *format, ...)
         if (error != 0)
                 snprintf(line + n, sizeof(line) - n - 1, ": %s", strerror(error < 0 ? -error : error));
 
+        for (unsigned char *p = (unsigned char *) line; *p; p++)
+                if (*p < 0x20 || *p == 0x7f || (*p == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0))
+                        *p = '?';
+
         /* One write a line: lines of several processes do not mix. */
         n = strlen(line);
         line[n++] = '\n';

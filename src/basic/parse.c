@@ -73,7 +73,7 @@ static int scale_fixed_point(uint64_t whole, uint64_t nano, uint64_t factor, uin
         return 0;
 }
 
-int parse_size(const char *s, uint64_t *ret)
+int parse_size(const char *s, unsigned base, uint64_t *ret)
 {
         static const char suffixes[] = "KMGTPE";
         uint64_t whole, nano, factor = 1;
@@ -88,7 +88,8 @@ int parse_size(const char *s, uint64_t *ret)
                 const char *p = strchr(suffixes, *s);
                 if (!p || s[1])
                         return -EINVAL;
-                factor = UINT64_C(1) << (10 * (p - suffixes + 1));
+                for (const char *q = suffixes; q <= p; q++)
+                        factor *= base;
                 s++;
         }
         return scale_fixed_point(whole, nano, factor, ret);

@@ -14,8 +14,9 @@ int parse_boolean(const char *s);
 /* A decimal number from min to max. */
 int parse_u64(const char *s, uint64_t min, uint64_t max, uint64_t *ret);
 
-/* A size in bytes with an optional suffix K, M, G, T, P, E to base 1024 and an optional fraction. */
-int parse_size(const char *s, uint64_t *ret);
+/* A number with an optional suffix K, M, G, T, P, E, each `base` times the one before (1024 for bytes, 1000 for rates),
+ * and an optional fraction. */
+int parse_size(const char *s, unsigned base, uint64_t *ret);
 
 /* A time span as systemd.time(7): "5min 20s", "1.5h", "300ms"; a bare number counts `unit` microseconds.
  * "infinity" is USEC_INFINITY. */

@@ -61,6 +61,7 @@ void strv_free(Strv l);
 DEFINE_CLEANUP(Strv, strv_free);
 #define _cleanup_strv_ _cleanup_(strv_free_cleanup)
 
+/* How many there are, and whether one is like this. */
 size_t strv_length(const Strv l) _pure_;
 bool strv_contains(const Strv l, const char *s) _pure_;
 

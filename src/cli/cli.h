@@ -79,7 +79,10 @@ typedef struct Option {
 
 extern const Verb verbs[];
 extern const Option options[];
+
+/* The verb of that name or alias, or NULL. */
 const Verb *verb_find(const char *name);
+
 /* Whether an option or, where that is NULL, the options of the settings go with a verb. */
 bool option_goes_with(const Option *option, const Verb *verb);
 
@@ -156,6 +159,7 @@ typedef struct Column {
         char *(*format)(const json_t *value);
 } Column;
 
+/* µs since 1970 as people read them, "-" for none; the caller frees it. */
 char *format_timestamp(const json_t *usec);
 /* Prints an array of objects as a table or as JSON. */
 int output_array(Context *c, json_t *array, const Column *columns, size_t n_columns, const char *what);
@@ -168,6 +172,7 @@ void pager_close(void);
 /* Characters, not bytes; wide ones count as one. */
 size_t text_width(const char *s);
 
+/* Members of an object; NULL or 0 where there is none of that type. */
 const char *json_text(const json_t *object, const char *key);
 uint64_t json_number(const json_t *object, const char *key);
 

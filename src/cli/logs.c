@@ -18,9 +18,6 @@
 #define SOURCES_MAX 3
 #define FIELD_MAX   (64U * 1024U)
 
-/* A start is logged when the machine is handed over; what led to it came shortly before. */
-#define START_SLACK_USEC (2 * USEC_PER_SEC)
-
 typedef struct Source {
         sd_journal *journal;
         bool has;      /* there is an entry at the cursor */
@@ -79,6 +76,26 @@ static int match_unit(sd_journal *j, const char *unit)
         return r;
 }
 
+/* When the first was logged of a run of the unit. */
+static int find_invocation(sd_journal *j, const char *invocation, uint64_t *ret_usec)
+{
+        int r;
+
+        sd_journal_flush_matches(j);
+        r = add_match(j, "_SYSTEMD_INVOCATION_ID", invocation);
+        if (r >= 0)
+                r = sd_journal_add_disjunction(j);
+        if (r >= 0)
+                r = add_match(j, "INVOCATION_ID", invocation);
+        if (r >= 0)
+                r = add_match(j, "_UID", "0");
+        if (r >= 0)
+                r = sd_journal_seek_head(j);
+        if (r >= 0)
+                r = sd_journal_next(j);
+        return r <= 0 ? r : sd_journal_get_realtime_usec(j, ret_usec);
+}
+
 /* The last time that the launcher handed this machine over. */
 static int find_start(Log *log, const char *unit)
 {
@@ -98,8 +115,12 @@ static int find_start(Log *log, const char *unit)
         if (r >= 0)
                 r = sd_journal_previous(j);
         if (r > 0) {
+                _cleanup_free_ char *invocation = NULL;
+
                 (void) sd_journal_get_realtime_usec(j, &log->start);
                 (void) get_field(j, "IMAGE", &log->root);
+                if (get_field(j, "INVOCATION_ID", &invocation) >= 0)
+                        (void) find_invocation(j, invocation, &log->start);
         }
         sd_journal_close(j);
         return r;
@@ -142,6 +163,7 @@ static int log_open(const char *unit, uint64_t leader, Log *log)
         _cleanup_free_ char *root = leader > 0 ? strf("/proc/%" PRIu64 "/root", leader) : NULL;
         int r;
 
+        journal_sync();
         r = open_host(log, unit);
         if (r < 0)
                 return r;
@@ -481,7 +503,7 @@ int verb_logs(Context *c, char **args)
 
         /* Without a word on how much, it is the machine's last run. */
         if (!c->since && c->lines < 0)
-                since = log.start > START_SLACK_USEC ? log.start - START_SLACK_USEC : 0;
+                since = log.start;
         if (!c->follow)
                 pager_open(c);
         const Printer printer = {

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -127,7 +128,7 @@ void pager_open(Context *c)
         int fds[2];
 
         if (!c->pager || pager_pid > 0 || c->output != OUTPUT_TEXT || !isatty(STDOUT_FILENO) ||
-            isempty(program) || streq(program, "cat") || pipe(fds) < 0)
+            isempty(program) || streq(program, "cat") || pipe2(fds, O_CLOEXEC) < 0)
                 return;
         fflush(stdout);
         pager_pid = fork();

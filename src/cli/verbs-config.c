@@ -27,17 +27,16 @@ static int check_name(const char *name)
 /* Reads one file as the machine's of that name, and judges it. What is wrong is logged. */
 static int verify_file(const char *path, const char *name)
 {
-        _cleanup_free_ char *text = NULL, *error = NULL;
         _cleanup_spec_ Spec *spec = spec_new(name);
         _cleanup_strv_ Strv warnings = NULL;
+        _cleanup_free_ char *error = NULL;
         int r;
 
         if (!spec)
                 return log_oom();
-        r = file_read_at(AT_FDCWD, path, SPEC_FILE_MAX, &text, NULL);
-        if (r < 0)
-                return log_error_errno(r, "Failed to read '%s'", path);
-        r = spec_read_file(spec, SPEC_SOURCE_FILE, path, endswith(path, ".nspawn"), text, &warnings, &error);
+        r = spec_read_path(spec, SPEC_SOURCE_FILE, path, &warnings, &error);
+        if (r == 0)
+                return log_error_return(-ENOENT, "There is no file '%s'.", path);
         STRV_FOREACH (warning, warnings)
                 log_warning("%s", *warning);
         if (r < 0)

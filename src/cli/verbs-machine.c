@@ -386,9 +386,7 @@ static int watch_units(Context *c, const char *name, bool *changed)
                 if (r < 0)
                         return r;
         }
-        r = sd_bus_match_signal(c->bus, NULL, SYSTEMD_NAME, SYSTEMD_PATH, SYSTEMD_MANAGER, "UnitRemoved",
-                                on_change, changed);
-        return r < 0 ? r : bus_call_manager(c, "Failed to watch units", "Subscribe", NULL, "");
+        return 0;
 }
 
 /* 1 when what was waited for is so, 0 when not yet; an error, logged, when it will not be. */
@@ -413,6 +411,11 @@ int verb_wait(Context *c, char **args)
                        EXIT_STATUS_USAGE;
 
         r = bus_connect(c);
+        if (r >= 0)
+                r = sd_bus_match_signal(c->bus, NULL, SYSTEMD_NAME, SYSTEMD_PATH, SYSTEMD_MANAGER,
+                                        "UnitRemoved", on_change, &changed);
+        if (r >= 0)
+                r = bus_call_manager(c, "Failed to watch units", "Subscribe", NULL, "");
         if (r < 0)
                 return r;
         STRV_FOREACH (name, args) {

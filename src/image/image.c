@@ -13,7 +13,7 @@ int image_find(const char *image, char **ret_path, char **ret_error)
 {
         _cleanup_free_ char *path = NULL;
         bool by_name = image[0] != '/';
-        struct stat st;
+        struct stat st, root;
 
         if (by_name && !image_name_valid(image)) {
                 _cleanup_free_ char *shown = str_escape(image);
@@ -34,6 +34,10 @@ int image_find(const char *image, char **ret_path, char **ret_error)
         if (!S_ISDIR(st.st_mode)) {
                 *ret_error = strf("Image '%s' is not a directory.", image);
                 return -ENOTDIR;
+        }
+        if (stat("/", &root) >= 0 && st.st_dev == root.st_dev && st.st_ino == root.st_ino) {
+                *ret_error = strdup("The root of the host is no image.");
+                return -EBUSY;
         }
         *ret_path = TAKE_PTR(path);
         return 0;

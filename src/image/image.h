@@ -17,4 +17,5 @@ typedef struct ImageInfo {
 void image_info_clear(ImageInfo *info);
 #define _cleanup_image_info_ _cleanup_(image_info_clear)
 
+/* Looks at a tree. What is not there is no error. */
 int image_inspect(int root_fd, ImageInfo *ret);

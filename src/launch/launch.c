@@ -43,20 +43,6 @@ static uint64_t now_realtime(void)
         return ts.tv_sec * USEC_PER_SEC + ts.tv_nsec / NSEC_PER_USEC;
 }
 
-/* The other door to the same name. */
-static int other_unit_running(int run_fd, MachineUnitKind kind, const char *name, char **ret_unit)
-{
-        _cleanup_record_ Record record = {};
-        MachineUnitKind other = kind == MACHINE_UNIT_TEMPLATE ? MACHINE_UNIT_TRANSIENT
-                                                              : MACHINE_UNIT_TEMPLATE;
-
-        _cleanup_close_ int fd = machine_dir_open(run_fd, other, name, false);
-        if (fd < 0 || record_read(fd, &record) < 0 || !record_alive(&record))
-                return 0;
-        *ret_unit = machine_unit_name(other, name);
-        return *ret_unit ? 1 : -ENOMEM;
-}
-
 int launch_claim(Spec *spec, MachineUnitKind kind, int machine_fd, Record *record)
 {
         _cleanup_free_ char *unit = NULL, *holder = machine_dir_path(kind, spec->name);
@@ -68,7 +54,10 @@ int launch_claim(Spec *spec, MachineUnitKind kind, int machine_fd, Record *recor
         if (run_fd < 0)
                 return log_error_errno(run_fd, "Failed to open '%s'", RUN_DIR);
 
-        r = other_unit_running(run_fd, kind, spec->name, &unit);
+        /* The other door to the same name. */
+        r = machine_is_running(
+                run_fd, kind == MACHINE_UNIT_TEMPLATE ? MACHINE_UNIT_TRANSIENT : MACHINE_UNIT_TEMPLATE,
+                spec->name, &unit);
         if (r < 0)
                 return log_error_errno(r, "Failed to look for other machines");
         if (r > 0) {
@@ -341,8 +330,10 @@ static void log_lifecycle(const char *message_id, const char *event, MachineUnit
         _cleanup_free_ char *unit = machine_unit_name(kind, name);
         _cleanup_free_ char *lines = strf(
                 "MESSAGE_ID=%s\nPRIORITY=6\nSYSLOG_IDENTIFIER=mctl-launch\n"
-                "MESSAGE=Machine %s %s.\nNAME=%s\nMACHINE=%s\nUNIT=%s\nLEADER=%i\nIMAGE=%s\n",
-                message_id, name, event, name, name, strna(unit), leader, strna(root));
+                "MESSAGE=Machine %s %s.\nNAME=%s\nMACHINE=%s\nUNIT=%s\nINVOCATION_ID=%s\n"
+                "LEADER=%i\nIMAGE=%s\n",
+                message_id, name, event, name, name, strna(unit), getenv("INVOCATION_ID") ?: "", leader,
+                strna(root));
         if (lines)
                 (void) journal_send(lines);
 }

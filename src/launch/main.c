@@ -10,7 +10,7 @@
 #include "config.h"
 #include "image/image.h"
 #include "launch/launch.h"
-#include "sandbox/users.h"
+#include "sandbox/notify.h"
 
 static void help(void)
 {
@@ -184,5 +184,8 @@ int main(int argc, char *argv[])
                 r = launch_cleanup(kind, name);
         else
                 r = log_error_return(-EINVAL, "Unknown verb '%s'; see 'mctl-launch --help'.", verb);
-        return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+        if (r >= 0)
+                return EXIT_SUCCESS;
+        journal_sync();
+        return EXIT_FAILURE;
 }

@@ -68,6 +68,7 @@ struct Registry {
         char *property_types; /* systemd's own description of the properties of a service */
 };
 
+/* An empty one, connected to nothing. NULL when out of memory. */
 Registry *registry_new(void);
 void registry_free(Registry *registry);
 DEFINE_CLEANUP(Registry *, registry_free);
@@ -93,6 +94,7 @@ int registry_add_unit(Registry *registry, const char *unit);
 /* Makes systemd forget that a unit failed. */
 void registry_reset_failed(Registry *registry, const char *unit);
 
+/* "starting", "running", … */
 const char *machine_state_to_string(MachineState state);
 void machine_free(Machine *machine);
 DEFINE_CLEANUP(Machine *, machine_free);

@@ -213,6 +213,26 @@ static int on_introspected(sd_bus_message *reply, void *userdata, sd_bus_error *
         return r;
 }
 
+/* What is started by systemd alone may be news to us; its launcher has left a record, though. Returns 0 when the error
+ * has been replied. */
+static int check_doors(Start *start)
+{
+        _cleanup_free_ char *unit = NULL;
+        int r = 0;
+
+        _cleanup_close_ int run_fd = run_dir_open(false);
+        if (run_fd < 0)
+                return run_fd;
+        for (MachineUnitKind kind = 0; kind < _MACHINE_UNIT_KIND_MAX && r == 0; kind++)
+                r = machine_is_running(run_fd, kind, start->spec->name, &unit);
+        if (r <= 0)
+                return r < 0 ? r : 1;
+        return MIN(sd_bus_reply_method_errorf(start->call, ERROR_MACHINE_EXISTS,
+                                              "Machine '%s' is running already, as %s.", start->spec->name,
+                                              unit),
+                   0);
+}
+
 static int start_again(Registry *registry, sd_bus_message *call);
 static int run_again(Registry *registry, sd_bus_message *call);
 
@@ -236,6 +256,9 @@ static int start_begin(Registry *registry, sd_bus_message *call, bool with_stdio
                         return -errno;
         }
 
+        r = check_doors(start);
+        if (r <= 0)
+                return r;
         m = registry_find(registry, start->spec->name);
         if (m && m->state != MACHINE_FAILED && !sure)
                 return registry_refresh_then(registry, call, with_stdio ? run_again : start_again);
@@ -309,26 +332,70 @@ static int append_plan(Start *start, json_t *json)
         return r;
 }
 
-int plan_machine(Registry *registry, sd_bus_message *call)
+/* Properties are judged by being put into a message that is never sent. Returns 0 when an error has been replied. */
+static int check_properties(Start *start)
 {
-        _cleanup_(start_free_cleanup) Start *start = NULL;
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *scratch = NULL;
+        _cleanup_free_ char *error = NULL;
+        int r;
+
+        r = sd_bus_message_new_signal(start->registry->bus, &scratch, REGISTRY_PATH, REGISTRY_INTERFACE,
+                                      "Scratch");
+        if (r >= 0)
+                r = sd_bus_message_open_container(scratch, 'a', "(sv)");
+        if (r >= 0)
+                r = unit_append_properties(scratch, start->registry->property_types, start->assignments,
+                                           &error);
+        return r == -EINVAL ? MIN(reply_invalid(start->call, error), 0) : r < 0 ? r : 1;
+}
+
+static int reply_plan(Start *start)
+{
         _cleanup_free_ char *text = NULL;
         int r;
 
-        r = start_prepare(registry, call, &start);
+        r = check_properties(start);
         if (r <= 0)
                 return r;
-
         json_t *json = json_object();
         r = append_plan(start, json);
         if (r >= 0)
                 text = json_dumps(json, JSON_COMPACT);
         json_decref(json);
         if (r == -ENOEXEC)
-                return sd_bus_reply_method_errorf(call, ERROR_NO_SUCH_IMAGE, "Image '%s' has no init.",
-                                                  start->spec->image);
+                return sd_bus_reply_method_errorf(start->call, ERROR_NO_SUCH_IMAGE,
+                                                  "Image '%s' has no init.", start->spec->image);
         if (r < 0)
                 return r;
         OOM_CHECK(text);
-        return sd_bus_reply_method_return(call, "s", text);
+        return sd_bus_reply_method_return(start->call, "s", text);
+}
+
+static int on_plan_introspected(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)
+{
+        _cleanup_(start_free_cleanup) Start *start = userdata;
+        const sd_bus_error *e = sd_bus_message_get_error(reply);
+        int r;
+
+        (void) ret_error;
+        if (e)
+                return sd_bus_reply_method_error(start->call, e);
+        r = registry_keep_types(start->registry, reply);
+        return r < 0 ? r : reply_plan(start);
+}
+
+int plan_machine(Registry *registry, sd_bus_message *call)
+{
+        _cleanup_(start_free_cleanup) Start *start = NULL;
+        int r;
+
+        r = start_prepare(registry, call, &start);
+        if (r <= 0)
+                return r;
+        if (registry->property_types)
+                return reply_plan(start);
+        r = registry_introspect(registry, call, on_plan_introspected, start);
+        if (r > 0)
+                TAKE_PTR(start);
+        return r;
 }

@@ -207,13 +207,13 @@ static int append_uint32(sd_bus_message *m, const char *name, const char *value)
         return r < 0 ? r : append_variant(m, name, "u", (uint32_t) v);
 }
 
-static int parse_limit(const char *value, uint64_t *ret)
+static int parse_limit(const char *value, unsigned base, uint64_t *ret)
 {
         if (streq(value, "infinity") || streq(value, "max")) {
                 *ret = UINT64_MAX;
                 return 0;
         }
-        return parse_size(value, ret);
+        return parse_size(value, base, ret);
 }
 
 /* LimitX=SOFT[:HARD] is two properties. */
@@ -227,9 +227,9 @@ static int append_rlimit(sd_bus_message *m, const char *name, const char *value)
 
         if (!soft_name || !soft_text)
                 return -ENOMEM;
-        r = parse_limit(soft_text, &soft);
+        r = parse_limit(soft_text, 1024, &soft);
         if (r >= 0)
-                r = parse_limit(colon ? colon + 1 : soft_text, &hard);
+                r = parse_limit(colon ? colon + 1 : soft_text, 1024, &hard);
         if (r >= 0)
                 r = append_variant(m, name, "t", hard);
         return r < 0 ? r : append_variant(m, soft_name, "t", soft);
@@ -262,7 +262,7 @@ static int append_uint64(sd_bus_message *m, const char *name, const char *value)
         else if (streq(name, "CPUWeight") && streq(value, "idle"))
                 v = 0, r = 0;
         else
-                r = parse_limit(value, &v);
+                r = parse_limit(value, 1024, &v);
         return r < 0 ? r : append_variant(m, name, "t", v);
 }
 
@@ -323,7 +323,8 @@ static int append_device_limit(sd_bus_message *m, const char *name, const char *
 
         r = split_pair(value, &first, &rest);
         if (r >= 0)
-                r = endswith(name, "USec") ? parse_timespan(rest, USEC_PER_SEC, &v) : parse_limit(rest, &v);
+                r = endswith(name, "USec") ? parse_timespan(rest, USEC_PER_SEC, &v)
+                                           : parse_limit(rest, 1000, &v);
         return r < 0 ? r : append_variant(m, name, "a(st)", 1, first, v);
 }
 
@@ -452,6 +453,20 @@ static char *bus_name(const char *types, const char *key, char type[32])
         return usec && find_type(types, usec, type) ? TAKE_PTR(usec) : NULL;
 }
 
+/* Nothing assigned makes a property what it is by default: no limit, or for what is a protection, none; an empty list,
+ * an empty text. */
+static int append_empty(sd_bus_message *m, const char *name, const char *type)
+{
+        if (streq(type, "t"))
+                return append_variant(m, name, "t",
+                                      strstr(name, "Min") || strstr(name, "Low") ? UINT64_C(0) : UINT64_MAX);
+        if (streq(type, "s"))
+                return append_variant(m, name, "s", "");
+        if (streq(type, "a(sasbttttuii)"))
+                type = "a(sasb)";
+        return type[0] == 'a' ? append_variant(m, name, type, 0) : -EINVAL;
+}
+
 static int append_assignment(sd_bus_message *message, const char *types, const char *assignment,
                              char **ret_error)
 {
@@ -467,7 +482,7 @@ static int append_assignment(sd_bus_message *message, const char *types, const c
                 return -EINVAL;
         }
 
-        if (streq(key, "CPUQuota")) {
+        if (streq(key, "CPUQuota") && *value) {
                 /* Per cent of one processor are units of 10 ms in a second. */
                 uint64_t v;
                 const char *end = endswith(value, "%");
@@ -479,7 +494,9 @@ static int append_assignment(sd_bus_message *message, const char *types, const c
                 return append_variant(message, name, "t", v * 10000);
         }
 
-        for (size_t i = 0; i < ELEMENTSOF(converters); i++)
+        if (!*value)
+                r = append_empty(message, name, type);
+        for (size_t i = 0; *value && i < ELEMENTSOF(converters); i++)
                 if (streq(converters[i].type, type))
                         r = converters[i].append(message, name, value);
         if (r == -EOPNOTSUPP)

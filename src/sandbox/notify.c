@@ -9,6 +9,7 @@
 #include "sandbox/notify.h"
 
 #define BARRIER_TIMEOUT_MSEC 30000
+#define SYNC_TIMEOUT_MSEC    1000
 
 /* One datagram to a socket address, "@…" being an abstract one, with a descriptor where that is not negative. */
 static int send_datagram(const char *address, const char *data, size_t size, int fd)
@@ -87,4 +88,21 @@ int notify_manager(const char *message, bool barrier)
 int journal_send(const char *lines)
 {
         return send_datagram("/run/systemd/journal/socket", lines, strlen(lines), -EBADF);
+}
+
+void journal_sync(void)
+{
+        static const char request[] =
+                "{\"method\":\"io.systemd.Journal.Synchronize\"}"; /* with its NUL byte */
+        const struct sockaddr_un address = {
+                .sun_family = AF_UNIX,
+                .sun_path = "/run/systemd/journal/io.systemd.journal",
+        };
+
+        _cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        if (fd < 0 || connect(fd, (const struct sockaddr *) &address, sizeof(address)) < 0 ||
+            send(fd, request, sizeof(request), MSG_NOSIGNAL) < 0)
+                return;
+        struct pollfd p = { .fd = fd, .events = POLLIN };
+        (void) poll(&p, 1, SYNC_TIMEOUT_MSEC);
 }

@@ -13,6 +13,10 @@ int notify_manager(const char *message, bool barrier);
  * FIELD=value; values have no line breaks. */
 int journal_send(const char *lines);
 
+/* Has the journal finish with what was sent to it (varlink, io.systemd.Journal), so that it is seen, and is attributed to
+ * processes that are there still. Whoever may not ask does without. */
+void journal_sync(void);
+
 /* The MESSAGE_ID= of a machine's start and end, which systemd-machined uses as well. */
 #define MESSAGE_ID_MACHINE_START "24d8d4452573402496068381a6312df2"
 #define MESSAGE_ID_MACHINE_STOP  "58432bd3bace477cb514b56381b8a758"

@@ -527,6 +527,15 @@ static json_t *attr_to_json(unsigned attr)
         return array;
 }
 
+static json_t *strings_to_json(const Strv l)
+{
+        json_t *array = json_array();
+
+        STRV_FOREACH (s, l)
+                json_array_append_new(array, json_string(*s));
+        return array;
+}
+
 static json_t *steps_to_json(const Step *steps, size_t n)
 {
         json_t *array = json_array();
@@ -543,7 +552,9 @@ static json_t *steps_to_json(const Step *steps, size_t n)
                         json_object_set_new(o, "Mode", json_sprintf("%04o", s->mode));
                 if (s->options)
                         json_object_set_new(o, "Options", json_string(s->options));
-                if (s->entry)
+                if (s->entry && s->entry->lower)
+                        json_object_set_new(o, "Lower", strings_to_json(s->entry->lower));
+                if (s->entry && s->kind == STEP_BIND)
                         json_object_set_new(o, "IdMap", json_string(id_map_names[s->entry->id_map]));
                 if (s->attr)
                         json_object_set_new(o, "Attributes", attr_to_json(s->attr));
@@ -569,15 +580,6 @@ static json_t *namespaces_to_json(uint64_t namespaces)
         for (size_t i = 0; i < ELEMENTSOF(names); i++)
                 if (namespaces & names[i].bit)
                         json_array_append_new(array, json_string(names[i].name));
-        return array;
-}
-
-static json_t *strings_to_json(const Strv l)
-{
-        json_t *array = json_array();
-
-        STRV_FOREACH (s, l)
-                json_array_append_new(array, json_string(*s));
         return array;
 }
 

@@ -99,6 +99,17 @@ bool record_alive(const Record *record)
                !process_is_zombie(record->leader);
 }
 
+int machine_is_running(int run_fd, MachineUnitKind kind, const char *name, char **ret_unit)
+{
+        _cleanup_record_ Record record = {};
+
+        _cleanup_close_ int fd = machine_dir_open(run_fd, kind, name, false);
+        if (fd < 0 || record_read(fd, &record) < 0 || !record_alive(&record))
+                return 0;
+        *ret_unit = machine_unit_name(kind, name);
+        return *ret_unit ? 1 : -ENOMEM;
+}
+
 int machine_spec_write(int machine_fd, const Spec *spec)
 {
         json_t *json = spec_to_json(spec, true);

@@ -34,11 +34,16 @@ char *machine_dir_path(MachineUnitKind kind, const char *name);
 /* Opens that directory; -ENOENT where there is none. */
 int machine_dir_open(int run_fd, MachineUnitKind kind, const char *name, bool make);
 
+/* Reads and replaces the record of a machine. -ENOENT where there is none, -EBADMSG for one that is none. */
 int record_read(int machine_fd, Record *ret);
 int record_write(int machine_fd, const Record *record);
 
 /* Whether the process of a record lives. */
 bool record_alive(const Record *record);
+
+/* Whether a machine of that name runs, or is being started, as a unit of this kind: 1, and the name of the unit, which
+ * the caller frees; else 0. */
+int machine_is_running(int run_fd, MachineUnitKind kind, const char *name, char **ret_unit);
 
 /* Reads the spec of a machine into a new object. -ENOENT where there is none. */
 int machine_spec_read(int machine_fd, const char *name, Spec **ret, char **ret_error);

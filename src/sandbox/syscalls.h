@@ -13,6 +13,7 @@ typedef struct SyscallGroup {
 extern const SyscallGroup syscall_groups[];
 extern const size_t n_syscall_groups;
 
+/* The group of that name, or NULL. */
 const SyscallGroup *syscall_group_find(const char *name);
 
 /* Calls that are younger than libseccomp may be: their numbers are the same on all architectures. -1 for none. */

@@ -202,7 +202,7 @@ int device_entry_parse(const char *s, DeviceEntry *ret)
         if (has_permissions) {
                 if (!permissions_valid(parts[n - 1]))
                         return -EINVAL;
-                strcpy(entry.permissions, parts[n - 1]);
+                snprintf(entry.permissions, sizeof(entry.permissions), "%s", parts[n - 1]);
         }
         const char *target = n - has_permissions > 1 ? parts[1] : parts[0];
         if (!path_is_normal(target) || !startswith(target, "/dev/"))

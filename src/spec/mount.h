@@ -42,6 +42,8 @@ typedef struct DeviceEntry {
 
 void device_entry_clear(DeviceEntry *entry);
 #define _cleanup_device_entry_ _cleanup_(device_entry_clear)
+
+/* The target is below /dev; permissions are "rwm" where none are given. */
 int device_entry_parse(const char *s, DeviceEntry *ret);
 
 /* An absolute path in normal form: no "//", no "." and "..". */

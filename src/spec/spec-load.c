@@ -17,16 +17,20 @@ const char *const spec_machine_dirs[] = { "/usr/lib/mctl", "/run/mctl/config", S
 #define N_MACHINE_DIRS (ELEMENTSOF(spec_machine_dirs) - 1)
 static const char *const nspawn_dirs[] = { "/run/systemd/nspawn", "/etc/systemd/nspawn" };
 
-static int read_file(Spec *spec, SpecSource source, const char *path, Strv *warnings, char **ret_error)
+int spec_read_path(Spec *spec, SpecSource source, const char *path, Strv *warnings, char **ret_error)
 {
         _cleanup_free_ char *text = NULL;
+        size_t size;
         int r;
 
-        r = file_read_at(AT_FDCWD, path, SPEC_FILE_MAX, &text, NULL);
+        r = file_read_at(AT_FDCWD, path, SPEC_FILE_MAX, &text, &size);
         if (r == -ENOENT)
                 return 0;
+        if (r >= 0 && strlen(text) != size)
+                r = -EBADMSG; /* a NUL byte, behind which nothing would be seen */
         if (r < 0) {
-                *ret_error = strf("%s: Cannot read the file: %s.", path, strerror(-r));
+                *ret_error = strf("%s: Cannot read the file: %s.", path,
+                                  r == -EBADMSG ? "it has a NUL byte" : strerror(-r));
                 return *ret_error ? r : -ENOMEM;
         }
         r = spec_read_file(spec, source, path, endswith(path, ".nspawn"), text, warnings, ret_error);
@@ -115,10 +119,10 @@ int spec_load(Spec *spec, const char *image_file, Strv *warnings, char **ret_err
 
         r = spec_list_files(spec->name, &files);
         if (r >= 0 && image_file)
-                r = read_file(spec, SPEC_SOURCE_IMAGE, image_file, warnings, ret_error);
+                r = spec_read_path(spec, SPEC_SOURCE_IMAGE, image_file, warnings, ret_error);
         STRV_FOREACH (file, files)
                 if (r >= 0)
-                        r = read_file(spec, SPEC_SOURCE_FILE, *file, warnings, ret_error);
+                        r = spec_read_path(spec, SPEC_SOURCE_FILE, *file, warnings, ret_error);
         if (r < 0)
                 return r;
         r = spec_find_file(spec->name, &main_file);

@@ -202,6 +202,7 @@ struct Setting {
 extern const Setting settings[];
 extern const size_t n_settings;
 
+/* "Image", "Exec", … */
 const char *spec_section_name(SpecSection section) _const_;
 
 /* The setting of that name, or NULL. */
@@ -235,6 +236,10 @@ int spec_to_text(const Spec *spec, bool all, char **ret);
 
 /* The paths of all files that are about a machine, in the order in which they count. */
 int spec_list_files(const char *name, Strv *ret);
+
+/* The same for a file by its path; one of systemd-nspawn's is known by its name (".nspawn"). Returns 1, or 0 where there
+ * is no such file. */
+int spec_read_path(Spec *spec, SpecSource source, const char *path, Strv *warnings, char **ret_error);
 
 /* Reads all files that are about the machine, in the order of mctl.machine(5). Returns 1 where there is a file of its
  * name, 0 where there is none. `image_file` is the one that came with the image, or NULL. */

@@ -356,7 +356,7 @@ static int limit_value_parse(const char *s, uint64_t *ret)
                 *ret = UINT64_MAX;
                 return 0;
         }
-        return parse_size(s, ret);
+        return parse_size(s, 1024, ret);
 }
 
 static int limit_parse(const SettingType *type, void *field, const char *value)

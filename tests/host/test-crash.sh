@@ -1,0 +1,154 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# Whatever is killed whenever, nothing is left that is in the way of the next start.
+
+# shellcheck source=tests/host/lib.sh
+. "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/lib.sh"
+
+host_mounts() {
+        on cut -d ' ' -f 4- /proc/1/mountinfo | sort
+}
+
+# What a start could leave; the unit's memory of its failure is none of it.
+check_clean() {
+        local text
+
+        text=$(on_sh '
+                find /sys/fs/cgroup/machine.slice -mindepth 1 -type d 2>/dev/null || :
+                find /run/mctl/machines /run/mctl/containers /run/mctl/users -mindepth 1 2>/dev/null || :
+                pgrep -a mctl-launch || :
+                pgrep -ax init || :')
+        empty "What is left after step $1" "$text"
+        equal "The mount table of the host after step $1" "$(host_mounts)" "$2"
+}
+
+# walk COMMAND...: runs it for each step of the launcher, until there is none to be killed at. The command gets the
+# number of the step and returns how the start went.
+walk() {
+        local step mounts
+
+        on mctl list >/dev/null
+        mounts=$(host_mounts)
+        for ((step = 1; ; step++)); do
+                [ "$step" -lt 50 ] || fail "The launcher has no end."
+                status=0
+                "$1" "$step" || status=$?
+                if [ "$status" = 0 ]; then
+                        break
+                fi
+                check_clean "$step" "$mounts"
+                "$2" "$step"
+        done
+        echo "The launcher has $((step - 1)) steps."
+        [ "$step" -gt 5 ] || fail "Only $((step - 1)) steps: is MCTL_LAUNCH_KILL_AT heeded?"
+}
+
+boot_killed() {
+        try on mctl -q boot bb -p Environment=MCTL_LAUNCH_KILL_AT="$1"
+        return "$status"
+}
+
+boot_again() {
+        # Killed late, the launcher leaves a first process that ends by itself.
+        matches Result "$(property machine-bb.service Result)" '^(signal|exit-code)$'
+        works on mctl boot bb
+        equal "The state after the start that follows" "$(field bb state)" running
+        power_off bb
+}
+
+test_launcher_killed_at_each_step() {
+        walk boot_killed boot_again
+        power_off bb
+}
+
+start_killed() {
+        printf '%s\n' '[Service]' "Environment=MCTL_LAUNCH_KILL_AT=$1" |
+                put_file /etc/systemd/system/container@web.service.d/kill.conf
+        on systemctl daemon-reload
+        try on systemctl start container@web.service
+        return "$status"
+}
+
+start_again() {
+        matches Result "$(property container@web.service Result)" '^(signal|exit-code)$'
+        on rm /etc/systemd/system/container@web.service.d/kill.conf
+        on systemctl daemon-reload
+        works on systemctl start container@web.service
+        works on systemctl stop container@web.service
+        soon is_gone web
+}
+
+test_launcher_of_template_killed_at_each_step() {
+        printf '[Image]\nImage=bb\n' | put_file /etc/mctl/web.machine
+        on mkdir -p /etc/systemd/system/container@web.service.d
+        walk start_killed start_again
+        power_off web
+        reset_host
+}
+
+# With no pause between the end and the next start, by systemd's own hand.
+test_restarted_by_systemd() {
+        local restarts
+
+        boot bb -p Restart=always -p RestartSec=0
+        for restarts in 1 2 3; do
+                on kill -9 "$(leader_of bb)"
+                soon restarted
+        done
+        power_off bb
+}
+
+restarted() {
+        [ "$(property machine-bb.service NRestarts)" = "$restarts" ] && [ "$(field bb state)" = running ]
+}
+
+# Everything of the machine at once, the cleaning up included.
+test_all_killed() {
+        boot bb
+        on systemctl kill -s KILL machine-bb.service
+        soon is_free
+        on systemctl reset-failed machine-bb.service
+        works on mctl boot bb
+        power_off bb
+}
+
+is_free() {
+        [ "$(property machine-bb.service ActiveState)" = failed ]
+}
+
+# What a power cut leaves: the next start takes it away by itself.
+test_stale_files() {
+        on_sh 'mkdir -p /run/mctl/machines/bb /run/mctl/users
+                echo "{\"Leader\":999999,\"StartTime\":1,\"Since\":1,\"UIDBase\":524288,\"HandedOver\":true,\"UUID\":\"\"}" \
+                        >/run/mctl/machines/bb/leader
+                echo nonsense >/run/mctl/machines/bb/spec.json'
+        works on mctl list --all
+        works on mctl boot bb
+        power_off bb
+        on_sh 'mkdir -p /run/mctl/machines/bb && echo nonsense >/run/mctl/machines/bb/leader'
+        works on mctl boot bb
+        power_off bb
+        # A directory of that name at the other door.
+        on_sh 'mkdir -p /run/mctl/containers/bb && echo nonsense >/run/mctl/containers/bb/leader'
+        works on mctl boot bb
+        power_off bb
+        on rm -rf /run/mctl/containers/bb
+}
+
+test_registry_killed_while_starting() {
+        on_sh 'for i in 1 2 3 4 5 6; do
+                        mctl boot -q bb --name "k$i" >/dev/null 2>&1 &
+                        sleep 0.0$i
+                        pkill -KILL -x mctl-registryd || :
+                        wait || :
+                        systemctl reset-failed mctl-registryd.service 2>/dev/null || :
+                done'
+        on_sh 'names=$(mctl list --json | jq -r ".[].name")
+                [ -z "$names" ] || mctl -q poweroff $names'
+        # Nothing that was begun is in the way.
+        on_sh 'for i in 1 2 3 4 5 6; do mctl -q boot bb --name "k$i"; done'
+        power_off k1 k2 k3 k4 k5 k6
+}
+
+run_tests

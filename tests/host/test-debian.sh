@@ -1,0 +1,143 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# A whole Debian as a unit.
+
+# shellcheck source=tests/host/lib.sh
+. "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/lib.sh"
+
+want_debian=yes
+
+system_state() {
+        inside "$1" /usr/bin/systemctl is-system-running --wait 2>&1 || :
+}
+
+test_boot() {
+        local leader
+
+        boot debian --name hello
+        leader=$(leader_of hello)
+        equal "The system inside" "$(system_state hello)" running
+        equal "Failed units" "$(inside hello /usr/bin/systemctl --failed --plain --no-legend --no-pager)" ""
+        matches "The operating system" "$(field hello os)" '^Debian GNU/Linux'
+        equal "What it is for itself" "$(inside hello /bin/cat /run/systemd/container)" mctl
+        equal "The host name" "$(inside hello /usr/bin/hostname)" hello
+        equal "The parent of the leader" "$(on_sh 'awk "/^PPid/ { print \$2 }" /proc/$1/status' sh "$leader")" 1
+        # Everything that runs in the unit is in the pid namespace of the machine.
+        equal "The pid namespaces of the unit" "$(on_sh '
+                for p in $(find /sys/fs/cgroup/machine.slice/machine-hello.service -name cgroup.procs -exec cat {} +); do
+                        readlink /proc/$p/ns/pid
+                done | sort -u' || :)" "$(on readlink "/proc/$leader/ns/pid")"
+        power_off hello
+        equal Result "$(property machine-hello.service Result)" success
+}
+
+test_status() {
+        boot debian --name hello
+        works on mctl status hello
+        contains stdout "$out" "payload"
+        contains stdout "$out" "init.scope"
+        contains stdout "$out" "systemd-journald.service"
+        power_off hello
+}
+
+test_poweroff_inside() {
+        boot debian --name hello
+        try inside hello /usr/bin/systemctl poweroff
+        soon is_gone hello
+        equal Result "$(property machine-hello.service Result)" success
+        equal "ExecMainStatus" "$(property machine-hello.service ExecMainStatus)" 0
+}
+
+rebooted() {
+        [ "$(property machine-hello.service NRestarts)" = 1 ] && [ "$(field hello state)" = running ]
+}
+
+test_reboot_inside() {
+        local first
+
+        boot debian --name hello
+        first=$(leader_of hello)
+        try inside hello /usr/bin/systemctl reboot
+        soon rebooted
+        differ "The leader" "$(leader_of hello)" "$first"
+        equal "The system inside" "$(system_state hello)" running
+        power_off hello
+}
+
+test_exit_inside() {
+        boot debian --name hello
+        try inside hello /usr/bin/systemctl exit 7
+        soon failed_it_is
+        equal ExecMainStatus "$(property machine-hello.service ExecMainStatus)" 7
+        on systemctl reset-failed machine-hello.service
+}
+
+failed_it_is() {
+        [ "$(property machine-hello.service ActiveState)" = failed ]
+}
+
+# On disk, all is as it was before: nothing belongs to the range of the machine.
+test_owners() {
+        boot debian --name hello
+        power_off hello
+        equal "Files of alien owners" "$(on find /var/lib/machines/debian -xdev -uid +65535)" ""
+        equal "The owner of its journal" "$(on_sh 'stat -c %u /var/lib/machines/debian/var/log/journal/*' | sort -u)" 0
+}
+
+test_services_with_sandboxes() {
+        boot debian --name hello
+        works inside hello /usr/bin/systemd-run --quiet --wait -p PrivateTmp=yes -p ProtectSystem=strict \
+                -p PrivateDevices=yes -p ProtectKernelTunables=yes -p NoNewPrivileges=yes /bin/true
+        works inside hello /usr/bin/systemd-run --quiet --wait -p DynamicUser=yes /bin/true
+        works inside hello /usr/bin/systemd-run --quiet --wait -p MemoryMax=100M -p TasksMax=10 /bin/true
+        power_off hello
+}
+
+# The unit's lines, and the journal of the system inside.
+test_logs() {
+        local sorted
+
+        boot debian --name hello
+        works inside hello /usr/bin/logger "a word from inside"
+        inside hello /usr/bin/journalctl --sync || :
+        works on mctl logs --no-pager hello
+        contains "The log" "$out" "a word from inside"
+        contains "The log" "$out" "Started machine-hello.service"
+        contains "The log" "$out" "Multi-User System"
+
+        works on mctl logs --no-pager --json hello
+        sorted=$(on_sh 'mctl logs --json hello | jq -s "map(.time) | . == sort and length > 20"')
+        equal "Whether the times are in order" "$sorted" true
+        power_off hello
+        # It is still there when the machine is not.
+        works on mctl logs --no-pager hello
+        contains "The log" "$out" "a word from inside"
+        contains "The log" "$out" "Stopped machine-hello.service"
+}
+
+test_log_lines() {
+        boot debian --name hello
+        works inside hello /usr/bin/logger "the last word"
+        inside hello /usr/bin/journalctl --sync || :
+        works on mctl logs --no-pager -n 5 hello
+        lines "the log" "$out" 5
+        contains "The last lines" "$out" "the last word"
+        works on mctl logs --no-pager -n 0 hello
+        empty stdout "$out"
+        works on mctl logs --no-pager --since=1h hello
+        contains "The log of an hour" "$out" "the last word"
+        power_off hello
+}
+
+# Its services are stopped one by one, with what they have to do at their end.
+test_stop_is_graceful() {
+        boot debian --name hello
+        inside hello /usr/bin/systemd-run --quiet --unit=last -p Type=oneshot -p RemainAfterExit=yes \
+                -p "ExecStop=/bin/sh -c 'echo stopped >/root/stopped'" /bin/true
+        power_off hello
+        equal "What a service wrote as it was stopped" "$(on cat /var/lib/machines/debian/root/stopped)" stopped
+        on rm /var/lib/machines/debian/root/stopped
+}
+
+run_tests

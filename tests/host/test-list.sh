@@ -1,0 +1,171 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# What mctl says of machines: tables, JSON, properties.
+
+# shellcheck source=tests/host/lib.sh
+. "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/lib.sh"
+
+test_nothing() {
+        works on mctl list
+        works on mctl list --no-legend
+        empty stdout "$out"
+        works on mctl list --json
+        equal "The JSON" "$out" "[]"
+        works on mctl list --json=pretty
+        valid_json "$out" 'json == []'
+        works on mctl
+}
+
+test_json() {
+        boot bb --name one
+        boot bb --name two
+        works on mctl list --json
+        lines "the JSON" "$out" 1
+        valid_json "$out" 'isinstance(json, list) and len(json) == 2'
+        valid_json "$out" '[m["name"] for m in json] == ["one", "two"]'
+        valid_json "$out" 'all({"name", "class", "unit", "state", "leader", "image", "os", "since"} <= set(m) for m in json)'
+        valid_json "$out" 'json[0]["class"] == "container"'
+        valid_json "$out" 'json[0]["unit"] == "machine-one.service"'
+        valid_json "$out" 'json[0]["state"] == "running"'
+        valid_json "$out" "json[0]['leader'] == $(leader_of one)"
+        valid_json "$out" 'json[0]["image"] == "bb"'
+        valid_json "$out" 'json[0]["os"] == "BusyBox test image"'
+        valid_json "$out" "abs(json[0]['since'] / 1e6 - $(date +%s)) < 60"
+        works on mctl list --json=pretty
+        valid_json "$out" 'len(json) == 2'
+        [ "$(wc -l <<<"$out")" -gt 10 ] || fail "That is not pretty."
+        power_off one two
+}
+
+test_table() {
+        boot bb
+        works on mctl list
+        contains "The heading" "$(head -n 1 <<<"$out")" MACHINE
+        matches "The row" "$(sed -n 2p <<<"$out")" "^bb +container +running +$(leader_of bb) +bb +BusyBox test image "
+        works on mctl list --no-legend
+        lines "the table" "$out" 1
+        works on mctl list --no-pager -q
+        power_off bb
+}
+
+# What is in an image goes to a terminal: it must not command it.
+test_hostile_os_release() {
+        on_sh 'cp -a /var/lib/machines/bb /var/lib/machines/evil
+                printf "ID=evil\nPRETTY_NAME=\"\033[31mred\033]0;x\007\"\nNAME=Fine\n" >/var/lib/machines/evil/etc/os-release'
+        boot evil
+        works on mctl list
+        lacks "The table" "$out" $'\x1b'
+        contains "The table" "$out" Fine
+        works on mctl status evil
+        lacks "The status" "$out" $'\x1b'
+        power_off evil
+        on rm -r /var/lib/machines/evil
+}
+
+test_show() {
+        boot bb
+        works on mctl show bb
+        contains stdout $'\n'"$out" $'\nName=bb'
+        contains stdout $'\n'"$out" $'\nUnit=machine-bb.service'
+        contains stdout $'\n'"$out" $'\nLeader='"$(leader_of bb)"
+        works on mctl show --json bb
+        valid_json "$out" 'json[0]["name"] == "bb" if isinstance(json, list) else json["name"] == "bb"'
+        power_off bb
+}
+
+test_status() {
+        boot bb
+        works on mctl status bb
+        contains stdout "$out" "running"
+        contains stdout "$out" "machine-bb.service"
+        contains stdout "$out" "$(leader_of bb)"
+        contains stdout "$out" "payload"
+        contains stdout "$out" "/sbin/init"
+        contains stdout "$out" "busybox init up"
+        works on mctl status -n 0 bb
+        lacks stdout "$out" "busybox init up:"
+        works on mctl status --json bb
+        valid_json "$out" 'True'
+        power_off bb
+}
+
+test_wait() {
+        boot bb
+        works on mctl wait bb
+        works on mctl wait --for=ready bb
+        try on mctl wait --for=lunch bb
+        equal "The exit status" "$status" 2
+        # It ends when the machine does, and not before.
+        on_sh 'mctl wait --for=stopped bb & waiter=$!
+                sleep 0.5
+                kill -0 $waiter
+                mctl -q poweroff bb
+                wait $waiter'
+        works on mctl wait --for=stopped bb
+}
+
+test_wait_for_ready() {
+        on_sh ': >/var/lib/machines/bb/etc/init-hang
+                mctl boot --no-wait -q bb'
+        try on timeout 1 mctl wait bb
+        equal "The exit status while it is not ready" "$status" 124
+        on_sh 'rm /var/lib/machines/bb/etc/init-hang
+                mctl wait bb & waiter=$!
+                sleep 0.3
+                systemctl kill -s TERM machine-bb.service
+                ! wait $waiter' || fail "wait says that a machine came up that did not."
+        reset_host
+}
+
+test_wait_for_several() {
+        boot bb --name one
+        boot bb --name two
+        works on mctl wait one two
+        power_off one two
+        works on mctl wait --for=stopped one two
+}
+
+test_kill() {
+        local leader
+
+        boot bb
+        leader=$(leader_of bb)
+        works on mctl kill -s SIGUSR1 --kill-whom=leader bb
+        works on mctl kill -s WINCH bb
+        equal "The leader" "$(leader_of bb)" "$leader"
+        works on mctl kill --kill-whom=leader -s TERM bb
+        soon is_gone bb
+        boot bb
+        works on mctl kill -s KILL bb
+        soon test "$(property machine-bb.service Result)" = signal
+        equal "Result" "$(property machine-bb.service Result)" signal
+        on systemctl reset-failed machine-bb.service
+}
+
+test_several_at_once() {
+        boot bb --name one
+        boot bb --name two
+        # One that is not there does not keep the others from being stopped.
+        try on mctl poweroff one nobody two
+        equal "The exit status" "$status" 1
+        lines stderr "$err" 1
+        soon is_gone one
+        soon is_gone two
+}
+
+test_help() {
+        local verb
+
+        works on mctl --help
+        contains stdout "$out" "boot"
+        for verb in boot start enable disable list status show logs wait poweroff reboot terminate kill; do
+                works on mctl "$verb" --help
+                contains stdout "$out" "mctl"
+                contains stdout "$out" "$verb"
+        done
+        works on mctl --version
+        matches stdout "$out" '^mctl [0-9]'
+}
+
+run_tests

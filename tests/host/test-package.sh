@@ -1,0 +1,109 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# The package: what is in it, and what its removal leaves alone.
+
+# shellcheck source=tests/host/lib.sh
+. "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/lib.sh"
+
+test_lintian() {
+        command -v lintian >/dev/null || skip "The program lintian is missing."
+        # sid's rules are not those of the machine that runs this: only errors count.
+        try lintian --fail-on error --suppress-tags bad-distribution-in-changes-file "$MCTL_PACKAGE"
+        equal "The exit status of lintian" "$status" 0
+}
+
+test_files() {
+        local file
+
+        try dpkg-deb --contents "$MCTL_PACKAGE"
+        equal "The exit status" "$status" 0
+        for file in /usr/bin/mctl /usr/lib/mctl/mctl-launch /usr/lib/mctl/mctl-registryd container@.service \
+                mctl-registryd.service /usr/share/dbus-1/system-services/org.mctl.Registry1.service \
+                /usr/share/dbus-1/system.d/org.mctl.Registry1.conf \
+                /usr/share/polkit-1/actions/org.mctl.Registry1.policy system-generators/mctl-generator \
+                /usr/share/man/man1/mctl.1.gz bash-completion/completions/mctl _mctl mctl.fish; do
+                contains "The list of files" "$out" "$file"
+        done
+}
+
+# What starts at every start links next to nothing.
+test_libraries() {
+        equal "The libraries of mctl-launch" \
+                "$(on_sh 'ldd /usr/lib/mctl/mctl-launch | grep -vE "linux-vdso|libc\.so|ld-linux" || :')" ""
+}
+
+test_units_are_valid() {
+        try on systemd-analyze verify --man=no mctl-registryd.service container@x.service
+        lacks "What systemd-analyze says" "$out$err" mctl
+        lacks "What systemd-analyze says" "$out$err" container@
+}
+
+# The host came up without a machine and without the registry, and no boot waits for either.
+test_nothing_runs_unasked() {
+        equal "Failed units" "$(on systemctl --failed --plain --no-legend --no-pager)" ""
+        try on systemctl is-enabled mctl-registryd.service
+        equal "Whether the registry is enabled" "$out" static
+}
+
+test_removal_leaves_machines_running() {
+        local leader state
+
+        boot bb
+        printf '[Image]\nImage=bb\n' | put_file /etc/mctl/web.machine
+        works on mctl start web
+        leader=$(leader_of bb)
+        "$host_command" put "$host" "$MCTL_PACKAGE" /root/mctl.deb
+
+        try on dpkg -r mctl
+        equal "The exit status of dpkg -r" "$status" 0
+        state=$(property machine-bb.service ActiveState)
+        equal "The state of the machine" "$state" active
+        equal "Its leader" "$(leader_of bb)" "$leader"
+        equal "The other" "$(property container@web.service ActiveState)" active
+        try on test -e /usr/bin/mctl
+        equal "Whether mctl is there" "$status" 1
+
+        # Installed anew, it knows them.
+        try on dpkg -i /root/mctl.deb
+        equal "The exit status of dpkg -i" "$status" 0
+        equal "The machine" "$(field bb leader)" "$leader"
+        power_off bb web
+
+        # An upgrade as well.
+        boot bb
+        leader=$(leader_of bb)
+        try on dpkg -i /root/mctl.deb
+        equal "The exit status of dpkg -i" "$status" 0
+        equal "The leader" "$(field bb leader)" "$leader"
+        power_off bb
+        on rm -f /root/mctl.deb /etc/mctl/web.machine
+}
+
+# With the package gone, a machine can still be stopped, and leaves nothing.
+test_stop_without_the_package() {
+        boot bb
+        "$host_command" put "$host" "$MCTL_PACKAGE" /root/mctl.deb
+        try on dpkg -r mctl
+        works on systemctl stop machine-bb.service
+        equal "The state of the machine" "$(property machine-bb.service ActiveState)" inactive
+        try on dpkg -i /root/mctl.deb
+        works on mctl boot bb
+        power_off bb
+        on rm /root/mctl.deb
+}
+
+test_completion() {
+        works on mctl __complete ''
+        contains stdout "$out" boot
+        works on mctl __complete boot ''
+        equal stdout "$out" bb
+        boot bb --name compl
+        works on mctl __complete poweroff ''
+        equal stdout "$out" compl
+        works on mctl __complete boot --pri
+        contains stdout "$out" --private-users=
+        power_off compl
+}
+
+run_tests
