@@ -11,6 +11,7 @@
 #include "basic/log.h"
 #include "basic/names.h"
 #include "basic/parse.h"
+#include "spec/cdi.h"
 #include "spec/mount.h"
 #include "spec/spec.h"
 
@@ -70,6 +71,8 @@ static int make_drop_in(int dir_fd, const char *name)
         if (!dir || !spec)
                 return -ENOMEM;
         r = spec_load(spec, NULL, &warnings, &error);
+        if (r >= 0)
+                r = cdi_expand(spec, &error);
         if (error) {
                 log_error("%s", error);
                 return 0;

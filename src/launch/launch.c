@@ -14,6 +14,7 @@
 #include "basic/socket.h"
 #include "basic/syscalls.h"
 #include "launch/child.h"
+#include "launch/journal.h"
 #include "launch/launch.h"
 #include "launch/root.h"
 #include "sandbox/cgroup.h"
@@ -338,6 +339,19 @@ static void log_lifecycle(const char *message_id, const char *event, MachineUnit
                 (void) journal_send(lines);
 }
 
+/* Sockets that the machine binds in /run/host/unix-export are reached by a link in its runtime directory: the kernel
+ * leads from there into the machine as long as its leader lives, and nothing is mounted on the host. */
+static int export_sockets(int machine_fd, pid_t leader)
+{
+        char target[64];
+
+        snprintf(target, sizeof(target), "/proc/%i/root/run/host/unix-export", leader);
+        (void) unlinkat(machine_fd, "unix-export", 0);
+        if (symlinkat(target, machine_fd, "unix-export") < 0)
+                return log_error_errno(-errno, "Failed to make the link to the machine's sockets");
+        return 0;
+}
+
 int launch_run(const Plan *plan, MachineUnitKind kind, int machine_fd, Record *record)
 {
         _cleanup_(launch_clear) Launch l = {
@@ -355,6 +369,9 @@ int launch_run(const Plan *plan, MachineUnitKind kind, int machine_fd, Record *r
         int r;
 
         umask(0);
+        r = journal_link(plan->spec, plan->root, plan->uuid);
+        if (r < 0)
+                return r;
         checkpoint();
         r = prepare_filter(&l);
         if (r >= 0)
@@ -378,7 +395,9 @@ int launch_run(const Plan *plan, MachineUnitKind kind, int machine_fd, Record *r
         if (r < 0)
                 return r;
         checkpoint();
-        r = say(&l, CHILD_MAY_ENTER, l.root_fd);
+        r = export_sockets(machine_fd, l.pid);
+        if (r >= 0)
+                r = say(&l, CHILD_MAY_ENTER, l.root_fd);
         if (r >= 0)
                 r = hear(&l, CHILD_IS_READY);
         if (r < 0)
@@ -435,6 +454,8 @@ int launch_cleanup(MachineUnitKind kind, const char *name)
                 if (record.handed_over)
                         log_lifecycle(MESSAGE_ID_MACHINE_STOP, "terminated", kind, name, record.leader,
                                       record.root);
+                if (record.root)
+                        journal_unlink(record.root, record.uuid);
                 r = users_release_range(run_fd, holder, record.base);
                 if (r < 0)
                         log_warning_errno(r, "Failed to give back the range of user ids");

@@ -34,6 +34,7 @@ static const Step run_host_steps[] = {
         { STEP_BIND, "/run/host/os-release", "/etc/os-release", .attr = MOUNT_ATTR_RDONLY | NO_EXEC,
           .optional = true },
         { STEP_FILE, "/run/host/container-manager", "mctl\n", .mode = 0444 },
+        { STEP_TMPFS, "/run/host/unix-export", .mode = 0755, .options = "size=1M", .attr = NO_EXEC },
         { STEP_DIR, "/run/host/inaccessible/dir", .mode = 0 },
         { STEP_FILE, "/run/host/inaccessible/reg", "", .mode = 0 },
 };
@@ -84,6 +85,9 @@ static const Step nesting_inner_steps[] = {
         { STEP_SYSFS, "/run/host/nesting/sys", .attr = MOUNT_ATTR_RDONLY | NO_EXEC },
         { STEP_HIDE, "/run/host/nesting" },
 };
+
+/* Its files belong to the same users inside and out. */
+static const MountEntry journal_entry = { .id_map = ID_MAP_AUTO, .recursive = true };
 
 static int append_steps(Step **steps, size_t *n, const Step *more, size_t n_more)
 {
@@ -314,6 +318,20 @@ static int add_timezone(Plan *plan, const PlanInput *input)
         }
 }
 
+/* The directory is the launcher's to make. */
+static int add_journal(Plan *plan)
+{
+        LinkJournal mode = plan->spec->link_journal;
+        const char *path;
+
+        if (!plan->spec->boot || (mode != LINK_JOURNAL_HOST && mode != LINK_JOURNAL_TRY_HOST))
+                return 0;
+        path = keep(plan, strf("/var/log/journal/%s", plan->uuid));
+        OOM_CHECK(path);
+        return add_host_step(plan, (Step){ STEP_BIND, path, path, .entry = &journal_entry,
+                                           .optional = mode == LINK_JOURNAL_TRY_HOST });
+}
+
 static int add_run_host(Plan *plan, const PlanInput *input)
 {
         const Spec *spec = plan->spec;
@@ -354,6 +372,8 @@ static int plan_host_steps(Plan *plan, const PlanInput *input)
                 r = add_resolv_conf(plan);
         if (r >= 0)
                 r = add_timezone(plan, input);
+        if (r >= 0)
+                r = add_journal(plan);
         if (r >= 0)
                 r = add_entries(plan);
         if (r >= 0)

@@ -22,7 +22,6 @@ static const char *const nspawn_only[] = {
         "Bridge",
         "Ephemeral",
         "IPVLAN",
-        "LinkJournal",
         "MACVLAN",
         "PivotRoot",
         "Port",

@@ -8,6 +8,7 @@
 
 #include "basic/fd.h"
 #include "basic/names.h"
+#include "spec/cdi.h"
 #include "spec/spec.h"
 
 #define SMALL_FILE_MAX 4096U
@@ -188,7 +189,9 @@ int spec_merge(const char *name, const char *json, Spec **ret, Strv *warnings, c
         found = merge_once(name, image_file, json, &spec, warnings, ret_error);
         if (found < 0)
                 return found;
-        r = spec_validate(spec, ret_error);
+        r = cdi_expand(spec, ret_error);
+        if (r >= 0)
+                r = spec_validate(spec, ret_error);
         if (r < 0)
                 return r;
         *ret = TAKE_PTR(spec);

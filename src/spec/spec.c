@@ -87,6 +87,8 @@ const Setting settings[] = {
           "auto", false, "Where /etc/resolv.conf comes from" },
         { SPEC_SECTION_EXEC, "Timezone", &setting_type_timezone, FIELD(timezone), "timezone", "auto", false,
           "Where /etc/localtime comes from" },
+        { SPEC_SECTION_EXEC, "LinkJournal", &setting_type_link_journal, FIELD(link_journal), "link-journal",
+          "auto", false, "Show the machine's journal beside the host's: guest, host, no, auto" },
         { SPEC_SECTION_EXEC, "LoadCredential", &setting_type_credential_file, FIELD(load_credential),
           "load-credential", NULL, false, "Pass a file on as a credential" },
         { SPEC_SECTION_EXEC, "SetCredential", &setting_type_credential_value, FIELD(set_credential),

@@ -93,6 +93,16 @@ typedef enum Timezone {
         _TIMEZONE_MAX,
 } Timezone;
 
+typedef enum LinkJournal {
+        LINK_JOURNAL_AUTO, /* like try-guest */
+        LINK_JOURNAL_NO,
+        LINK_JOURNAL_HOST,
+        LINK_JOURNAL_TRY_HOST,
+        LINK_JOURNAL_GUEST,
+        LINK_JOURNAL_TRY_GUEST,
+        _LINK_JOURNAL_MAX,
+} LinkJournal;
+
 typedef enum Personality {
         PERSONALITY_NATIVE,
         PERSONALITY_X86,
@@ -149,6 +159,7 @@ typedef struct Spec {
         char *numa_mask;
         ResolvConf resolv_conf;
         Timezone timezone;
+        LinkJournal link_journal;
         Strv load_credential, set_credential; /* ID:PATH, ID:VALUE */
 
         /* [Files]; the lists hold entries in the forms of mount.h */

@@ -5,6 +5,7 @@
 #include "basic/capability.h"
 #include "basic/names.h"
 #include "basic/parse.h"
+#include "spec/cdi.h"
 #include "spec/mount.h"
 #include "spec/types.h"
 
@@ -227,6 +228,8 @@ DEFINE_ENUM_TYPE(profile, "default, nesting, strict or privileged", "default", "
 DEFINE_ENUM_TYPE(volatile, "no, yes, state or overlay", "no", "yes", "state", "overlay");
 DEFINE_ENUM_TYPE(timezone, "auto, off, copy, bind, symlink or delete", "auto", "off", "copy", "bind",
                  "symlink", "delete");
+DEFINE_ENUM_TYPE(link_journal, "auto, no, host, try-host, guest or try-guest", "auto", "no", "host",
+                 "try-host", "guest", "try-guest");
 DEFINE_ENUM_TYPE(resolv_conf, "auto, off, delete, or {copy,replace,bind}-{host,static,uplink,stub}", "auto",
                  "off", "copy-host", "copy-static", "copy-uplink", "copy-stub", "replace-host",
                  "replace-static", "replace-uplink", "replace-stub", "bind-host", "bind-static",
@@ -521,7 +524,7 @@ static bool is_overlay(const char *value)
 static bool is_device(const char *value)
 {
         _cleanup_device_entry_ DeviceEntry entry = {};
-        return str_is_clean(value) && device_entry_parse(value, &entry) >= 0;
+        return cdi_name_valid(value) || (str_is_clean(value) && device_entry_parse(value, &entry) >= 0);
 }
 
 static bool is_credential_id(const char *value, size_t n)
@@ -605,7 +608,9 @@ DEFINE_LIST_TYPE(tmpfs, "PATH[:OPTIONS] with an absolute path that is not '/'", 
 DEFINE_LIST_TYPE(overlay, "LOWER:…:UPPER:TARGET with absolute paths", "LOWER:…:UPPER:TARGET", is_overlay,
                  entry_parse);
 DEFINE_LIST_TYPE(path_list, "an absolute path without '..'", "PATH", is_normal_path, entry_parse);
-DEFINE_LIST_TYPE(device, "PATH[:INSIDE][:rwm] with an absolute path", "PATH[:rwm]", is_device, entry_parse);
+DEFINE_LIST_TYPE(device,
+                 "PATH[:INSIDE][:rwm] with an absolute path, or a CDI name such as vendor.com/class=name",
+                 "PATH[:rwm]", is_device, entry_parse);
 DEFINE_LIST_TYPE(credential_file, "ID:PATH with an absolute path", "ID:PATH", is_credential_file,
                  entry_parse);
 DEFINE_LIST_TYPE(credential_value, "ID:VALUE", "ID:VALUE", is_credential_value, entry_parse);

@@ -16,6 +16,7 @@ extern const SettingType setting_type_hostname;
 extern const SettingType setting_type_id128;
 extern const SettingType setting_type_interface;
 extern const SettingType setting_type_limit;
+extern const SettingType setting_type_link_journal;
 extern const SettingType setting_type_numa_policy;
 extern const SettingType setting_type_oom_score;
 extern const SettingType setting_type_overlay;

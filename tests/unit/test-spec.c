@@ -78,6 +78,7 @@ static const struct {
         { "NUMAMask", "0", "0-1" },
         { "ResolvConf", "off", "copy-host" },
         { "Timezone", "off", "copy" },
+        { "LinkJournal", "no", "guest" },
         { "LoadCredential", "a:/etc/a", "b:/etc/b" },
         { "SetCredential", "a:1", "b:2" },
         { "ReadOnly", "yes", "true" },

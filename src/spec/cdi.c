@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <ctype.h>
+#include <dirent.h>
+#include <stdarg.h>
+
+#include "basic/fd.h"
+#include "spec/cdi.h"
+
+#define CDI_FILE_MAX (4U * 1024U * 1024U)
+
+/* The more important place first. */
+static const char *const cdi_dirs[] = { "/var/run/cdi", "/etc/cdi" };
+
+static bool part_valid(const char *s, size_t n, const char *extra)
+{
+        if (n == 0 || n > 255 || !isalnum((unsigned char) s[0]))
+                return false;
+        for (size_t i = 0; i < n; i++)
+                if (!isalnum((unsigned char) s[i]) && !strchr(extra, s[i]))
+                        return false;
+        return true;
+}
+
+bool cdi_name_valid(const char *name)
+{
+        const char *slash = strchr(name, '/'), *equals = slash ? strchr(slash, '=') : NULL;
+
+        return equals && part_valid(name, slash - name, "-_.") &&
+               part_valid(slash + 1, equals - slash - 1, "-_") &&
+               part_valid(equals + 1, strlen(equals + 1), "-_.:");
+}
+
+static int _printf_(2, 3) fail(char **ret_error, const char *format, ...)
+{
+        va_list ap;
+
+        va_start(ap, format);
+        if (vasprintf(ret_error, format, ap) < 0)
+                *ret_error = NULL;
+        va_end(ap);
+        return *ret_error ? -EINVAL : -ENOMEM;
+}
+
+/* Who says something on the command line says the most. */
+static int assign(Spec *spec, const char *section_key, SpecSection section, const char *value,
+                  char **ret_error)
+{
+        return spec_assign(spec, setting_find(section, section_key), SPEC_SOURCE_FILE, value, ret_error);
+}
+
+static int add_node(Spec *spec, const json_t *node, char **ret_error)
+{
+        const char *path = json_string_value(json_object_get(node, "path"));
+        const char *host_path = json_string_value(json_object_get(node, "hostPath"));
+        const char *permissions = json_string_value(json_object_get(node, "permissions"));
+
+        if (!path)
+                return fail(ret_error, "A device node has no path.");
+        _cleanup_free_ char *entry = strf("%s:%s:%s", host_path ?: path, path, permissions ?: "rwm");
+        return entry ? assign(spec, "Device", SPEC_SECTION_FILES, entry, ret_error) : -ENOMEM;
+}
+
+static int add_mount(Spec *spec, const json_t *mount, char **ret_error)
+{
+        const char *source = json_string_value(json_object_get(mount, "hostPath"));
+        const char *target = json_string_value(json_object_get(mount, "containerPath"));
+        const json_t *option;
+        bool read_only = false;
+        size_t i;
+
+        if (!source || !target)
+                return fail(ret_error, "A mount has no hostPath or no containerPath.");
+        json_array_foreach (json_object_get(mount, "options"), i, option)
+                read_only = read_only || streq_ptr(json_string_value(option), "ro");
+
+        /* Libraries of a driver belong to the host's root, who is nobody to change them. */
+        _cleanup_free_ char *entry = strf("%s:%s:noidmap", source, target);
+        return entry ? assign(spec, read_only ? "BindReadOnly" : "Bind", SPEC_SECTION_FILES, entry,
+                              ret_error)
+                     : -ENOMEM;
+}
+
+static int apply_edits(Spec *spec, const json_t *edits, char **ret_error)
+{
+        const json_t *element;
+        size_t i;
+        int r;
+
+        json_array_foreach (json_object_get(edits, "env"), i, element) {
+                r = json_is_string(element) ? assign(spec, "Environment", SPEC_SECTION_EXEC,
+                                                     json_string_value(element), ret_error)
+                                            : fail(ret_error, "An environment variable is no string.");
+                if (r < 0)
+                        return r;
+        }
+        json_array_foreach (json_object_get(edits, "deviceNodes"), i, element) {
+                r = add_node(spec, element, ret_error);
+                if (r < 0)
+                        return r;
+        }
+        json_array_foreach (json_object_get(edits, "mounts"), i, element) {
+                r = add_mount(spec, element, ret_error);
+                if (r < 0)
+                        return r;
+        }
+        if (json_array_size(json_object_get(edits, "hooks")) > 0)
+                return fail(ret_error, "It has hooks, which are not supported.");
+        return 0;
+}
+
+/* 1 where the file has the device, 0 where not. */
+static int apply_file(Spec *spec, const json_t *file, const char *name, char **ret_error)
+{
+        const char *kind = json_string_value(json_object_get(file, "kind"));
+        const char *rest = kind ? startswith(name, kind) : NULL;
+        const json_t *device;
+        size_t i;
+        int r;
+
+        if (!rest || *rest != '=')
+                return 0;
+        json_array_foreach (json_object_get(file, "devices"), i, device)
+                if (streq_ptr(json_string_value(json_object_get(device, "name")), rest + 1)) {
+                        r = apply_edits(spec, json_object_get(file, "containerEdits"), ret_error);
+                        if (r >= 0)
+                                r = apply_edits(spec, json_object_get(device, "containerEdits"), ret_error);
+                        return r < 0 ? r : 1;
+                }
+        return 0;
+}
+
+static int is_json(const struct dirent *e)
+{
+        return e->d_name[0] != '.' && endswith(e->d_name, ".json");
+}
+
+static int search_dir(Spec *spec, const char *dir, const char *name, char **ret_error)
+{
+        struct dirent **entries;
+        int n, r = 0;
+
+        n = scandir(dir, &entries, is_json, alphasort);
+        for (int i = 0; i < n; i++) {
+                _cleanup_free_ char *path = strf("%s/%s", dir, entries[i]->d_name), *text = NULL;
+                json_t *json = NULL;
+
+                free(entries[i]);
+                if (r != 0)
+                        continue;
+                if (path && file_read_at(AT_FDCWD, path, CDI_FILE_MAX, &text, NULL) >= 0)
+                        json = json_loads(text, 0, NULL);
+                r = apply_file(spec, json, name, ret_error);
+                json_decref(json);
+        }
+        if (n >= 0)
+                free(entries);
+        return r;
+}
+
+static int apply_name(Spec *spec, const char *name, char **ret_error)
+{
+        _cleanup_free_ char *error = NULL;
+        int r = 0;
+
+        for (size_t i = 0; i < ELEMENTSOF(cdi_dirs) && r == 0; i++)
+                r = search_dir(spec, cdi_dirs[i], name, &error);
+        if (r == 0)
+                return fail(ret_error, "No file in /etc/cdi or /var/run/cdi knows the device '%s'.", name);
+        return error ? fail(ret_error, "Device '%s': %s", name, error) : MIN(r, 0);
+}
+
+int cdi_expand(Spec *spec, char **ret_error)
+{
+        _cleanup_strv_ Strv said = TAKE_PTR(spec->device);
+        int r = 0;
+
+        STRV_FOREACH (device, said)
+                if (r >= 0)
+                        r = cdi_name_valid(*device) ? apply_name(spec, *device, ret_error)
+                                                    : strv_append(&spec->device, *device);
+        return r;
+}
