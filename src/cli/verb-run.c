@@ -226,10 +226,11 @@ static int set_pull(const char *s)
         return log_error_return(-EINVAL, "--pull takes never or missing: images are not pulled yet.");
 }
 
-/* With Docker, what is added counts more than what is dropped. */
+/* With Docker, what is added counts more than what is dropped, but for "all". */
 static int settle_capabilities(Context *c)
 {
-        c->spec->drop_capability &= ~c->spec->capability;
+        if (c->spec->capability != CAPABILITY_ALL)
+                c->spec->drop_capability &= ~c->spec->capability;
         return 0;
 }
 
@@ -335,6 +336,7 @@ static int fill_spec(Context *c, char **args)
 /* The end of the unit, as its properties tell it. */
 typedef struct End {
         bool ended, started;
+        bool checked;     /* that it will not be started again */
         int code, status; /* CLD_…, and the status or signal */
         char *job, *job_result;
 } End;
@@ -361,6 +363,7 @@ static int on_properties(sd_bus_message *m, void *userdata, sd_bus_error *error)
         if (state) {
                 end->started = end->started || streq(state, "active");
                 end->ended = streq(state, "inactive") || streq(state, "failed");
+                end->checked = false;
         }
         json_decref(properties);
         return 0;
@@ -425,7 +428,19 @@ static int block_signals(void)
         return RET_NERRNO(signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
 }
 
-static int wait_end(Context *c, End *end, Terminal *terminal)
+/* Between two lives of a unit with Restart= it is inactive for a moment. */
+static void check_ended(Context *c, const char *unit, End *end)
+{
+        _cleanup_free_ char *path = NULL, *state = NULL;
+
+        if (sd_bus_path_encode("/org/freedesktop/systemd1/unit", unit, &path) >= 0 &&
+            sd_bus_get_property_string(c->bus, SYSTEMD_NAME, path, "org.freedesktop.systemd1.Unit",
+                                       "ActiveState", NULL, &state) >= 0)
+                end->ended = streq(state, "inactive") || streq(state, "failed");
+        end->checked = true;
+}
+
+static int wait_end(Context *c, const char *unit, End *end, Terminal *terminal)
 {
         _cleanup_close_ int signal_fd = block_signals();
         struct pollfd fds[8];
@@ -438,6 +453,8 @@ static int wait_end(Context *c, End *end, Terminal *terminal)
                         return log_error_errno(r, "Failed to wait for the machine");
                 if (r > 0)
                         continue;
+                if (end->ended && !end->checked)
+                        check_ended(c, unit, end);
                 if (more > 0)
                         more = terminal_process(terminal);
                 if (end->ended && end->job_result && more <= 0)
@@ -483,7 +500,7 @@ static int run_attached(Context *c, const char *spec)
         if (r >= 0)
                 r = free_and_strdup(&end.job, job);
         if (r >= 0)
-                r = wait_end(c, &end, terminal);
+                r = wait_end(c, unit, &end, terminal);
         if (terminal)
                 terminal_free(terminal);
         if (r < 0)

@@ -170,7 +170,7 @@ static const char template_text[] = "# A machine of mctl; see mctl.machine(5).\n
 
 int verb_edit(Context *c, char **args)
 {
-        _cleanup_free_ char *path = NULL, *text = NULL, *edited = NULL;
+        _cleanup_free_ char *path = NULL, *present = NULL, *text = NULL, *edited = NULL;
         char temp[] = "/tmp/mctl-edit-XXXXXX";
         int r;
 
@@ -179,8 +179,11 @@ int verb_edit(Context *c, char **args)
         path = strf("%s/%s.machine", SYSCONFDIR, args[0]);
         if (!path)
                 return log_oom();
-        r = file_read_at(AT_FDCWD, path, SPEC_FILE_MAX, &text, NULL);
-        if (r == -ENOENT)
+        /* One of the distribution is where to begin; the administrator's takes its place. */
+        r = spec_find_file(args[0], &present);
+        if (r >= 0 && !endswith(present, ".nspawn"))
+                r = file_read_at(AT_FDCWD, present, SPEC_FILE_MAX, &text, NULL);
+        else if (r >= 0 || r == -ENOENT)
                 r = free_and_strdup(&text, template_text);
         if (r < 0)
                 return log_error_errno(r, "Failed to read '%s'", path);

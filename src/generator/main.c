@@ -6,6 +6,7 @@
 
 #include <dirent.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include "basic/fd.h"
 #include "basic/log.h"
@@ -95,14 +96,14 @@ static int make_drop_in(int dir_fd, const char *name)
                        : file_write_atomic_at(drop_in_fd, "50-machine.conf", 0644, text, strlen(text));
 }
 
-/* All machines that have a file of ours. */
-static int make_drop_ins(int dir_fd)
+/* All machines that have a file, ours or systemd-nspawn's. */
+static void make_drop_ins(int dir_fd, const char *const *places, const char *suffix)
 {
-        for (const char *const *place = spec_machine_dirs; *place; place++) {
+        for (const char *const *place = places; *place; place++) {
                 _cleanup_(closedir_cleanup) DIR *dir = opendir(*place);
 
                 for (struct dirent *e; dir && (e = readdir(dir));) {
-                        const char *end = endswith(e->d_name, ".machine");
+                        const char *end = endswith(e->d_name, suffix);
                         _cleanup_free_ char *name = end ? strndup(e->d_name, end - e->d_name) : NULL;
                         if (!name || !machine_name_valid(name) || streq(name, "_default"))
                                 continue;
@@ -111,7 +112,15 @@ static int make_drop_ins(int dir_fd)
                                 log_error_errno(r, "Failed to make a drop-in for machine '%s'", name);
                 }
         }
-        return 0;
+}
+
+/* Nobody reads what a generator writes to its output: what is wrong goes to the kernel's log. */
+static void log_to_kernel(void)
+{
+        _cleanup_close_ int fd = open("/dev/kmsg", O_WRONLY | O_NOCTTY | O_CLOEXEC);
+
+        if (fd >= 0 && !isatty(STDERR_FILENO))
+                (void) dup2(fd, STDERR_FILENO);
 }
 
 int main(int argc, char *argv[])
@@ -122,12 +131,14 @@ int main(int argc, char *argv[])
                 log_error("mctl-generator is run by systemd, with three directories.");
                 return EXIT_FAILURE;
         }
+        log_to_kernel();
         _cleanup_close_ int normal_fd = open(argv[1], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         _cleanup_close_ int late_fd = open(argv[3], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         r = normal_fd < 0 || late_fd < 0 ? -errno : make_target(late_fd);
-        if (r >= 0)
-                r = make_drop_ins(normal_fd);
-        if (r < 0) {
+        if (r >= 0) {
+                make_drop_ins(normal_fd, spec_nspawn_dirs, ".nspawn");
+                make_drop_ins(normal_fd, spec_machine_dirs, ".machine");
+        } else {
                 log_error_errno(r, "Failed to make units");
                 return EXIT_FAILURE;
         }

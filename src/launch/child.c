@@ -239,7 +239,7 @@ void child_main(const Child *child)
         if (become_root(child) < 0 || enter_tree(child, root_fd) < 0 || set_identity(plan) < 0)
                 _exit(EXIT_FAILURE);
         umask(0022);
-        /* A terminal is somebody's else to control. */
+        /* A session of our own: no terminal of the host controls it. */
         (void) setsid();
         (void) syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL);
         if (plan->spec->terminal && open_terminal() < 0)

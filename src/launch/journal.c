@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <sys/stat.h>
+#include <sys/xattr.h>
 
 #include "basic/fd.h"
 #include "basic/log.h"
+#include "basic/names.h"
 #include "launch/journal.h"
 
 #define JOURNAL_DIR "/var/log/journal"
+#define OWNER_XATTR "user.mctl.machine"
 
 /* The link is text: what it leads to is the machine's, and only programs that read journals follow it. */
 static int make_link(int dir_fd, const char *root, const char *uuid)
@@ -20,6 +23,32 @@ static int make_link(int dir_fd, const char *root, const char *uuid)
         return r == -EEXIST ? 0 : r;
 }
 
+/* The ID is the image's to choose: it must not be that of somebody else's journal. */
+static bool is_host_id(const char *uuid)
+{
+        _cleanup_free_ char *id = NULL;
+
+        return file_read_at(AT_FDCWD, "/etc/machine-id", 64, &id, NULL) < 0 || strncmp(id, uuid, 32) == 0;
+}
+
+/* A directory that this machine's journal is kept in has its name on it. */
+static int make_dir(int dir_fd, const char *name, const char *uuid)
+{
+        char present[MACHINE_NAME_MAX + 1] = "";
+        bool made = mkdirat(dir_fd, uuid, 0755) >= 0;
+
+        if (!made && errno != EEXIST)
+                return -errno;
+        _cleanup_close_ int fd = openat(dir_fd, uuid, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (fd < 0)
+                return -errno;
+        if (made)
+                return RET_NERRNO(fsetxattr(fd, OWNER_XATTR, name, strlen(name), 0));
+        if (fgetxattr(fd, OWNER_XATTR, present, sizeof(present) - 1) < 0)
+                return errno == ENODATA ? -EEXIST : -errno;
+        return streq(present, name) ? 0 : -EEXIST;
+}
+
 int journal_link(const Spec *spec, const char *root, const char *uuid)
 {
         LinkJournal mode = spec->link_journal;
@@ -30,11 +59,17 @@ int journal_link(const Spec *spec, const char *root, const char *uuid)
 
         if (mode == LINK_JOURNAL_NO || !spec->boot)
                 return 0;
+        if (is_host_id(uuid) && attempt && !host)
+                return 0;
+        if (is_host_id(uuid))
+                return log_error_return(
+                        -EEXIST, "The image has the machine ID of this host; give it one of its own, or set "
+                                 "LinkJournal=no.");
         _cleanup_close_ int dir_fd = open(JOURNAL_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (dir_fd < 0)
                 r = -errno;
         else if (host)
-                r = mkdirat(dir_fd, uuid, 0755) < 0 && errno != EEXIST ? -errno : 0;
+                r = make_dir(dir_fd, spec->name, uuid);
         else
                 r = make_link(dir_fd, root, uuid);
         return r < 0 && !attempt ? log_error_errno(r, "Failed to link the journal of the machine into '%s'",

@@ -339,19 +339,6 @@ static void log_lifecycle(const char *message_id, const char *event, MachineUnit
                 (void) journal_send(lines);
 }
 
-/* Sockets that the machine binds in /run/host/unix-export are reached by a link in its runtime directory: the kernel
- * leads from there into the machine as long as its leader lives, and nothing is mounted on the host. */
-static int export_sockets(int machine_fd, pid_t leader)
-{
-        char target[64];
-
-        snprintf(target, sizeof(target), "/proc/%i/root/run/host/unix-export", leader);
-        (void) unlinkat(machine_fd, "unix-export", 0);
-        if (symlinkat(target, machine_fd, "unix-export") < 0)
-                return log_error_errno(-errno, "Failed to make the link to the machine's sockets");
-        return 0;
-}
-
 int launch_run(const Plan *plan, MachineUnitKind kind, int machine_fd, Record *record)
 {
         _cleanup_(launch_clear) Launch l = {
@@ -395,9 +382,7 @@ int launch_run(const Plan *plan, MachineUnitKind kind, int machine_fd, Record *r
         if (r < 0)
                 return r;
         checkpoint();
-        r = export_sockets(machine_fd, l.pid);
-        if (r >= 0)
-                r = say(&l, CHILD_MAY_ENTER, l.root_fd);
+        r = say(&l, CHILD_MAY_ENTER, l.root_fd);
         if (r >= 0)
                 r = hear(&l, CHILD_IS_READY);
         if (r < 0)

@@ -141,7 +141,7 @@ static int act(Registry *registry, sd_bus_message *call, MachineAction action)
         return machine ? action(registry, machine, call) : reply_no_machine(call, name);
 }
 
-static int authorize_named(Registry *registry, sd_bus_message *call, const char *verb,
+static int authorize_named(Registry *registry, sd_bus_message *call, const char *action, const char *verb,
                            AuthorizedHandler handler)
 {
         const char *name;
@@ -151,30 +151,33 @@ static int authorize_named(Registry *registry, sd_bus_message *call, const char 
         r = sd_bus_message_read(call, "s", &name);
         if (r < 0)
                 return r;
-        return polkit_authorize(registry, call, REGISTRY_NAME ".manage-machines", name, verb, handler);
+        return polkit_authorize(registry, call, action, name, verb, handler);
 }
 
-#define DEFINE_MACHINE_METHOD(name, verb)                                                   \
-        static int name##_authorized(Registry *registry, sd_bus_message *call)              \
-        {                                                                                   \
-                return act(registry, call, machine_##name);                                 \
-        }                                                                                   \
-        static int name##_refreshed(Registry *registry, sd_bus_message *call)               \
-        {                                                                                   \
-                return authorize_named(registry, call, verb, name##_authorized);            \
-        }                                                                                   \
-        static int method_##name(sd_bus_message *call, void *userdata, sd_bus_error *error) \
-        {                                                                                   \
-                (void) error;                                                               \
-                return registry_refresh_then(userdata, call, name##_refreshed);             \
-        }                                                                                   \
+#define DEFINE_MACHINE_METHOD_OF(name, verb, action)                                                   \
+        static int name##_authorized(Registry *registry, sd_bus_message *call)                         \
+        {                                                                                              \
+                return act(registry, call, machine_##name);                                            \
+        }                                                                                              \
+        static int name##_refreshed(Registry *registry, sd_bus_message *call)                          \
+        {                                                                                              \
+                return authorize_named(registry, call, REGISTRY_NAME action, verb, name##_authorized); \
+        }                                                                                              \
+        static int method_##name(sd_bus_message *call, void *userdata, sd_bus_error *error)            \
+        {                                                                                              \
+                (void) error;                                                                          \
+                return registry_refresh_then(userdata, call, name##_refreshed);                        \
+        }                                                                                              \
         struct _semicolon_
+
+#define DEFINE_MACHINE_METHOD(name, verb) DEFINE_MACHINE_METHOD_OF(name, verb, ".manage-machines")
 
 DEFINE_MACHINE_METHOD(power_off, "power-off");
 DEFINE_MACHINE_METHOD(reboot, "reboot");
 DEFINE_MACHINE_METHOD(terminate, "terminate");
 DEFINE_MACHINE_METHOD(kill, "kill");
-DEFINE_MACHINE_METHOD(set_properties, "set-properties");
+DEFINE_MACHINE_METHOD_OF(set_properties, "set-properties",
+                         ".start-machine"); /* devices are properties, too */
 DEFINE_MACHINE_METHOD(get_spec, "get-spec");
 
 const sd_bus_vtable registry_vtable[] = {

@@ -273,10 +273,12 @@ int machine_set_properties(Registry *registry, Machine *machine, sd_bus_message 
         if (r < 0)
                 return r;
         STRV_FOREACH (s, change->assignments)
-                if (!strchr(*s, '='))
-                        return sd_bus_reply_method_errorf(call, SD_BUS_ERROR_INVALID_ARGS,
-                                                          "A property is set as KEY=VALUE, not as '%.80s'.",
-                                                          *s);
+                if (!strchr(*s, '=') || spec_property_reserved(*s))
+                        return sd_bus_reply_method_errorf(
+                                call, SD_BUS_ERROR_INVALID_ARGS,
+                                "'%.80s' cannot be set: expected KEY=VALUE with a property that does "
+                                "not make the unit a machine.",
+                                *s);
         if (registry->property_types)
                 return change_send(change);
         r = registry_introspect(registry, call, on_types, change);

@@ -71,9 +71,7 @@ static int start_prepare(Registry *registry, sd_bus_message *call, Start **ret)
 
         start->unit = machine_unit_name(MACHINE_UNIT_TRANSIENT, start->spec->name);
         OOM_CHECK(start->unit);
-        r = unit_assignments(start->spec, &start->assignments, &error);
-        if (r == -EINVAL)
-                return MIN(reply_invalid(call, error), 0);
+        r = unit_assignments(start->spec, &start->assignments);
         if (r < 0)
                 return r;
         *ret = TAKE_PTR(start);

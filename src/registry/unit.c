@@ -23,28 +23,6 @@ static const char *const machine_assignments[] = {
         "RuntimeDirectoryPreserve=restart",
 };
 
-/* Without them it is none. */
-static const char *const reserved[] = {
-        "Type",
-        "NotifyAccess",
-        "Delegate",
-        "KillMode",
-        "RuntimeDirectory",
-        "RuntimeDirectoryMode",
-        "RuntimeDirectoryPreserve",
-        "ExecStart",
-        "User",
-        "Group",
-        "DynamicUser",
-        "RemainAfterExit",
-        "GuessMainPID",
-        "PIDFile",
-        "BusName",
-        "RootDirectory",
-        "RootImage",
-        "PrivateUsers",
-};
-
 /* The launcher makes the nodes, so it needs "m" as well. */
 static int add_devices(const Spec *spec, Strv *l)
 {
@@ -67,7 +45,7 @@ static int add_devices(const Spec *spec, Strv *l)
         return r;
 }
 
-int unit_assignments(const Spec *spec, Strv *ret, char **ret_error)
+int unit_assignments(const Spec *spec, Strv *ret)
 {
         char signal_name[SIGNAL_NAME_MAX];
         _cleanup_strv_ Strv l = NULL;
@@ -103,15 +81,6 @@ int unit_assignments(const Spec *spec, Strv *ret, char **ret_error)
         if (r < 0)
                 return r;
 
-        STRV_FOREACH (s, spec->resources) {
-                size_t n = strcspn(*s, "=");
-                for (size_t i = 0; i < ELEMENTSOF(reserved); i++)
-                        if (strlen(reserved[i]) == n && strncmp(*s, reserved[i], n) == 0) {
-                                *ret_error = strf("Property %s= makes the unit a machine; it cannot be set.",
-                                                  reserved[i]);
-                                return -EINVAL;
-                        }
-        }
         r = strv_extend(&l, spec->resources);
         if (r < 0)
                 return r;

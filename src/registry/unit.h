@@ -4,8 +4,8 @@
 #include "registry/registry.h"
 
 /* The transient unit of a machine, as assignments in the spelling of systemd.directives(7): what makes it a machine,
- * then what the spec adds. -EINVAL and a text for a property that is not the user's to choose. */
-int unit_assignments(const Spec *spec, Strv *ret, char **ret_error);
+ * then what the spec adds. */
+int unit_assignments(const Spec *spec, Strv *ret);
 
 /* Appends assignments to a message as the elements of the a(sv) that StartTransientUnit() and SetUnitProperties() take. The types come from systemd's own
  * description of its objects (`types`, introspection data of a service), so any property of any version works.

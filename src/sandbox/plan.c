@@ -34,7 +34,6 @@ static const Step run_host_steps[] = {
         { STEP_BIND, "/run/host/os-release", "/etc/os-release", .attr = MOUNT_ATTR_RDONLY | NO_EXEC,
           .optional = true },
         { STEP_FILE, "/run/host/container-manager", "mctl\n", .mode = 0444 },
-        { STEP_TMPFS, "/run/host/unix-export", .mode = 0755, .options = "size=1M", .attr = NO_EXEC },
         { STEP_DIR, "/run/host/inaccessible/dir", .mode = 0 },
         { STEP_FILE, "/run/host/inaccessible/reg", "", .mode = 0 },
 };
@@ -231,7 +230,8 @@ static int add_devices(Plan *plan)
         return 0;
 }
 
-/* Credentials are files for the first process alone, as systemd.exec(5) has them. */
+/* Credentials are files for the first process alone, as systemd.exec(5) has them: for root, unless that is another
+ * user, who is known only inside. */
 static int add_credentials(Plan *plan)
 {
         const Spec *spec = plan->spec;
@@ -239,22 +239,23 @@ static int add_credentials(Plan *plan)
 
         if (!spec->load_credential && !spec->set_credential)
                 return 0;
-        r = add_host_step(plan, (Step){ STEP_TMPFS, "/run/host/credentials", .mode = 0700,
-                                        .options = "size=1M", .attr = NO_EXEC });
+        r = add_host_step(plan,
+                          (Step){ STEP_TMPFS, "/run/host/credentials", .mode = spec->user ? 0755 : 0700,
+                                  .options = "size=1M", .attr = NO_EXEC });
         STRV_FOREACH (s, spec->load_credential)
                 if (r >= 0) {
                         size_t n = strcspn(*s, ":");
                         const char *target = keep(plan, strf("/run/host/credentials/%.*s", (int) n, *s));
-                        r = target ? add_host_step(plan,
-                                                   (Step){ STEP_COPY, target, *s + n + 1, .mode = 0400 })
+                        r = target ? add_host_step(plan, (Step){ STEP_COPY, target, *s + n + 1,
+                                                                 .mode = spec->user ? 0444 : 0400 })
                                    : -ENOMEM;
                 }
         STRV_FOREACH (s, spec->set_credential)
                 if (r >= 0) {
                         size_t n = strcspn(*s, ":");
                         const char *target = keep(plan, strf("/run/host/credentials/%.*s", (int) n, *s));
-                        r = target ? add_host_step(plan,
-                                                   (Step){ STEP_FILE, target, *s + n + 1, .mode = 0400 })
+                        r = target ? add_host_step(plan, (Step){ STEP_FILE, target, *s + n + 1,
+                                                                 .mode = spec->user ? 0444 : 0400 })
                                    : -ENOMEM;
                 }
         if (r >= 0)
@@ -262,6 +263,11 @@ static int add_credentials(Plan *plan)
         if (r >= 0)
                 r = strv_append(&plan->environment, "CREDENTIALS_DIRECTORY=/run/host/credentials");
         return r;
+}
+
+static bool root_is_writable(const Spec *spec)
+{
+        return !spec->read_only && spec->volatile_mode != VOLATILE_STATE;
 }
 
 /* Which of the host's files is /etc/resolv.conf inside, and how it gets there. */
@@ -274,13 +280,12 @@ static int add_resolv_conf(Plan *plan)
                 "/run/systemd/resolve/stub-resolv.conf",
         };
         ResolvConf mode = plan->spec->resolv_conf;
-        bool writable = !plan->spec->read_only && plan->spec->volatile_mode != VOLATILE_STATE;
 
         /* With a network of its own, a machine knows its name servers better than its host. */
         if (mode == RESOLV_CONF_AUTO) {
                 if (plan->spec->private_network)
                         return 0;
-                mode = writable ? RESOLV_CONF_COPY_HOST : RESOLV_CONF_BIND_HOST;
+                mode = root_is_writable(plan->spec) ? RESOLV_CONF_COPY_HOST : RESOLV_CONF_BIND_HOST;
         }
         if (mode == RESOLV_CONF_OFF)
                 return 0;
@@ -300,7 +305,7 @@ static int add_timezone(Plan *plan, const PlanInput *input)
         Timezone mode = plan->spec->timezone;
 
         if (mode == TIMEZONE_AUTO)
-                mode = input->has_localtime || plan->spec->read_only ? TIMEZONE_OFF : TIMEZONE_COPY;
+                mode = input->has_localtime || !root_is_writable(plan->spec) ? TIMEZONE_OFF : TIMEZONE_COPY;
         switch (mode) {
         case TIMEZONE_COPY:
                 return add_host_step(plan, (Step){ STEP_REPLACE, "/etc/localtime", "/etc/localtime",

@@ -92,7 +92,6 @@ static const Widening widenings[] = {
         { CAPABILITY_BIT(CAP_SYS_TTY_CONFIG), "vhangup" },
         { CAPABILITY_BIT(CAP_BPF), "bpf" },
         { CAPABILITY_BIT(CAP_PERFMON), "perf_event_open" },
-        { CAPABILITY_BIT(CAP_DAC_READ_SEARCH), "open_by_handle_at" },
 };
 
 static int decide_profile(Decisions *d, const char *profile, uint64_t capabilities)
@@ -113,8 +112,8 @@ static int decide_profile(Decisions *d, const char *profile, uint64_t capabiliti
                              word = strtok_r(NULL, " ", &state))
                                 r = decide_name(d, word, true) == -ENOMEM ? -ENOMEM : 0;
                 }
-        if (r >= 0)
-                r = decide_name(d, "open_by_handle_at", false);
+        if (r >= 0 && !(capabilities & CAPABILITY_BIT(CAP_PERFMON)))
+                r = decide_name(d, "perf_event_open", false); /* in @debug, too */
 
         if (r >= 0 && streq(profile, "nesting")) {
                 r = decide_name(d, "@keyring", true);

@@ -6,6 +6,7 @@
 /* Container Device Interface (github.com/cncf-tags/container-device-interface, SPEC.md 0.8): devices by the names that
  * their vendors give them in JSON files, "vendor.com/class=name". */
 
+/* Whether a device is called in the way of CDI: VENDOR/CLASS=NAME. */
 bool cdi_name_valid(const char *name) _pure_;
 
 /* Replaces the CDI names among the devices of a spec by what they stand for: device nodes, binds, environment. The

@@ -177,8 +177,12 @@ static int read_assignment(Reader *r, char *line)
         char *equals = strchr(line, '=');
         int q;
 
+        if (r->section == SECTION_SYSTEMD && r->source == SPEC_SOURCE_IMAGE)
+                return 0;
+        if (r->section == SECTION_SYSTEMD && spec_property_reserved(line))
+                return reader_fail(r, "'%.40s' makes the unit a machine; it cannot be set.", line);
         if (r->section == SECTION_SYSTEMD)
-                return r->source == SPEC_SOURCE_IMAGE ? 0 : strv_append(&r->spec->unit_lines, line);
+                return strv_append(&r->spec->unit_lines, line);
         if (!equals)
                 return reader_fail(r, "Expected KEY=VALUE or [SECTION], not '%.40s'.", line);
         *equals = 0;
@@ -263,6 +267,28 @@ int spec_read_file(Spec *spec, SpecSource source, const char *file, bool nspawn,
         return 0;
 }
 
+/* A percent sign begins a specifier, unless there are two. */
+static char *escape_percent(const char *s)
+{
+        char *out = malloc(strlen(s) * 2 + 1), *p = out;
+
+        for (; out && *s; s++) {
+                if (*s == '%')
+                        *p++ = '%';
+                *p++ = *s;
+        }
+        if (out)
+                *p = 0;
+        return out;
+}
+
+static int append_text(Strv *lines, const char *key, const char *value)
+{
+        _cleanup_free_ char *escaped = escape_percent(value);
+
+        return escaped ? strv_appendf(lines, "%s=%s", key, escaped) : -ENOMEM;
+}
+
 static int append_value(Strv *lines, const char *key, const json_t *value)
 {
         if (json_is_null(value))
@@ -271,7 +297,7 @@ static int append_value(Strv *lines, const char *key, const json_t *value)
                 return strv_appendf(lines, "%s=%s", key, json_is_true(value) ? "yes" : "no");
         if (json_is_integer(value))
                 return strv_appendf(lines, "%s=%" JSON_INTEGER_FORMAT, key, json_integer_value(value));
-        return strv_appendf(lines, "%s=%s", key, json_string_value(value));
+        return append_text(lines, key, json_string_value(value));
 }
 
 /* A list of entries has a line each, a list of words stands in one. */
@@ -299,7 +325,7 @@ static int append_setting(Strv *lines, const Setting *setting, const json_t *val
                         return r;
         }
         _cleanup_free_ char *line = words ? strv_join_words(words) : NULL;
-        return line ? strv_appendf(lines, "%s=%s", setting->key, line) : 0;
+        return line ? append_text(lines, setting->key, line) : 0;
 }
 
 int spec_to_text(const Spec *spec, bool all, char **ret)

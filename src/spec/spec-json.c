@@ -14,16 +14,24 @@ static int _printf_(2, 3) fail(char **ret_error, const char *format, ...)
         return *ret_error ? -EINVAL : -ENOMEM;
 }
 
+/* A list that was reset says so to whoever has one below: its first entry is empty. */
+static json_t *setting_to_json(const Spec *spec, const Setting *setting, bool all)
+{
+        json_t *value = setting->type->to_json(setting->type, (const uint8_t *) spec + setting->offset);
+
+        if (!all && setting->type->list && spec->reset[setting - settings])
+                json_array_insert_new(value, 0, json_string(""));
+        return value;
+}
+
 static json_t *section_to_json(const Spec *spec, SpecSection section, bool all)
 {
         json_t *object = json_object();
 
         for (size_t i = 0; i < n_settings; i++)
                 if (settings[i].section == section && (all || spec->source[i] != SPEC_SOURCE_DEFAULT))
-                        json_object_set_new(
-                                object, settings[i].key,
-                                settings[i].type->to_json(settings[i].type,
-                                                          (const uint8_t *) spec + settings[i].offset));
+                        json_object_set_new(object, settings[i].key,
+                                            setting_to_json(spec, settings + i, all));
         return object;
 }
 

@@ -16,7 +16,7 @@
 /* Places of machine files, the more important one last. */
 const char *const spec_machine_dirs[] = { "/usr/lib/mctl", "/run/mctl/config", SYSCONFDIR, NULL };
 #define N_MACHINE_DIRS (ELEMENTSOF(spec_machine_dirs) - 1)
-static const char *const nspawn_dirs[] = { "/run/systemd/nspawn", "/etc/systemd/nspawn" };
+const char *const spec_nspawn_dirs[] = { "/run/systemd/nspawn", "/etc/systemd/nspawn", NULL };
 
 int spec_read_path(Spec *spec, SpecSource source, const char *path, Strv *warnings, char **ret_error)
 {
@@ -57,7 +57,8 @@ int spec_find_file(const char *name, char **ret_path)
 {
         int r = find_first(spec_machine_dirs, N_MACHINE_DIRS, name, ".machine", ret_path);
 
-        return r == -ENOENT ? find_first(nspawn_dirs, ELEMENTSOF(nspawn_dirs), name, ".nspawn", ret_path)
+        return r == -ENOENT ? find_first(spec_nspawn_dirs, ELEMENTSOF(spec_nspawn_dirs) - 1, name, ".nspawn",
+                                         ret_path)
                             : r;
 }
 
@@ -192,6 +193,11 @@ int spec_merge(const char *name, const char *json, Spec **ret, Strv *warnings, c
         r = cdi_expand(spec, ret_error);
         if (r >= 0)
                 r = spec_validate(spec, ret_error);
+        if (r >= 0 && spec->profile == PROFILE_PRIVILEGED)
+                r = strv_append(
+                        warnings,
+                        "Profile=privileged: the machine has all capabilities and no filter, and sees all "
+                        "of the kernel's files.");
         if (r < 0)
                 return r;
         *ret = TAKE_PTR(spec);

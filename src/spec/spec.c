@@ -186,9 +186,10 @@ int spec_assign(Spec *spec, const Setting *setting, SpecSource source, const cha
 {
         int r;
 
-        if (isempty(value))
+        if (isempty(value)) {
                 r = setting_reset(setting, spec);
-        else
+                spec->reset[setting - settings] = true;
+        } else
                 r = setting->type->parse(setting->type, setting_field(setting, spec), value);
         if (r == -EINVAL || r == -ERANGE) {
                 _cleanup_free_ char *shown = str_escape(value);
@@ -199,6 +200,36 @@ int spec_assign(Spec *spec, const Setting *setting, SpecSource source, const cha
         if (r >= 0)
                 spec->source[setting - settings] = source;
         return r;
+}
+
+bool spec_property_reserved(const char *assignment)
+{
+        static const char *const reserved[] = {
+                "Type",
+                "NotifyAccess",
+                "Delegate",
+                "KillMode",
+                "RuntimeDirectory",
+                "RuntimeDirectoryMode",
+                "RuntimeDirectoryPreserve",
+                "ExecStart",
+                "User",
+                "Group",
+                "DynamicUser",
+                "RemainAfterExit",
+                "GuessMainPID",
+                "PIDFile",
+                "BusName",
+                "RootDirectory",
+                "RootImage",
+                "PrivateUsers",
+        };
+        size_t n = strcspn(assignment, "= \t");
+
+        for (size_t i = 0; i < ELEMENTSOF(reserved); i++)
+                if (strlen(reserved[i]) == n && strncmp(assignment, reserved[i], n) == 0)
+                        return true;
+        return false;
 }
 
 int spec_assign_resource(Spec *spec, const char *assignment, char **ret_error)
@@ -215,6 +246,11 @@ int spec_assign_resource(Spec *spec, const char *assignment, char **ret_error)
                         "Invalid assignment '%.80s': expected PROPERTY=VALUE with a property of a unit, "
                         "such as MemoryMax=1G.",
                         strna(shown));
+                return *ret_error ? -EINVAL : -ENOMEM;
+        }
+        if (spec_property_reserved(assignment)) {
+                *ret_error = strf("Property %.*s= makes the unit a machine; it cannot be set.", (int) n,
+                                  assignment);
                 return *ret_error ? -EINVAL : -ENOMEM;
         }
         return strv_append(&spec->resources, assignment);
@@ -242,8 +278,12 @@ static const char *find_contradiction(const Spec *spec)
                 return "Interface= goes into a network of the machine's own, not into that of NamespacePath=.";
         if (spec->profile == PROFILE_PRIVILEGED && (spec->system_call_filter || spec->no_new_privileges))
                 return "Profile=privileged has no filter to be changed.";
-        if (spec->read_only && spec->volatile_mode != VOLATILE_NO)
+        if (spec->read_only &&
+            (spec->volatile_mode == VOLATILE_YES || spec->volatile_mode == VOLATILE_STATE))
                 return "ReadOnly=yes and Volatile= contradict each other.";
+        STRV_FOREACH (s, spec->sysctl)
+                if (startswith(*s, "net") && !spec->private_network)
+                        return "Sysctl= of the network needs Private=yes: without it, the network is the host's.";
         return NULL;
 }
 

@@ -179,6 +179,7 @@ typedef struct Spec {
         /* [Unit], [Service] and [Install] of its files, as they stand, for systemd; not part of the JSON form */
         Strv unit_lines;
 
+        bool reset[SETTINGS_MAX];        /* a list that was emptied before what is in it was assigned */
         SpecSource source[SETTINGS_MAX]; /* who assigned each setting last */
 } Spec;
 
@@ -229,6 +230,9 @@ DEFINE_CLEANUP(Spec *, spec_free);
  * for people in ret_error, without a place in front of it. The caller frees that. */
 int spec_assign(Spec *spec, const Setting *setting, SpecSource source, const char *value, char **ret_error);
 
+/* Whether an assignment is to a property that makes the unit a machine, and is not the user's to choose. */
+bool spec_property_reserved(const char *assignment);
+
 /* Adds "KEY=VALUE" to the properties of the unit; KEY must look like one. */
 int spec_assign_resource(Spec *spec, const char *assignment, char **ret_error);
 
@@ -263,6 +267,7 @@ int spec_merge(const char *name, const char *json, Spec **ret, Strv *warnings, c
 
 /* Where machine files are, the more important place last; NULL-terminated. */
 extern const char *const spec_machine_dirs[];
+extern const char *const spec_nspawn_dirs[];
 
 /* The main file of a machine; the caller frees the path. -ENOENT where it has none. */
 int spec_find_file(const char *name, char **ret_path);
