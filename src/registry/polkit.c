@@ -76,8 +76,11 @@ int polkit_authorize(Registry *registry, sd_bus_message *call, const char *actio
         r = caller_is_root(call);
         if (r < 0)
                 return r;
-        if (r > 0)
-                return handler(registry, call);
+        if (r > 0) {
+                /* 0 would tell sd-bus that nobody has answered. */
+                r = handler(registry, call);
+                return r < 0 ? r : 1;
+        }
 
         r = sd_bus_message_new_method_call(registry->bus, &request, "org.freedesktop.PolicyKit1",
                                            "/org/freedesktop/PolicyKit1/Authority",

@@ -131,9 +131,9 @@ test_bad_properties() {
         refused 1 "Restart" on mctl boot bb -p Restart=sometimes
         refused 2 "MemoryMax" on mctl boot bb -p MemoryMax
         refused 2 "memory max" on mctl boot bb -p 'memory max=1'
-        refused 1 "ExecStart" on mctl boot bb -p ExecStart=/bin/true
-        refused 1 "Delegate" on mctl boot bb -p Delegate=no
-        refused 1 "User" on mctl boot bb -p User=alice
+        refused 2 "ExecStart" on mctl boot bb -p ExecStart=/bin/true
+        refused 2 "Delegate" on mctl boot bb -p Delegate=no
+        refused 2 "User" on mctl boot bb -p User=alice
         refused 1 "Nonsense" on mctl boot --dry-run bb -p Nonsense=1
 }
 
