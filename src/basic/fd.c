@@ -14,6 +14,26 @@ int fd_close(int fd)
         return -EBADF;
 }
 
+static int compare_ints(const void *a, const void *b)
+{
+        return *(const int *) a - *(const int *) b;
+}
+
+int fd_close_others(const int *keep, size_t n)
+{
+        int sorted[8], from = 3;
+
+        assert(n <= ELEMENTSOF(sorted));
+        memcpy(sorted, keep, n * sizeof(int));
+        qsort(sorted, n, sizeof(int), compare_ints);
+        for (size_t i = 0; i < n; i++) {
+                if (sorted[i] > from && close_range(from, sorted[i] - 1, 0) < 0)
+                        return -errno;
+                from = MAX(from, sorted[i] + 1);
+        }
+        return RET_NERRNO(close_range(from, ~0U, 0));
+}
+
 char *fd_path(int fd, char *buf)
 {
         snprintf(buf, FD_PATH_MAX, "/proc/self/fd/%i", fd);

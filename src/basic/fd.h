@@ -11,6 +11,9 @@
 /* Closes a descriptor unless it is negative, and keeps errno. Returns -EBADF, to be assigned. */
 int fd_close(int fd);
 
+/* Closes all descriptors but 0, 1, 2 and the n in `keep`. */
+int fd_close_others(const int *keep, size_t n);
+
 static inline void fd_close_cleanup(int *fd)
 {
         fd_close(*fd);

@@ -33,6 +33,14 @@ bool rootfs_exists(int root_fd, const char *path)
         return fd >= 0;
 }
 
+bool rootfs_is_link(int root_fd, const char *path)
+{
+        _cleanup_close_ int fd = rootfs_open(root_fd, path, O_PATH | O_NOFOLLOW);
+        struct stat st;
+
+        return fd >= 0 && fstat(fd, &st) >= 0 && S_ISLNK(st.st_mode);
+}
+
 int rootfs_read_file(int root_fd, const char *path, size_t max, char **ret_data, size_t *ret_size)
 {
         /* First O_PATH, to look at the type: opening a device can have effects. */

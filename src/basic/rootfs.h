@@ -12,6 +12,9 @@
 /* Opens a path with the flags of open(2), O_CLOEXEC added. Not for O_CREAT. Returns a descriptor. */
 int rootfs_open(int root_fd, const char *path, int flags);
 
+/* Whether that is a link. */
+bool rootfs_is_link(int root_fd, const char *path);
+
 /* Whether there is something of that name; a link counts, wherever it leads. */
 bool rootfs_exists(int root_fd, const char *path);
 

@@ -453,8 +453,10 @@ static int wait_end(Context *c, const char *unit, End *end, Terminal *terminal)
                         return log_error_errno(r, "Failed to wait for the machine");
                 if (r > 0)
                         continue;
-                if (end->ended && !end->checked)
+                if (end->ended && !end->checked) {
                         check_ended(c, unit, end);
+                        continue; /* other messages may have come meanwhile */
+                }
                 if (more > 0)
                         more = terminal_process(terminal);
                 if (end->ended && end->job_result && more <= 0)

@@ -47,7 +47,7 @@ static int settings_lines(const Spec *spec, Strv *lines)
         else if (r >= 0 && !spec->boot)
                 r = strv_append(lines, "KillSignal=SIGTERM\nTimeoutStopSec=10s\nSuccessExitStatus=143");
         if (r >= 0 && spec->profile == PROFILE_PRIVILEGED)
-                r = strv_append(lines, "DevicePolicy=auto");
+                r = strv_append(lines, "DevicePolicy=auto\nDeviceAllow=");
         if (r >= 0 && spec->profile == PROFILE_NESTING)
                 r = strv_append(lines, "DeviceAllow=/dev/fuse rwm\nDeviceAllow=/dev/net/tun rwm");
         STRV_FOREACH (text, spec->device) {

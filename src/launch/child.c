@@ -42,13 +42,13 @@ static int become_root(const Child *child)
                 return 0;
         if (setgroups(0, NULL) < 0 || setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0)
                 return log_error_errno(-errno, "Failed to become root of the user namespace");
+        (void) prctl(PR_SET_DUMPABLE, 0); /* a change of user resets it */
         return 0;
 }
 
 /* Makes the launcher's tree the root. Our own mount namespace is a copy of the launcher's, and for the kernel a less
  * privileged one, so all mounts in the copy are locked: below each other, and in their flags. The copy of the tree
- * itself must not be, to become the root; open_tree() makes such a one. Old procfs and sysfs are still there while
- * ours are mounted, as the kernel demands of a user namespace. */
+ * itself must not be, to become the root; open_tree() makes such a one. */
 static int enter_tree(const Child *child, int root_fd)
 {
         const Plan *plan = child->plan;
@@ -76,9 +76,7 @@ static int enter_tree(const Child *child, int root_fd)
         struct mount_attr attr = { .propagation = MS_SHARED };
         if (mount_setattr(AT_FDCWD, "/", AT_RECURSIVE, &attr, sizeof(attr)) < 0)
                 return log_error_errno(-errno, "Failed to make mounts shared");
-        if (chdir("/") < 0)
-                return log_error_errno(-errno, "Failed to enter '/'");
-        return 0;
+        return chdir("/") < 0 ? log_error_errno(-errno, "Failed to enter '/'") : 0;
 }
 
 /* The terminal is one of the machine's own; its master goes to whoever holds the other end of our standard input. What
@@ -175,6 +173,16 @@ static int set_person_environment(const Person *person, Strv *environment)
         return 0;
 }
 
+/* Without following what procfs calls a link: /proc/self/fd would lead to whatever is open yet. */
+static int enter_directory(const char *path)
+{
+        _cleanup_close_ int root_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+        if (root_fd < 0)
+                return -errno;
+        _cleanup_close_ int dir_fd = rootfs_open(root_fd, path, O_PATH | O_DIRECTORY);
+        return dir_fd < 0 ? dir_fd : RET_NERRNO(fchdir(dir_fd));
+}
+
 /* Becomes who runs the program. */
 static int become_person(const Plan *plan, Person *person, Strv *environment)
 {
@@ -191,12 +199,14 @@ static int become_person(const Plan *plan, Person *person, Strv *environment)
                 if (r < 0)
                         return log_error_errno(r, "Failed to find user '%s' in the machine", spec->user);
         }
-        if (spec->working_directory && chdir(spec->working_directory) < 0)
-                return log_error_errno(-errno, "Failed to enter '%s' in the machine",
-                                       spec->working_directory);
+        r = enter_directory(spec->working_directory ?: "/");
+        if (r < 0)
+                return log_error_errno(r, "Failed to enter '%s' in the machine",
+                                       spec->working_directory ?: "/");
         r = privileges_become(person, plan->capabilities);
         if (r < 0)
                 return log_error_errno(r, "Failed to become user '%s' in the machine", spec->user ?: "root");
+        (void) prctl(PR_SET_DUMPABLE, 0);
         if (spec->no_new_privileges && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
                 return log_error_errno(-errno, "Failed to set no-new-privileges");
         return 0;
@@ -232,8 +242,11 @@ void child_main(const Child *child)
         Strv environment;
         int r;
 
-        /* Nobody inside may look at this process while it still has to do with the host. */
+        /* Nobody may look at this process while it still has to do with the host. */
         (void) prctl(PR_SET_DUMPABLE, 0);
+        if (fd_close_others((const int[]){ child->channel_fd, child->launcher_fd, child->control_fd }, 3) <
+            0)
+                _exit(EXIT_FAILURE);
 
         _cleanup_close_ int root_fd = await(child, CHILD_MAY_ENTER);
         if (become_root(child) < 0 || enter_tree(child, root_fd) < 0 || set_identity(plan) < 0)
@@ -259,8 +272,9 @@ void child_main(const Child *child)
         (void) await(child, CHILD_MAY_EXEC);
         (void) enable_controllers(child);
 
-        /* The last doors to the host: descriptors, system calls, capabilities. */
-        if (close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) < 0)
+        /* The last doors to the host: descriptors (closed, not only marked so: the path of the program could lead
+         * through one), system calls, capabilities. */
+        if (close_range(3, ~0U, 0) < 0)
                 _exit(EXIT_FAILURE);
         r = child->filter ? filter_load(child->filter, child->filter_size) : 0;
         if (r >= 0)

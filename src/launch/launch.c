@@ -51,9 +51,10 @@ int launch_claim(Spec *spec, MachineUnitKind kind, int machine_fd, Record *recor
 
         if (!holder)
                 return log_oom();
-        _cleanup_close_ int run_fd = run_dir_open(true);
-        if (run_fd < 0)
-                return log_error_errno(run_fd, "Failed to open '%s'", RUN_DIR);
+        _cleanup_close_ int run_fd = run_dir_open();
+        _cleanup_close_ int lock_fd = run_fd < 0 ? run_fd : run_dir_lock(run_fd);
+        if (lock_fd < 0)
+                return log_error_errno(lock_fd, "Failed to lock '%s'", RUN_DIR);
 
         /* The other door to the same name. */
         r = machine_is_running(
@@ -249,6 +250,17 @@ static int map_users(Launch *l)
         return 0;
 }
 
+/* What procfs, sysfs and mqueue show are the namespaces of who mounts them. We stay in our own processes' namespace;
+ * only children of ours would be in the other. */
+static int enter_namespaces(Launch *l)
+{
+        _cleanup_close_ int fd = pidfd_open(l->pid, 0);
+
+        if (fd < 0 || setns(fd, CLONE_NEWPID | CLONE_NEWIPC | (l->plan->namespaces & CLONE_NEWNET)) < 0)
+                return log_error_errno(-errno, "Failed to enter the namespaces of the machine");
+        return 0;
+}
+
 /* Fills the tree. */
 static int build_tree(Launch *l)
 {
@@ -257,9 +269,6 @@ static int build_tree(Launch *l)
         const Step *step = NULL;
         int r;
 
-        r = map_users(l);
-        if (r < 0)
-                return r;
         site.userns_fd = l->userns_fd;
         r = root_make(plan, l->image_fd, l->userns_fd, site.base, &l->root_fd);
         if (r < 0)
@@ -376,9 +385,13 @@ int launch_run(const Plan *plan, MachineUnitKind kind, int machine_fd, Record *r
         if (r < 0)
                 return r;
         checkpoint();
-        r = build_tree(&l);
+        r = map_users(&l);
         if (r >= 0)
                 r = limit_child(&l);
+        if (r >= 0)
+                r = enter_namespaces(&l);
+        if (r >= 0)
+                r = build_tree(&l);
         if (r < 0)
                 return r;
         checkpoint();
@@ -421,9 +434,10 @@ int launch_cleanup(MachineUnitKind kind, const char *name)
                         log_warning_errno(q, "Failed to remove the cgroup of the payload");
         }
 
-        _cleanup_close_ int run_fd = run_dir_open(true);
-        if (run_fd < 0)
-                return log_error_errno(run_fd, "Failed to open '%s'", RUN_DIR);
+        _cleanup_close_ int run_fd = run_dir_open();
+        _cleanup_close_ int lock_fd = run_fd < 0 ? run_fd : run_dir_lock(run_fd);
+        if (lock_fd < 0)
+                return log_error_errno(lock_fd, "Failed to lock '%s'", RUN_DIR);
         _cleanup_close_ int machine_fd = machine_dir_open(run_fd, kind, name, false);
         if (machine_fd < 0)
                 return machine_fd == -ENOENT

@@ -115,7 +115,7 @@ static int start(MachineUnitKind kind, const char *name)
         _cleanup_free_ char *error = NULL;
         int r;
 
-        _cleanup_close_ int run_fd = run_dir_open(false);
+        _cleanup_close_ int run_fd = run_dir_open();
         if (run_fd < 0)
                 return log_error_errno(run_fd, "Failed to open '%s'", RUN_DIR);
         _cleanup_close_ int machine_fd = machine_dir_open(run_fd, kind, name, kind == MACHINE_UNIT_TEMPLATE);

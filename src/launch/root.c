@@ -16,6 +16,10 @@ static int open_image(const Plan *plan, int image_fd, int userns_fd)
         _cleanup_close_ int tree_fd = mounts_clone_path(image_fd, "");
         if (tree_fd < 0)
                 return log_error_errno(tree_fd, "Failed to open the tree '%s'", plan->root);
+        /* Devices come from us, not with an image. */
+        r = mounts_set_attr(tree_fd, MOUNT_ATTR_NODEV, 0, -EBADF);
+        if (r < 0)
+                return log_error_errno(r, "Failed to set flags of the tree '%s'", plan->root);
         if (userns_fd >= 0) {
                 r = mounts_set_attr(tree_fd, 0, 0, userns_fd);
                 if (r == -EINVAL)

@@ -151,6 +151,8 @@ static int authorize_named(Registry *registry, sd_bus_message *call, const char 
         r = sd_bus_message_read(call, "s", &name);
         if (r < 0)
                 return r;
+        if (!machine_name_valid(name))
+                return reply_no_machine(call, name);
         return polkit_authorize(registry, call, action, name, verb, handler);
 }
 

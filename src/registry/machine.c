@@ -77,7 +77,7 @@ int machine_read(Machine *machine)
         struct stat st;
         int r;
 
-        _cleanup_close_ int run_fd = run_dir_open(false);
+        _cleanup_close_ int run_fd = run_dir_open();
         if (run_fd < 0)
                 return run_fd;
         _cleanup_close_ int machine_fd = machine_dir_open(run_fd, machine->kind, machine->name, false);
@@ -260,6 +260,8 @@ static int on_types(sd_bus_message *reply, void *userdata, sd_bus_error *ret_err
 int machine_set_properties(Registry *registry, Machine *machine, sd_bus_message *call)
 {
         _cleanup_(change_free_cleanup) Change *change = calloc(1, sizeof(Change));
+        _cleanup_free_ char *error = NULL;
+        _cleanup_spec_ Spec *spec = NULL;
         int r;
 
         OOM_CHECK(change);
@@ -272,13 +274,15 @@ int machine_set_properties(Registry *registry, Machine *machine, sd_bus_message 
                 r = sd_bus_message_read_strv(call, &change->assignments);
         if (r < 0)
                 return r;
-        STRV_FOREACH (s, change->assignments)
-                if (!strchr(*s, '=') || spec_property_reserved(*s))
-                        return sd_bus_reply_method_errorf(
-                                call, SD_BUS_ERROR_INVALID_ARGS,
-                                "'%.80s' cannot be set: expected KEY=VALUE with a property that does "
-                                "not make the unit a machine.",
-                                *s);
+        spec = spec_new(NULL);
+        OOM_CHECK(spec);
+        STRV_FOREACH (s, change->assignments) {
+                r = spec_assign_resource(spec, *s, &error);
+                if (r == -EINVAL)
+                        return sd_bus_reply_method_errorf(call, SD_BUS_ERROR_INVALID_ARGS, "%s", error);
+                if (r < 0)
+                        return r;
+        }
         if (registry->property_types)
                 return change_send(change);
         r = registry_introspect(registry, call, on_types, change);
@@ -293,7 +297,7 @@ int machine_get_spec(Registry *registry, Machine *machine, sd_bus_message *call)
         int r;
 
         (void) registry;
-        _cleanup_close_ int run_fd = run_dir_open(false);
+        _cleanup_close_ int run_fd = run_dir_open();
         if (run_fd < 0)
                 return run_fd;
         _cleanup_close_ int machine_fd = machine_dir_open(run_fd, machine->kind, machine->name, false);

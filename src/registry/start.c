@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <fcntl.h>
+#include <sys/stat.h>
 
 #include "basic/fd.h"
 #include "basic/log.h"
@@ -83,7 +84,7 @@ static void remove_dir(Start *start)
         _cleanup_free_ char *path = machine_dir_path(MACHINE_UNIT_TRANSIENT, start->spec->name),
                             *file = NULL;
 
-        _cleanup_close_ int run_fd = run_dir_open(false);
+        _cleanup_close_ int run_fd = run_dir_open();
         if (run_fd < 0 || !path)
                 return;
         file = strf("%s/spec.json", path);
@@ -96,7 +97,7 @@ static int write_dir(Start *start)
 {
         int r;
 
-        _cleanup_close_ int run_fd = run_dir_open(false);
+        _cleanup_close_ int run_fd = run_dir_open();
         if (run_fd < 0)
                 return run_fd;
         _cleanup_close_ int machine_fd = machine_dir_open(run_fd, MACHINE_UNIT_TRANSIENT, start->spec->name,
@@ -184,10 +185,13 @@ static int start_unit(Start *start)
                 r = sd_bus_message_close_container(request);
         if (r >= 0)
                 r = sd_bus_message_append(request, "a(sa(sv))", 0);
-        if (r >= 0)
-                r = write_dir(start);
         if (r < 0)
                 return r;
+        r = write_dir(start);
+        if (r < 0) {
+                remove_dir(start);
+                return r;
+        }
         r = registry_forward(registry, TAKE_PTR(request), start->call, on_started, start);
         if (r < 0)
                 remove_dir(start);
@@ -218,7 +222,7 @@ static int check_doors(Start *start)
         _cleanup_free_ char *unit = NULL;
         int r = 0;
 
-        _cleanup_close_ int run_fd = run_dir_open(false);
+        _cleanup_close_ int run_fd = run_dir_open();
         if (run_fd < 0)
                 return run_fd;
         for (MachineUnitKind kind = 0; kind < _MACHINE_UNIT_KIND_MAX && r == 0; kind++)
@@ -229,6 +233,15 @@ static int check_doors(Start *start)
                                               "Machine '%s' is running already, as %s.", start->spec->name,
                                               unit),
                    0);
+}
+
+/* A directory would be a way out of the machine. */
+static bool is_stream(int fd)
+{
+        int flags = fcntl(fd, F_GETFL);
+        struct stat st;
+
+        return flags >= 0 && !(flags & O_PATH) && fstat(fd, &st) >= 0 && !S_ISDIR(st.st_mode);
 }
 
 static int start_again(Registry *registry, sd_bus_message *call);
@@ -252,6 +265,9 @@ static int start_begin(Registry *registry, sd_bus_message *call, bool with_stdio
                 start->stdio[i] = fcntl(fd, F_DUPFD_CLOEXEC, 3);
                 if (start->stdio[i] < 0)
                         return -errno;
+                if (!is_stream(start->stdio[i]))
+                        return sd_bus_reply_method_errorf(call, SD_BUS_ERROR_INVALID_ARGS,
+                                                          "Standard input and output are no directories.");
         }
 
         r = check_doors(start);

@@ -17,8 +17,6 @@ static const char *const machine_assignments[] = {
         "Slice=machine.slice",
         "TimeoutStartSec=2min",
         "TasksMax=16384",
-        "DevicePolicy=closed",
-        "DeviceAllow=char-pts rw",
         "RuntimeDirectoryMode=0700",
         "RuntimeDirectoryPreserve=restart",
 };
@@ -29,8 +27,11 @@ static int add_devices(const Spec *spec, Strv *l)
         int r = 0;
 
         if (spec->profile == PROFILE_PRIVILEGED)
-                return strv_append(l, "DevicePolicy=auto");
-        if (spec->profile == PROFILE_NESTING)
+                return 0;
+        r = strv_append(l, "DevicePolicy=closed");
+        if (r >= 0)
+                r = strv_append(l, "DeviceAllow=char-pts rw");
+        if (r >= 0 && spec->profile == PROFILE_NESTING)
                 r = strv_append(l, "DeviceAllow=/dev/fuse rwm");
         if (r >= 0 && spec->profile == PROFILE_NESTING)
                 r = strv_append(l, "DeviceAllow=/dev/net/tun rwm");

@@ -9,9 +9,11 @@
 #include "basic/str.h"
 #include "sandbox/cgroup.h"
 
-#define CGROUP_FILE_MAX    4096U
-#define CGROUP_DEPTH_MAX   64U
-#define DEATH_TIMEOUT_MSEC 5000
+#define CGROUP_FILE_MAX 4096U
+/* What is made inside must be taken away again from outside. */
+#define CGROUP_DEPTH_MAX       64
+#define CGROUP_DESCENDANTS_MAX 16384
+#define DEATH_TIMEOUT_MSEC     5000
 
 int cgroup_open_own_unit(void)
 {
@@ -49,6 +51,11 @@ int cgroup_make_payload(int unit_fd, uid_t owner)
         if (fd < 0)
                 return -errno;
 
+        r = file_poke_at(fd, "cgroup.max.depth", STRINGIFY(CGROUP_DEPTH_MAX));
+        if (r >= 0)
+                r = file_poke_at(fd, "cgroup.max.descendants", STRINGIFY(CGROUP_DESCENDANTS_MAX));
+        if (r < 0)
+                return r;
         if (fchown(fd, owner, owner) < 0)
                 return -errno;
         r = file_read_at(AT_FDCWD, "/sys/kernel/cgroup/delegate", CGROUP_FILE_MAX, &files, NULL);
@@ -115,7 +122,7 @@ static int remove_children(int fd, unsigned depth)
         _cleanup_(closedir_cleanup) DIR *dir = NULL;
         int copy, r;
 
-        if (depth > CGROUP_DEPTH_MAX)
+        if (depth > CGROUP_DEPTH_MAX + 1)
                 return -ELOOP;
         copy = fd_reopen(fd, O_RDONLY | O_DIRECTORY);
         if (copy < 0)

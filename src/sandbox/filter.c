@@ -105,6 +105,11 @@ static int compile(const Spec *spec, uint64_t capabilities, char **ret_program, 
         return 0;
 }
 
+static bool is_program(size_t size)
+{
+        return size > 0 && size % sizeof(struct sock_filter) == 0;
+}
+
 int filter_read(const Spec *spec, uint64_t capabilities, const char *name, void **ret_program,
                 size_t *ret_size)
 {
@@ -119,7 +124,8 @@ int filter_read(const Spec *spec, uint64_t capabilities, const char *name, void 
         if (r == -ENOENT) {
                 _cleanup_close_ int cache_fd = dir_open_or_make_at(AT_FDCWD, CACHE_DIR, 0700);
                 r = cache_fd < 0 ? cache_fd : file_read_at(cache_fd, cached, PROGRAM_MAX, &program, &size);
-                if (r < 0) {
+                if (r < 0 || !is_program(size)) {
+                        free(TAKE_PTR(program));
                         r = compile(spec, capabilities, &program, &size);
                         /* A cache that cannot be written costs time, not the start. */
                         if (r >= 0 && cache_fd >= 0)
@@ -128,7 +134,7 @@ int filter_read(const Spec *spec, uint64_t capabilities, const char *name, void 
         }
         if (r < 0)
                 return r;
-        if (size == 0 || size % sizeof(struct sock_filter) != 0)
+        if (!is_program(size))
                 return -EBADMSG;
         *ret_program = TAKE_PTR(program);
         *ret_size = size;

@@ -350,22 +350,11 @@ static int clone_cover(const Step *step, int root_fd, int target_fd)
                         return -errno;
                 source = S_ISDIR(st.st_mode) ? "/run/host/inaccessible/dir" : "/run/host/inaccessible/reg";
         }
+        /* A cover that is not there must not be taken for nothing to cover. */
         _cleanup_close_ int cover_fd = rootfs_open(root_fd, source, O_PATH);
-        return cover_fd < 0 ? cover_fd : mounts_clone_path(cover_fd, "");
-}
-
-/* A sysfs shows the network namespace of its maker, who must own it. Who does not is shown the host's. */
-static int make_sysfs(const Step *step)
-{
-        int fd = make_fs("sysfs", NULL, step->attr);
-        if (fd != -EPERM)
-                return fd;
-
-        _cleanup_close_ int tree_fd = mounts_clone_path(AT_FDCWD, "/sys");
-        if (tree_fd < 0)
-                return tree_fd;
-        int r = mounts_set_attr(tree_fd, step->attr, 0, -EBADF);
-        return r < 0 ? r : TAKE_FD(tree_fd);
+        if (cover_fd < 0)
+                return cover_fd == -ENOENT ? -EUCLEAN : cover_fd;
+        return mounts_clone_path(cover_fd, "");
 }
 
 /* What a step mounts, not attached yet. */
@@ -383,7 +372,7 @@ static int step_make_tree(const Step *step, const Site *site, int target_fd)
         case STEP_PROC:
                 return make_fs("proc", NULL, step->attr);
         case STEP_SYSFS:
-                return make_sysfs(step);
+                return make_fs("sysfs", NULL, step->attr);
         case STEP_CGROUP:
                 return make_fs("cgroup2", NULL, step->attr);
         case STEP_MQUEUE:
@@ -419,6 +408,8 @@ static int step_open_target(const Step *step, const Site *site)
         bool file = step->kind == STEP_BIND && !source_is_directory(step, site);
 
         act_as(site->base);
+        if (step->strict && rootfs_is_link(site->root_fd, step->target))
+                return -ELOOP;
         if (step->kind == STEP_READ_ONLY || step->kind == STEP_HIDE || step->kind == STEP_COVER)
                 return rootfs_open(site->root_fd, step->target, O_PATH);
         return file ? rootfs_make_file(site->root_fd, step->target, 0644)
@@ -505,6 +496,7 @@ static int make_file(const Step *step, const Site *site)
         case STEP_LINK:
                 return copy_link(step, site);
         case STEP_SYSCTL:
+                act_as(0);
                 return rootfs_poke(site->root_fd, step->target, step->source);
         case STEP_FILE:
                 act_as(site->base);

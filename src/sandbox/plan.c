@@ -14,12 +14,13 @@
 /* What is there before an init starts. A system inside mounts whatever of these it does not find, one after the
  * other, and reads its mount table after each; so it is quicker to find them. Sizes are shares of the memory. */
 static const Step host_steps[] = {
-        { STEP_DIR, "/proc", .mode = 0555 },
-        { STEP_DIR, "/sys", .mode = 0555 },
-        { STEP_DEV, "/dev", .mode = 0755, .attr = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC },
+        { STEP_PROC, "/proc", .mode = 0555, .attr = NO_EXEC, .strict = true },
+        { STEP_SYSFS, "/sys", .mode = 0555, .attr = MOUNT_ATTR_RDONLY | NO_EXEC, .strict = true },
+        { STEP_DEV, "/dev", .mode = 0755, .attr = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, .strict = true },
         { STEP_DEVPTS, "/dev/pts", .attr = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC },
+        { STEP_MQUEUE, "/dev/mqueue", .attr = NO_EXEC },
         { STEP_TMPFS, "/dev/shm", .mode = 01777, .options = "size=10%", .attr = NO_DEV },
-        { STEP_TMPFS, "/run", .mode = 0755, .options = "size=20%", .attr = NO_DEV },
+        { STEP_TMPFS, "/run", .mode = 0755, .options = "size=20%", .attr = NO_DEV, .strict = true },
         { STEP_TMPFS, "/tmp", .mode = 01777, .options = "size=10%", .attr = NO_DEV },
 };
 
@@ -30,7 +31,7 @@ static const Step boot_steps[] = {
 
 /* /run/host, the container's view of its host (systemd.io/CONTAINER_INTERFACE). */
 static const Step run_host_steps[] = {
-        { STEP_TMPFS, "/run/host", .mode = 0755, .options = "size=4M", .attr = NO_EXEC },
+        { STEP_TMPFS, "/run/host", .mode = 0755, .options = "size=4M", .attr = NO_EXEC, .strict = true },
         { STEP_BIND, "/run/host/os-release", "/etc/os-release", .attr = MOUNT_ATTR_RDONLY | NO_EXEC,
           .optional = true },
         { STEP_FILE, "/run/host/container-manager", "mctl\n", .mode = 0444 },
@@ -39,10 +40,7 @@ static const Step run_host_steps[] = {
 };
 
 static const Step inner_steps[] = {
-        { STEP_PROC, "/proc", .attr = NO_EXEC },
-        { STEP_SYSFS, "/sys", .attr = MOUNT_ATTR_RDONLY | NO_EXEC },
         { STEP_CGROUP, "/sys/fs/cgroup", .attr = NO_EXEC },
-        { STEP_MQUEUE, "/dev/mqueue", .attr = NO_EXEC },
 };
 
 /* Of the kernel's files, what is not the container's own. The network's are: they belong to its namespace. */
@@ -75,11 +73,7 @@ static const Step mask_steps[] = {
 
 /* In a user namespace the kernel lets nobody mount a procfs or sysfs who cannot see a whole one already. Container
  * managers inside need to, so they get one that is whole and out of the way. */
-static const Step nesting_host_steps[] = {
-        { STEP_DIR, "/run/host/nesting/proc", .mode = 0555 },
-        { STEP_DIR, "/run/host/nesting/sys", .mode = 0555 },
-};
-static const Step nesting_inner_steps[] = {
+static const Step nesting_steps[] = {
         { STEP_PROC, "/run/host/nesting/proc", .attr = NO_EXEC },
         { STEP_SYSFS, "/run/host/nesting/sys", .attr = MOUNT_ATTR_RDONLY | NO_EXEC },
         { STEP_HIDE, "/run/host/nesting" },
@@ -101,11 +95,6 @@ static int append_steps(Step **steps, size_t *n, const Step *more, size_t n_more
 static int add_host_steps(Plan *plan, const Step *more, size_t n_more)
 {
         return append_steps(&plan->host_steps, &plan->n_host_steps, more, n_more);
-}
-
-static int add_inner_steps(Plan *plan, const Step *more, size_t n_more)
-{
-        return append_steps(&plan->inner_steps, &plan->n_inner_steps, more, n_more);
 }
 
 static int add_host_step(Plan *plan, Step step)
@@ -354,8 +343,32 @@ static int add_run_host(Plan *plan, const PlanInput *input)
                                                 .attr = MOUNT_ATTR_RDONLY | NO_DEV });
         if (r >= 0)
                 r = add_credentials(plan);
-        if (r >= 0 && spec->profile == PROFILE_NESTING)
-                r = add_host_steps(plan, nesting_host_steps, ELEMENTSOF(nesting_host_steps));
+        return r;
+}
+
+/* Parameters are set before their files are locked. */
+static int add_kernel(Plan *plan)
+{
+        const Spec *spec = plan->spec;
+        int r = 0;
+
+        STRV_FOREACH (s, spec->sysctl) {
+                size_t n = strcspn(*s, "=");
+                char *target = strf("/proc/sys/%.*s", (int) n, *s);
+
+                for (char *p = target ? target + strlen("/proc/sys/") : NULL; p && *p; p++)
+                        if (*p == '.' && !strchr(*s, '/'))
+                                *p = '/';
+                const char *kept = keep(plan, target);
+                OOM_CHECK(kept);
+                r = add_host_step(plan, (Step){ STEP_SYSCTL, kept, *s + n + 1 });
+                if (r < 0)
+                        return r;
+        }
+        if (spec->profile == PROFILE_NESTING)
+                r = add_host_steps(plan, nesting_steps, ELEMENTSOF(nesting_steps));
+        if (r >= 0 && spec->profile != PROFILE_PRIVILEGED)
+                r = add_host_steps(plan, mask_steps, ELEMENTSOF(mask_steps));
         return r;
 }
 
@@ -372,6 +385,8 @@ static int plan_host_steps(Plan *plan, const PlanInput *input)
         if (r >= 0)
                 r = add_run_host(plan, input);
         if (r >= 0)
+                r = add_kernel(plan);
+        if (r >= 0)
                 r = add_devices(plan);
         if (r >= 0)
                 r = add_resolv_conf(plan);
@@ -385,30 +400,6 @@ static int plan_host_steps(Plan *plan, const PlanInput *input)
                 r = add_host_step(plan, (Step){ STEP_READ_ONLY, "/run/host" });
         if (r >= 0 && (spec->read_only || spec->volatile_mode == VOLATILE_STATE))
                 r = add_host_step(plan, (Step){ STEP_READ_ONLY, "/" });
-        return r;
-}
-
-static int plan_inner_steps(Plan *plan)
-{
-        const Spec *spec = plan->spec;
-        int r;
-
-        r = add_inner_steps(plan, inner_steps, ELEMENTSOF(inner_steps));
-        STRV_FOREACH (s, spec->sysctl)
-                if (r >= 0) {
-                        size_t n = strcspn(*s, "=");
-                        char *target = strf("/proc/sys/%.*s", (int) n, *s);
-                        for (char *p = target ? target + strlen("/proc/sys/") : NULL; p && *p; p++)
-                                if (*p == '.' && !strchr(*s, '/'))
-                                        *p = '/';
-                        const char *kept = keep(plan, target);
-                        r = kept ? add_inner_steps(plan, &(Step){ STEP_SYSCTL, kept, *s + n + 1 }, 1)
-                                 : -ENOMEM;
-                }
-        if (r >= 0 && spec->profile == PROFILE_NESTING)
-                r = add_inner_steps(plan, nesting_inner_steps, ELEMENTSOF(nesting_inner_steps));
-        if (r >= 0 && spec->profile != PROFILE_PRIVILEGED)
-                r = add_inner_steps(plan, mask_steps, ELEMENTSOF(mask_steps));
         return r;
 }
 
@@ -494,7 +485,8 @@ int plan_new(const Spec *spec, const PlanInput *input, Plan **ret)
         if (r >= 0)
                 r = plan_host_steps(plan, input);
         if (r >= 0)
-                r = plan_inner_steps(plan);
+                r = append_steps(&plan->inner_steps, &plan->n_inner_steps, inner_steps,
+                                 ELEMENTSOF(inner_steps));
         if (r < 0)
                 return r;
 

@@ -7,11 +7,11 @@
 /* What the launcher will do, as plain data: made from a validated spec and a look at the image, complete before the
  * first side effect, printable, and the same for the same input.
  *
- * A machine's tree is put together in two steps by two processes. What belongs to the host's authority (the root,
- * tmpfs, devices, binds) is mounted by the launcher, as the host's root, in a mount namespace of its own. The
- * first process of the container then takes a copy of that namespace into one that its user namespace owns: the
- * kernel locks every mount in the copy, so that no privilege inside can lift a read-only flag or look below a mount.
- * What needs the namespaces of the container (proc, sysfs, cgroup2, mqueue) is mounted by that process. */
+ * A machine's tree is put together by the launcher, as the host's root, in a mount namespace of its own; what shows
+ * namespaces of the machine (proc, sysfs, mqueue) it mounts while it is in these. The first process of the container
+ * then takes a copy of that mount namespace into one that its user namespace owns: the kernel locks every mount in the
+ * copy, so that no privilege inside can lift a read-only flag or look below a mount. Only the cgroup file system is
+ * mounted by that process itself: its root is where the process is. */
 
 typedef enum StepKind {
         STEP_TMPFS,     /* an empty file system; mode, options */
@@ -45,15 +45,16 @@ typedef struct Step {
         mode_t mode;
         const char *options;     /* of a tmpfs */
         unsigned attr;           /* MOUNT_ATTR_… */
-        bool optional;           /* what is not there is left out */
+        bool optional;           /* a target, or a bind's source, that is not there is left out */
+        bool strict;             /* the target is no link */
         const MountEntry *entry; /* more about a bind or an overlay */
 } Step;
 
 typedef struct Plan {
         const Spec *spec;
-        const char *root;    /* the directory, on the host */
-        uint64_t namespaces; /* CLONE_NEW… */
-        Step *host_steps, *inner_steps;
+        const char *root;               /* the directory, on the host */
+        uint64_t namespaces;            /* CLONE_NEW… */
+        Step *host_steps, *inner_steps; /* of the launcher, and of the first process */
         size_t n_host_steps, n_inner_steps;
         uint64_t capabilities; /* the bounding set, a bit for each CAP_… */
         char *filter;          /* the name of the seccomp program; NULL for none */

@@ -19,13 +19,19 @@ void record_clear(Record *record)
         *record = (Record){};
 }
 
-int run_dir_open(bool lock)
+int run_dir_open(void)
 {
-        _cleanup_close_ int fd = dir_open_or_make_at(AT_FDCWD, RUN_DIR, 0755);
+        return dir_open_or_make_at(AT_FDCWD, RUN_DIR, 0755);
+}
+
+int run_dir_lock(int run_fd)
+{
+        /* What others could open, they could lock. */
+        _cleanup_close_ int fd = openat(run_fd, "lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
 
         if (fd < 0)
-                return fd;
-        while (lock && flock(fd, LOCK_EX) < 0)
+                return -errno;
+        while (flock(fd, LOCK_EX) < 0)
                 if (errno != EINTR)
                         return -errno;
         return TAKE_FD(fd);

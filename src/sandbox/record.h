@@ -24,9 +24,11 @@ typedef struct Record {
 void record_clear(Record *record);
 #define _cleanup_record_ _cleanup_(record_clear)
 
-/* Opens /run/mctl, made where it is missing. With `lock`, also takes the lock that ends with the descriptor: it
- * guards names and ranges, and is held for microseconds. */
-int run_dir_open(bool lock);
+/* Opens /run/mctl, made where it is missing. */
+int run_dir_open(void);
+
+/* Takes the lock that guards names and ranges, and is held for microseconds; it ends with the descriptor. */
+int run_dir_lock(int run_fd);
 
 /* The path of the directory of a machine relative to /run/mctl; the caller frees it. */
 char *machine_dir_path(MachineUnitKind kind, const char *name);

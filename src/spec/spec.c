@@ -282,8 +282,9 @@ static const char *find_contradiction(const Spec *spec)
             (spec->volatile_mode == VOLATILE_YES || spec->volatile_mode == VOLATILE_STATE))
                 return "ReadOnly=yes and Volatile= contradict each other.";
         STRV_FOREACH (s, spec->sysctl)
-                if (startswith(*s, "net") && !spec->private_network)
-                        return "Sysctl= of the network needs Private=yes: without it, the network is the host's.";
+                if (startswith(*s, "net") && (!spec->private_network || spec->namespace_path))
+                        return "Sysctl= of the network needs a network of the machine's own: Private=yes, and no "
+                               "NamespacePath=.";
         return NULL;
 }
 
