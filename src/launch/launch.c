@@ -251,7 +251,7 @@ static int map_users(Launch *l)
 }
 
 /* What procfs, sysfs and mqueue show are the namespaces of who mounts them. We stay in our own processes' namespace;
- * only children of ours would be in the other. */
+ * only our children are in the other. */
 static int enter_namespaces(Launch *l)
 {
         _cleanup_close_ int fd = pidfd_open(l->pid, 0);

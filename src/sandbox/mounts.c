@@ -3,6 +3,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/fsuid.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -87,6 +88,31 @@ static int make_fs(const char *type, const char *options, unsigned attr)
         if (fsconfig(fd, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
                 return -errno;
         return RET_NERRNO(fsmount(fd, FSMOUNT_CLOEXEC, attr));
+}
+
+/* A procfs shows the process namespace of the process that makes it. We have entered that of the machine only for our
+ * children, so one of these makes it; it shares our descriptors, and says in shared memory which it is. */
+static int make_proc(unsigned attr)
+{
+        const struct clone_args args = { .flags = CLONE_FILES, .exit_signal = SIGCHLD };
+        int *result = mmap(NULL, sizeof(int), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0), fd;
+        pid_t pid;
+
+        if (result == MAP_FAILED)
+                return -errno;
+        *result = -ECHILD;
+        pid = sys_clone3(&args);
+        if (pid == 0) {
+                *result = make_fs("proc", NULL, attr);
+                _exit(EXIT_SUCCESS);
+        }
+        fd = pid < 0 ? -errno : 0;
+        while (pid > 0 && waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+                ;
+        if (pid > 0)
+                fd = *result;
+        (void) munmap(result, sizeof(int));
+        return fd;
 }
 
 int mounts_make_tmpfs(mode_t mode, uid_t owner, const char *options, unsigned attr)
@@ -370,7 +396,7 @@ static int step_make_tree(const Step *step, const Site *site, int target_fd)
         case STEP_DEVPTS:
                 return make_devpts(step, site->base);
         case STEP_PROC:
-                return make_fs("proc", NULL, step->attr);
+                return make_proc(step->attr);
         case STEP_SYSFS:
                 return make_fs("sysfs", NULL, step->attr);
         case STEP_CGROUP:
