@@ -10,8 +10,9 @@
 
 /* Exit statuses that mean the same for every verb; see mctl(1). */
 enum {
-        EXIT_STATUS_FAILURE = 1, /* it did not work */
-        EXIT_STATUS_USAGE = 2,   /* the command line was wrong */
+        EXIT_STATUS_FAILURE = 1,   /* it did not work */
+        EXIT_STATUS_USAGE = 2,     /* the command line was wrong */
+        EXIT_STATUS_NOT_RUN = 125, /* of run: the command was not run, for whatever reason */
 };
 
 #define REGISTRY_NAME      "org.mctl.Registry1"

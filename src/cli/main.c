@@ -507,6 +507,12 @@ static int check_call(const Verb *verb, const Parsed *parsed, int n_args)
         return 0;
 }
 
+/* What run ends with is the command's, up to a few numbers. */
+static int usage_status(const Parsed *parsed)
+{
+        return streq_ptr(parsed->words[0], "run") ? EXIT_STATUS_NOT_RUN : EXIT_STATUS_USAGE;
+}
+
 static int run(Context *c, int argc, char *argv[])
 {
         _cleanup_free_ char **words = calloc(argc + 1, sizeof(char *));
@@ -521,7 +527,7 @@ static int run(Context *c, int argc, char *argv[])
 
         r = parse_argv(c, argc, argv, &parsed);
         if (r < 0)
-                return EXIT_STATUS_USAGE;
+                return usage_status(&parsed);
 
         const char *name = words[0];
         const Verb *verb = name ? verb_find(name) : NULL;
@@ -538,7 +544,7 @@ static int run(Context *c, int argc, char *argv[])
 
         char **args = words + (name != NULL);
         if (check_call(verb, &parsed, parsed.n_words - (name != NULL)) < 0)
-                return EXIT_STATUS_USAGE;
+                return usage_status(&parsed);
         r = verb->run(c, args);
         return r < 0 ? EXIT_STATUS_FAILURE : r;
 }

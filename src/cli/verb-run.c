@@ -16,7 +16,7 @@
 #include "cli/terminal.h"
 
 /* What the command line of run ends with when the command could not be run at all. */
-#define STATUS_NOT_RUN 125
+#define STATUS_NOT_RUN EXIT_STATUS_NOT_RUN
 
 static int assign(Context *c, SpecSection section, const char *key, const char *value)
 {
@@ -201,8 +201,12 @@ static int set_memory(Context *c, const char *s)
 static int set_restart(Context *c, const char *s)
 {
         const char *times = startswith(s, "on-failure:");
+        char burst[16];
+        uint64_t n;
         int r;
 
+        if (!c->run.detach && !streq(s, "no"))
+                return log_error_return(-EINVAL, "--restart needs -d: another life has not these streams.");
         if (streq(s, "no") || streq(s, "always") || streq(s, "on-failure"))
                 return assign_resource(c, "Restart", s);
         if (streq(s, "unless-stopped"))
@@ -213,9 +217,13 @@ static int set_restart(Context *c, const char *s)
                         "--restart takes no, always, unless-stopped or on-failure[:TIMES], not "
                         "'%s'.",
                         s);
+        if (parse_u64(times, 1, 1000000, &n) < 0)
+                return log_error_return(-EINVAL, "--restart=on-failure: takes a number of times, not '%s'.",
+                                        times);
+        snprintf(burst, sizeof(burst), "%u", (unsigned) n + 1); /* the first start counts, too */
         r = assign_resource(c, "Restart", "on-failure");
         if (r >= 0)
-                r = assign_resource(c, "StartLimitBurst", times);
+                r = assign_resource(c, "StartLimitBurst", burst);
         return r < 0 ? r : assign_resource(c, "StartLimitIntervalSec", "infinity");
 }
 
@@ -269,7 +277,8 @@ static int fill_options(Context *c)
                 return r;
         if (o->pull && (r = set_pull(o->pull)) < 0)
                 return r;
-        if (o->remove && (r = assign_resource(c, "CollectMode", "inactive-or-failed")) < 0)
+        /* Nobody comes back for a name that we made up. */
+        if ((o->remove || !c->name) && (r = assign_resource(c, "CollectMode", "inactive-or-failed")) < 0)
                 return r;
         return settle_capabilities(c);
 }
@@ -510,7 +519,7 @@ static int run_attached(Context *c, const char *spec)
 
         /* Without a start there was no command; the launcher has said why on our standard error. */
         if (!end.started && !streq_ptr(end.job_result, "done"))
-                return STATUS_NOT_RUN;
+                return end.code == CLD_EXITED && end.status > STATUS_NOT_RUN ? end.status : STATUS_NOT_RUN;
         return end.code == CLD_EXITED ? end.status : 128 + end.status;
 }
 
@@ -545,15 +554,15 @@ int verb_run(Context *c, char **args)
 
         if (c->run.terminal && c->run.detach)
                 return log_error("-t and -d exclude each other: there is nothing yet to attach to."),
-                       EXIT_STATUS_USAGE;
+                       STATUS_NOT_RUN;
         if (c->run.terminal && !isatty(STDIN_FILENO))
                 return log_error("-t needs a terminal on standard input."), STATUS_NOT_RUN;
         if (c->host && !c->run.detach)
-                return log_error("On another host, machines are run detached (-d)."), EXIT_STATUS_USAGE;
+                return log_error("On another host, machines are run detached (-d)."), STATUS_NOT_RUN;
 
         r = fill_spec(c, args);
         if (r < 0)
-                return r == -EINVAL ? EXIT_STATUS_USAGE : STATUS_NOT_RUN;
+                return STATUS_NOT_RUN;
         json_t *json = spec_to_json(c->spec, false);
         text = json ? json_dumps(json, JSON_COMPACT) : NULL;
         json_decref(json);

@@ -50,6 +50,8 @@ static int settings_lines(const Spec *spec, Strv *lines)
                 r = strv_append(lines, "DevicePolicy=auto\nDeviceAllow=");
         if (r >= 0 && spec->profile == PROFILE_NESTING)
                 r = strv_append(lines, "DeviceAllow=/dev/fuse rwm\nDeviceAllow=/dev/net/tun rwm");
+        if (spec->profile == PROFILE_PRIVILEGED)
+                return r < 0 ? r : strv_extend(lines, spec->resources);
         STRV_FOREACH (text, spec->device) {
                 _cleanup_device_entry_ DeviceEntry entry = {};
                 if (r >= 0)

@@ -212,27 +212,38 @@ static int become_person(const Plan *plan, Person *person, Strv *environment)
         return 0;
 }
 
-/* Runs the program, looked for in $PATH of the machine where it has no slash. Returns only on failure. */
-static int execute(const Strv argv, const Strv environment)
+/* Finds the program, in $PATH of the machine where it has no slash. -EACCES for one that is not to be executed. The
+ * caller frees it. */
+static int find_program(const char *name, const Strv environment, char **ret)
 {
         const char *path = strv_env_get(environment, "PATH") ?: "/usr/bin:/bin";
         int r = -ENOENT;
 
-        if (strchr(argv[0], '/')) {
-                execve(argv[0], argv, environment);
-                return -errno;
-        }
-        for (const char *p = path; *p; p += strcspn(p, ":"), p += *p == ':') {
-                _cleanup_free_ char *program = strf("%.*s/%s", (int) strcspn(p, ":"), p, argv[0]);
+        if (strchr(name, '/'))
+                path = "";
+        for (const char *p = path;; p += strcspn(p, ":"), p += *p == ':') {
+                _cleanup_free_ char *program = *path ? strf("%.*s/%s", (int) strcspn(p, ":"), p, name)
+                                                     : strdup(name);
+
                 if (!program)
                         return -ENOMEM;
-                execve(program, argv, environment);
+                if (access(program, X_OK) >= 0) {
+                        *ret = TAKE_PTR(program);
+                        return 0;
+                }
                 if (errno == EACCES)
                         r = -EACCES;
-                else if (errno != ENOENT && errno != ENOTDIR)
-                        return -errno;
+                if (!*p || !p[strcspn(p, ":")])
+                        return r;
         }
-        return r;
+}
+
+_Noreturn static void give_up(const Child *child, int error)
+{
+        log_error_errno(error, "Failed to execute '%s' in the machine", child->plan->argv[0]);
+        (void) socket_send_fd(child->channel_fd,
+                              error == -ENOENT ? CHILD_HAS_NO_PROGRAM : CHILD_CANNOT_EXECUTE, -EBADF);
+        _exit(error == -ENOENT ? 127 : 126);
 }
 
 void child_main(const Child *child)
@@ -240,6 +251,7 @@ void child_main(const Child *child)
         const Plan *plan = child->plan;
         Person person = {};
         Strv environment;
+        char *program;
         int r;
 
         /* Nobody may look at this process while it still has to do with the host. */
@@ -267,6 +279,10 @@ void child_main(const Child *child)
         if (r < 0 || become_person(plan, &person, &environment) < 0)
                 _exit(EXIT_FAILURE);
 
+        /* What can be known before it counts as started. */
+        r = find_program(plan->argv[0], environment, &program);
+        if (r < 0)
+                give_up(child, r);
         if (socket_send_fd(child->channel_fd, CHILD_IS_READY, -EBADF) < 0)
                 _exit(EXIT_FAILURE);
         (void) await(child, CHILD_MAY_EXEC);
@@ -283,7 +299,8 @@ void child_main(const Child *child)
                 log_error_errno(r, "Failed to drop privileges");
                 _exit(EXIT_FAILURE);
         }
-        r = execute(plan->argv, environment);
+        execve(program, plan->argv, environment);
+        r = -errno;
         log_error_errno(r, "Failed to execute '%s' in the machine", plan->argv[0]);
         _exit(r == -ENOENT ? 127 : 126);
 }

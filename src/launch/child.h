@@ -17,9 +17,11 @@ typedef struct Child {
 
 /* The steps of the hand-over, as the bytes that go over the channel. */
 enum {
-        CHILD_MAY_ENTER = 'E', /* to the child: ids are mapped, here is the tree (a descriptor) */
-        CHILD_IS_READY = 'R',  /* from it: inside, nothing left to do but execve() */
-        CHILD_MAY_EXEC = 'X',  /* to it: systemd knows you */
+        CHILD_MAY_ENTER = 'E',      /* to the child: ids are mapped, here is the tree (a descriptor) */
+        CHILD_HAS_NO_PROGRAM = 'N', /* from it: there is no such program */
+        CHILD_CANNOT_EXECUTE = 'A', /* from it: there is, but not to be executed */
+        CHILD_IS_READY = 'R',       /* from it: inside, nothing left to do but execve() */
+        CHILD_MAY_EXEC = 'X',       /* to it: systemd knows you */
 };
 
 /* Does not return. What fails is logged here, and ends the process. */

@@ -25,6 +25,10 @@
 #include "sandbox/notify.h"
 #include "sandbox/users.h"
 
+/* As shells have them. */
+#define STATUS_CANNOT_EXECUTE 126
+#define STATUS_NO_PROGRAM     127
+
 /* For the test that kills the launcher at each of its steps: $MCTL_LAUNCH_KILL_AT is the number of the step. Only
  * the unit's own settings can put that into our environment, and these are root's. */
 static void checkpoint(void)
@@ -281,6 +285,12 @@ static int build_tree(Launch *l)
                         "Failed to bind '%s': its file system does not support id-mapped mounts "
                         "here. With the option noidmap, owners stay what they are on the host.",
                         step->source);
+        if (r == -EINVAL && step->kind == STEP_OVERLAY)
+                return log_error_return(
+                        r,
+                        "Failed to lay '%s' over others: the file system of a layer does not "
+                        "support id-mapped mounts here, or cannot be a layer.",
+                        step->target);
         if (r < 0)
                 return log_error_errno(r, "Failed to set up '%s'%s%s%s", step->target,
                                        step->source ? " from '" : "", step->source ?: "",
@@ -312,12 +322,15 @@ static int say(Launch *l, char byte, int fd)
         return socket_send_fd(l->channel_fd, byte, fd);
 }
 
-static int hear(Launch *l, char expected)
+/* Waits until the child is ready. -ENOENT and -EACCES are about its program. */
+static int hear_ready(Launch *l)
 {
         char c;
         int fd, r = socket_receive_fd(l->channel_fd, &c, &fd);
 
-        return r < 0 ? r : r == 0 || c != expected ? -EPIPE : 0;
+        if (r <= 0)
+                return r < 0 ? r : -EPIPE;
+        return c == CHILD_IS_READY ? 0 : c == CHILD_HAS_NO_PROGRAM ? -ENOENT : -EACCES;
 }
 
 static int hand_over(Launch *l)
@@ -348,7 +361,7 @@ static void log_lifecycle(const char *message_id, const char *event, MachineUnit
                 (void) journal_send(lines);
 }
 
-int launch_run(const Plan *plan, MachineUnitKind kind, int machine_fd, Record *record)
+int launch_run(const Plan *plan, MachineUnitKind kind, int machine_fd, Record *record, int *ret_status)
 {
         _cleanup_(launch_clear) Launch l = {
                 .plan = plan,
@@ -397,7 +410,9 @@ int launch_run(const Plan *plan, MachineUnitKind kind, int machine_fd, Record *r
         checkpoint();
         r = say(&l, CHILD_MAY_ENTER, l.root_fd);
         if (r >= 0)
-                r = hear(&l, CHILD_IS_READY);
+                r = hear_ready(&l);
+        if (r == -ENOENT || r == -EACCES)
+                *ret_status = r == -ENOENT ? STATUS_NO_PROGRAM : STATUS_CANNOT_EXECUTE;
         if (r < 0)
                 return r;
         checkpoint();

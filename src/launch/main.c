@@ -106,7 +106,7 @@ static int make_plan(const Spec *spec, const char *root, ImageInfo *info, Record
         return r < 0 ? log_error_errno(r, "Failed to plan the machine") : 0;
 }
 
-static int start(MachineUnitKind kind, const char *name)
+static int start(MachineUnitKind kind, const char *name, int *ret_status)
 {
         _cleanup_image_info_ ImageInfo info = {};
         _cleanup_record_ Record record = {};
@@ -140,7 +140,7 @@ static int start(MachineUnitKind kind, const char *name)
                 if (r < 0)
                         return log_error_errno(r, "Failed to write the spec of machine '%s'", name);
         }
-        return launch_run(plan, kind, machine_fd, &record);
+        return launch_run(plan, kind, machine_fd, &record, ret_status);
 }
 
 int main(int argc, char *argv[])
@@ -152,7 +152,7 @@ int main(int argc, char *argv[])
                 {},
         };
         MachineUnitKind kind = MACHINE_UNIT_TRANSIENT;
-        int c, r;
+        int c, r, status = EXIT_FAILURE;
 
         while ((c = getopt_long(argc, argv, "h", options, NULL)) >= 0)
                 switch (c) {
@@ -179,7 +179,7 @@ int main(int argc, char *argv[])
         }
 
         if (streq(verb, "start"))
-                r = start(kind, name);
+                r = start(kind, name, &status);
         else if (streq(verb, "cleanup"))
                 r = launch_cleanup(kind, name);
         else
@@ -187,5 +187,5 @@ int main(int argc, char *argv[])
         if (r >= 0)
                 return EXIT_SUCCESS;
         journal_sync();
-        return EXIT_FAILURE;
+        return status;
 }

@@ -60,7 +60,7 @@ static int make_overlay(int image_tree_fd, uid_t base)
         work = strf("%s/work", changes);
         if (!upper || !work)
                 return -ENOMEM;
-        return mounts_make_overlay(lower, upper, work);
+        return mounts_make_overlay(lower, upper, work, 0);
 }
 
 /* The links of a merged /usr that a root consists of, as the image has them. */

@@ -134,7 +134,7 @@ static int remove_children(int fd, unsigned depth)
         }
 
         for (struct dirent *e; (e = readdir(dir));) {
-                if (e->d_type != DT_DIR || e->d_name[0] == '.')
+                if (e->d_type != DT_DIR || streq(e->d_name, ".") || streq(e->d_name, ".."))
                         continue;
                 _cleanup_close_ int child = openat(fd, e->d_name,
                                                    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);

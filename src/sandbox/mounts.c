@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <linux/capability.h>
 #include <linux/magic.h>
 #include <sched.h>
 #include <signal.h>
@@ -6,6 +7,7 @@
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/sysmacros.h>
 #include <sys/vfs.h>
 #include <sys/wait.h>
@@ -67,6 +69,20 @@ const char *mounts_fs_name(int fd)
                         if (fs.f_type == names[i].magic)
                                 return names[i].name;
         return "this file system";
+}
+
+/* Files in the tree are made with the ids of the container's root: so they come to belong to it on any file system,
+ * id-mapped or not, and nothing is made that it could not make itself. Mounting is not affected by that; what is the
+ * host's is opened as its root. */
+static void act_as(uid_t id)
+{
+        static uid_t current;
+
+        if (id == current)
+                return;
+        (void) setfsgid(id);
+        (void) setfsuid(id);
+        current = id;
 }
 
 /* A new file system of this type, mounted nowhere. Options are "key=value" or flags, separated by commas. */
@@ -131,36 +147,52 @@ static int make_devpts(const Step *step, uid_t base)
         return make_fs("devpts", options, step->attr);
 }
 
-int mounts_make_overlay(const Strv lower, const char *upper, const char *work)
+/* Another user for the file system has lost what root may do there; as what we are, we may all the same. */
+static int raise_capabilities(void)
+{
+        struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+        struct __user_cap_data_struct data[2];
+
+        if (syscall(SYS_capget, &header, data) < 0)
+                return -errno;
+        for (unsigned i = 0; i < 2; i++)
+                data[i].effective = data[i].permitted;
+        return RET_NERRNO(syscall(SYS_capset, &header, data));
+}
+
+int mounts_make_overlay(const Strv lower, const char *upper, const char *work, uid_t owner)
 {
         _cleanup_free_ char *lowers = strv_join(lower, ":");
+        struct statvfs fs;
+        int r;
+
         OOM_CHECK(lowers);
         _cleanup_close_ int fd = fsopen("overlay", FSOPEN_CLOEXEC);
         if (fd < 0)
                 return -errno;
-
         if (fsconfig(fd, FSCONFIG_SET_STRING, "lowerdir", lowers, 0) < 0)
                 return -errno;
         if (upper && (fsconfig(fd, FSCONFIG_SET_STRING, "upperdir", upper, 0) < 0 ||
                       fsconfig(fd, FSCONFIG_SET_STRING, "workdir", work, 0) < 0))
                 return -errno;
-        if (fsconfig(fd, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
+
+        /* What the kernel makes in an upper layer belongs to who creates the file system: with owners mapped, that must
+         * be somebody who has a number there. */
+        act_as(owner);
+        r = owner > 0 ? raise_capabilities() : 0;
+        if (r >= 0)
+                r = RET_NERRNO(fsconfig(fd, FSCONFIG_CMD_CREATE, NULL, NULL, 0));
+        act_as(0);
+        if (r < 0)
+                return r;
+        _cleanup_close_ int mount_fd = fsmount(fd, FSMOUNT_CLOEXEC, 0);
+        if (mount_fd < 0)
                 return -errno;
-        return RET_NERRNO(fsmount(fd, FSMOUNT_CLOEXEC, 0));
-}
 
-/* Files in the tree are made with the ids of the container's root: so they come to belong to it on any file system,
- * id-mapped or not, and nothing is made that it could not make itself. Mounting is not affected by that; what is the
- * host's is opened as its root. */
-static void act_as(uid_t id)
-{
-        static uid_t current;
-
-        if (id == current)
-                return;
-        (void) setfsgid(id);
-        (void) setfsuid(id);
-        current = id;
+        /* The kernel's way to say that it cannot write to the upper layer. */
+        if (upper && fstatvfs(mount_fd, &fs) >= 0 && (fs.f_flag & ST_RDONLY))
+                return -EROFS;
+        return TAKE_FD(mount_fd);
 }
 
 static const struct {
@@ -346,7 +378,7 @@ static int make_overlay(const Step *step, const Site *site)
                         return r;
         }
         if (!entry->source)
-                return mounts_make_overlay(lower, NULL, NULL);
+                return mounts_make_overlay(lower, NULL, NULL, 0);
 
         const char *name = strrchr(entry->source, '/') + 1;
         parent = strndup(entry->source, name - entry->source);
@@ -362,7 +394,7 @@ static int make_overlay(const Step *step, const Site *site)
         work = strf("%s/.#%s.work", staged, name);
         if (!upper || !work)
                 return -ENOMEM;
-        return mounts_make_overlay(lower, upper, work);
+        return mounts_make_overlay(lower, upper, work, site->userns_fd >= 0 ? site->base : 0);
 }
 
 /* What covers a hidden file or directory is in /run/host, where the container cannot write. */
@@ -440,6 +472,32 @@ static int step_open_target(const Step *step, const Site *site)
                 return rootfs_open(site->root_fd, step->target, O_PATH);
         return file ? rootfs_make_file(site->root_fd, step->target, 0644)
                     : rootfs_make_dir(site->root_fd, step->target, 0755);
+}
+
+/* The parameters of an ipc namespace take nobody's word but its root's, so a child of ours becomes that. */
+static int set_parameter(const Step *step, const Site *site)
+{
+        const struct clone_args args = { .exit_signal = SIGCHLD };
+        int status;
+        pid_t pid;
+
+        act_as(0);
+        if (site->userns_fd < 0)
+                return rootfs_poke(site->root_fd, step->target, step->source);
+        pid = sys_clone3(&args);
+        if (pid < 0)
+                return -errno;
+        if (pid == 0) {
+                int r = setns(site->userns_fd, CLONE_NEWUSER) < 0 || setresgid(0, 0, 0) < 0 ||
+                                        setresuid(0, 0, 0) < 0
+                                ? -errno
+                                : rootfs_poke(site->root_fd, step->target, step->source);
+                _exit(-r);
+        }
+        while (waitpid(pid, &status, 0) < 0)
+                if (errno != EINTR)
+                        return -errno;
+        return WIFEXITED(status) ? -WEXITSTATUS(status) : -ECHILD;
 }
 
 static int make_node(const Step *step, const Site *site)
@@ -522,8 +580,7 @@ static int make_file(const Step *step, const Site *site)
         case STEP_LINK:
                 return copy_link(step, site);
         case STEP_SYSCTL:
-                act_as(0);
-                return rootfs_poke(site->root_fd, step->target, step->source);
+                return set_parameter(step, site);
         case STEP_FILE:
                 act_as(site->base);
                 return rootfs_write_file(site->root_fd, step->target, step->mode, step->source,

@@ -20,9 +20,9 @@ int mounts_stage(int tree_fd, char **ret_path);
 /* Carries out steps of a plan. On failure, ret_step is the step. */
 int mounts_carry_out(const Step *steps, size_t n, const Site *site, const Step **ret_step);
 
-/* Mounts layers on top of each other: `lower` are paths, topmost first; upper and work may be NULL. Returns a detached
- * tree. */
-int mounts_make_overlay(const Strv lower, const char *upper, const char *work);
+/* Mounts layers on top of each other: `lower` are paths, topmost first; upper and work may be NULL. What
+ * the kernel makes belongs to `owner`. Returns a detached tree. */
+int mounts_make_overlay(const Strv lower, const char *upper, const char *work, uid_t owner);
 
 /* An empty tmpfs, mounted nowhere. `options` are as for mount(8), or NULL. */
 int mounts_make_tmpfs(mode_t mode, uid_t owner, const char *options, unsigned attr);

@@ -29,7 +29,7 @@ static bool known_to_nss(uid_t base)
 }
 
 /* 1 when the range is the holder's now, 0 when it is another's. */
-static int claim(int users_fd, const char *holder, uid_t base)
+static int claim(int run_fd, int users_fd, const char *holder, uid_t base)
 {
         _cleanup_free_ char *present = NULL;
         char name[16];
@@ -37,9 +37,12 @@ static int claim(int users_fd, const char *holder, uid_t base)
 
         snprintf(name, sizeof(name), "%u", base);
         r = file_read_at(users_fd, name, 300, &present, NULL);
-        if (r >= 0)
-                return streq(present, holder);
-        if (r != -ENOENT)
+        if (r >= 0 && streq(present, holder))
+                return 1;
+        /* A holder without a directory is gone, however that came. */
+        if (r >= 0 && faccessat(run_fd, present, F_OK, AT_SYMLINK_NOFOLLOW) >= 0)
+                return 0;
+        if (r < 0 && r != -ENOENT)
                 return r;
         if (known_to_nss(base))
                 return 0;
@@ -55,7 +58,7 @@ int users_pick_range(int run_fd, const char *holder, uid_t *ret_base)
 
         for (unsigned i = 0; i < PICK_TRIES; i++) {
                 uid_t base = candidate(holder, i);
-                int r = claim(users_fd, holder, base);
+                int r = claim(run_fd, users_fd, holder, base);
                 if (r < 0)
                         return r;
                 if (r > 0) {
