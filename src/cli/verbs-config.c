@@ -130,6 +130,10 @@ int verb_create(Context *c, char **args)
         if (r < 0)
                 return r == -EINVAL ? EXIT_STATUS_USAGE : r;
         r = spec_to_text(c->spec, false, &text);
+        if (r == -EINVAL)
+                return log_error(
+                               "A machine file cannot hold a value that has a blank at an end, or a backslash behind."),
+                       EXIT_STATUS_USAGE;
         if (r < 0)
                 return log_oom();
         r = write_file(c, path, text);

@@ -85,7 +85,8 @@ static int show_effective(Context *c, const char *name)
                 return output_json(c, spec_to_json(spec, true));
         r = spec_to_text(spec, true, &text);
         if (r < 0)
-                return log_oom();
+                return log_error_errno(r, "Failed to write the settings of '%s' as a file; --json can",
+                                       name);
         fputs(text, stdout);
         return 0;
 }

@@ -165,6 +165,8 @@ static int prepare_filter(Launch *l)
         if (!plan->filter)
                 return 0;
         r = filter_read(plan->spec, plan->capabilities, plan->filter, &l->filter, &l->filter_size);
+        if (r == -EINVAL)
+                return r; /* the compiler has said why */
         return r < 0 ? log_error_errno(r, "Failed to read or make the system call filter '%s'", plan->filter)
                      : 0;
 }

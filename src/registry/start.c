@@ -17,6 +17,7 @@ typedef struct Start {
         char *root;
         Strv assignments, warnings;
         char *unit;
+        bool reset;   /* a failed unit of the name was told to be forgotten */
         int stdio[3]; /* of the payload; negative where it has the journal */
 } Start;
 
@@ -108,6 +109,38 @@ static int write_dir(Start *start)
         return r;
 }
 
+static int start_unit(Start *start);
+
+static int on_reset(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)
+{
+        _cleanup_(start_free_cleanup) Start *start = userdata;
+        int r;
+
+        (void) reply;
+        (void) ret_error;
+        r = start_unit(start);
+        if (r > 0)
+                TAKE_PTR(start);
+        return r;
+}
+
+/* A unit of that name that failed is remembered by systemd, with its runtime directory. Once systemd has answered that it
+ * is to be forgotten, both are gone before it reads what we send next. */
+static int reset_and_retry(Start *start)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *request = NULL;
+        int r;
+
+        start->reset = true;
+        r = sd_bus_message_new_method_call(start->registry->bus, &request, "org.freedesktop.systemd1",
+                                           "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager",
+                                           "ResetFailedUnit");
+        if (r >= 0)
+                r = sd_bus_message_append(request, "s", start->unit);
+        return r < 0 ? r
+                     : registry_forward(start->registry, TAKE_PTR(request), start->call, on_reset, start);
+}
+
 static int on_started(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)
 {
         _cleanup_(start_free_cleanup) Start *start = userdata;
@@ -119,6 +152,12 @@ static int on_started(sd_bus_message *reply, void *userdata, sd_bus_error *ret_e
 
         (void) ret_error;
         if (e) {
+                if (sd_bus_error_has_name(e, "org.freedesktop.systemd1.UnitExists") && !start->reset) {
+                        r = reset_and_retry(start);
+                        if (r > 0)
+                                TAKE_PTR(start);
+                        return r;
+                }
                 if (sd_bus_error_has_name(e, "org.freedesktop.systemd1.UnitExists"))
                         return sd_bus_reply_method_errorf(start->call, ERROR_MACHINE_EXISTS,
                                                           "Machine '%s' is there already.",
@@ -280,8 +319,6 @@ static int start_begin(Registry *registry, sd_bus_message *call, bool with_stdio
                 return sd_bus_reply_method_errorf(call, ERROR_MACHINE_EXISTS,
                                                   "Machine '%s' is %s already, as %s.", m->name,
                                                   machine_state_to_string(m->state), m->unit);
-        if (m && m->kind == MACHINE_UNIT_TRANSIENT)
-                registry_reset_failed(registry, m->unit);
 
         r = registry->property_types ? start_unit(start)
                                      : registry_introspect(registry, call, on_introspected, start);

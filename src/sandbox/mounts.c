@@ -448,30 +448,37 @@ static int step_make_tree(const Step *step, const Site *site, int target_fd)
         }
 }
 
-static bool source_is_directory(const Step *step, const Site *site)
+/* 1 for a directory, 0 for something else; an error where there is nothing. */
+static int source_is_directory(const Step *step, const Site *site)
 {
         struct stat st;
 
         act_as(0);
         if (step->entry && step->entry->in_image) {
                 _cleanup_close_ int fd = rootfs_open(site->image_fd, step->source, O_PATH);
-                return fd >= 0 && fstat(fd, &st) >= 0 && S_ISDIR(st.st_mode);
-        }
-        return stat(step->source, &st) >= 0 && S_ISDIR(st.st_mode);
+                if (fd < 0)
+                        return fd;
+                if (fstat(fd, &st) < 0)
+                        return -errno;
+        } else if (stat(step->source, &st) < 0)
+                return -errno;
+        return S_ISDIR(st.st_mode);
 }
 
 /* Opens what a step mounts on: a directory, or for a bind, what fits its source; made where it is missing. */
 static int step_open_target(const Step *step, const Site *site)
 {
-        bool file = step->kind == STEP_BIND && !source_is_directory(step, site);
+        int directory = step->kind == STEP_BIND ? source_is_directory(step, site) : 1;
 
+        if (directory < 0)
+                return directory;
         act_as(site->base);
         if (step->strict && rootfs_is_link(site->root_fd, step->target))
                 return -ELOOP;
         if (step->kind == STEP_READ_ONLY || step->kind == STEP_HIDE || step->kind == STEP_COVER)
                 return rootfs_open(site->root_fd, step->target, O_PATH);
-        return file ? rootfs_make_file(site->root_fd, step->target, 0644)
-                    : rootfs_make_dir(site->root_fd, step->target, 0755);
+        return directory ? rootfs_make_dir(site->root_fd, step->target, 0755)
+                         : rootfs_make_file(site->root_fd, step->target, 0644);
 }
 
 /* The parameters of an ipc namespace take nobody's word but its root's, so a child of ours becomes that. */

@@ -284,8 +284,13 @@ static char *escape_percent(const char *s)
 
 static int append_text(Strv *lines, const char *key, const char *value)
 {
-        _cleanup_free_ char *escaped = escape_percent(value);
+        _cleanup_free_ char *escaped = NULL;
+        size_t n = strlen(value);
 
+        /* A line could not say these. */
+        if (n > 0 && (strchr(" \t", value[0]) || strchr(" \t\\", value[n - 1])))
+                return -EINVAL;
+        escaped = escape_percent(value);
         return escaped ? strv_appendf(lines, "%s=%s", key, escaped) : -ENOMEM;
 }
 

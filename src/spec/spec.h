@@ -246,7 +246,8 @@ int spec_validate(const Spec *spec, char **ret_error);
 int spec_read_file(Spec *spec, SpecSource source, const char *file, bool nspawn, char *text, Strv *warnings,
                    char **ret_error);
 
-/* The form of a machine file. With `all` false, only what was assigned by somebody. The caller frees it. */
+/* The form of a machine file. With `all` false, only what was assigned by somebody. The caller frees it. -EINVAL for a
+ * value that a file cannot hold: one with a blank at an end, or a backslash behind. */
 int spec_to_text(const Spec *spec, bool all, char **ret);
 
 /* The paths of all files that are about a machine, in the order in which they count. */
