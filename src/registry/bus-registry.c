@@ -78,31 +78,6 @@ static int reply_no_machine(sd_bus_message *call, const char *name)
                                           strna(shown));
 }
 
-static int get_refreshed(Registry *registry, sd_bus_message *call)
-{
-        _cleanup_free_ char *path = NULL;
-        const char *name;
-        int r;
-
-        r = sd_bus_message_rewind(call, true);
-        if (r >= 0)
-                r = sd_bus_message_read(call, "s", &name);
-        if (r < 0)
-                return r;
-        if (!registry_find(registry, name))
-                return reply_no_machine(call, name);
-        path = machine_path(name);
-        OOM_CHECK(path);
-        return sd_bus_reply_method_return(call, "o", path);
-}
-
-static int method_get(sd_bus_message *call, void *userdata, sd_bus_error *error)
-{
-        (void) error;
-        registry_touch(userdata);
-        return registry_refresh_then(userdata, call, get_refreshed);
-}
-
 /* Name of machine and verb of a start are in the spec, which the handler reads; polkit is told what it is. */
 static int method_start(sd_bus_message *call, void *userdata, sd_bus_error *error)
 {
@@ -115,7 +90,7 @@ static int method_run(sd_bus_message *call, void *userdata, sd_bus_error *error)
 {
         (void) error;
         registry_touch(userdata);
-        return polkit_authorize(userdata, call, REGISTRY_NAME ".start-machine", "", "run", run_machine);
+        return polkit_authorize(userdata, call, REGISTRY_NAME ".start-machine", "", "run", start_machine);
 }
 
 static int method_plan(sd_bus_message *call, void *userdata, sd_bus_error *error)
@@ -139,6 +114,27 @@ static int act(Registry *registry, sd_bus_message *call, MachineAction action)
                 return r;
         machine = registry_find(registry, name);
         return machine ? action(registry, machine, call) : reply_no_machine(call, name);
+}
+
+static int reply_path(Registry *registry, Machine *machine, sd_bus_message *call)
+{
+        _cleanup_free_ char *path = machine_path(machine->name);
+
+        (void) registry;
+        OOM_CHECK(path);
+        return sd_bus_reply_method_return(call, "o", path);
+}
+
+static int get_refreshed(Registry *registry, sd_bus_message *call)
+{
+        return act(registry, call, reply_path);
+}
+
+static int method_get(sd_bus_message *call, void *userdata, sd_bus_error *error)
+{
+        (void) error;
+        registry_touch(userdata);
+        return registry_refresh_then(userdata, call, get_refreshed);
 }
 
 static int authorize_named(Registry *registry, sd_bus_message *call, const char *action, const char *verb,

@@ -203,92 +203,32 @@ int machine_kill(Registry *registry, Machine *machine, sd_bus_message *call)
         return kill_unit(registry, machine, isempty(whom) ? "all" : whom, sig, call);
 }
 
-/* Properties that wait for their types. */
-typedef struct Change {
-        Registry *registry;
-        sd_bus_message *call;
-        char *unit;
-        int runtime;
-        Strv assignments;
-} Change;
-
-static void change_free(Change *change)
-{
-        sd_bus_message_unref(change->call);
-        free(change->unit);
-        strv_free(change->assignments);
-        free(change);
-}
-DEFINE_CLEANUP(Change *, change_free);
-
-static int change_send(Change *change)
+int machine_set_properties(Registry *registry, Machine *machine, sd_bus_message *call)
 {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *request = NULL;
+        _cleanup_strv_ Strv assignments = NULL;
         _cleanup_free_ char *error = NULL;
-        int r;
+        _cleanup_spec_ Spec *spec = spec_new(NULL);
+        int runtime, r;
 
-        r = manager_call(change->registry, &request, "SetUnitProperties", "sb", change->unit,
-                         change->runtime);
+        OOM_CHECK(spec);
+        r = sd_bus_message_read(call, "b", &runtime);
+        if (r >= 0)
+                r = sd_bus_message_read_strv(call, &assignments);
+        STRV_FOREACH (s, assignments)
+                if (r >= 0)
+                        r = spec_assign_resource(spec, *s, &error);
+        if (r >= 0)
+                r = manager_call(registry, &request, "SetUnitProperties", "sb", machine->unit, runtime);
         if (r >= 0)
                 r = sd_bus_message_open_container(request, 'a', "(sv)");
         if (r >= 0)
-                r = unit_append_properties(request, change->registry->property_types, change->assignments,
-                                           &error);
-        if (r == -EINVAL)
-                return sd_bus_reply_method_errorf(change->call, SD_BUS_ERROR_INVALID_ARGS, "%s",
-                                                  strna(error));
+                r = unit_append_properties(request, registry->property_types, assignments, &error);
+        if (r == -EINVAL && error)
+                return sd_bus_reply_method_errorf(call, SD_BUS_ERROR_INVALID_ARGS, "%s", error);
         if (r >= 0)
                 r = sd_bus_message_close_container(request);
-        return r < 0 ? r
-                     : registry_forward(change->registry, TAKE_PTR(request), change->call, reply_nothing,
-                                        NULL);
-}
-
-static int on_types(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)
-{
-        _cleanup_(change_free_cleanup) Change *change = userdata;
-        const sd_bus_error *e = sd_bus_message_get_error(reply);
-        int r;
-
-        (void) ret_error;
-        if (e)
-                return sd_bus_reply_method_error(change->call, e);
-        r = registry_keep_types(change->registry, reply);
-        return r < 0 ? r : change_send(change);
-}
-
-int machine_set_properties(Registry *registry, Machine *machine, sd_bus_message *call)
-{
-        _cleanup_(change_free_cleanup) Change *change = calloc(1, sizeof(Change));
-        _cleanup_free_ char *error = NULL;
-        _cleanup_spec_ Spec *spec = NULL;
-        int r;
-
-        OOM_CHECK(change);
-        *change = (Change){ .registry = registry,
-                            .call = sd_bus_message_ref(call),
-                            .unit = strdup(machine->unit) };
-        OOM_CHECK(change->unit);
-        r = sd_bus_message_read(call, "b", &change->runtime);
-        if (r >= 0)
-                r = sd_bus_message_read_strv(call, &change->assignments);
-        if (r < 0)
-                return r;
-        spec = spec_new(NULL);
-        OOM_CHECK(spec);
-        STRV_FOREACH (s, change->assignments) {
-                r = spec_assign_resource(spec, *s, &error);
-                if (r == -EINVAL)
-                        return sd_bus_reply_method_errorf(call, SD_BUS_ERROR_INVALID_ARGS, "%s", error);
-                if (r < 0)
-                        return r;
-        }
-        if (registry->property_types)
-                return change_send(change);
-        r = registry_introspect(registry, call, on_types, change);
-        if (r > 0)
-                TAKE_PTR(change);
-        return r;
+        return r < 0 ? r : registry_forward(registry, TAKE_PTR(request), call, reply_nothing, NULL);
 }
 
 int machine_get_spec(Registry *registry, Machine *machine, sd_bus_message *call)

@@ -390,6 +390,21 @@ static int watch_systemd(Registry *registry)
                                         "Subscribe", NULL, NULL, "");
 }
 
+/* Our own service is one that is always there. */
+static int read_property_types(Registry *registry)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        const char *text;
+        int r;
+
+        r = sd_bus_call_method(registry->bus, "org.freedesktop.systemd1",
+                               "/org/freedesktop/systemd1/unit/mctl_2dregistryd_2eservice",
+                               "org.freedesktop.DBus.Introspectable", "Introspect", NULL, &reply, "");
+        if (r >= 0)
+                r = sd_bus_message_read(reply, "s", &text);
+        return r < 0 ? r : free_and_strdup(&registry->property_types, text);
+}
+
 int registry_setup(Registry *registry)
 {
         int r;
@@ -420,6 +435,9 @@ int registry_setup(Registry *registry)
                 r = refresh_start(registry);
         if (r < 0)
                 return log_error_errno(r, "Failed to ask systemd for machines");
+        r = read_property_types(registry);
+        if (r < 0)
+                return log_error_errno(r, "Failed to ask systemd for the properties of services");
 
         /* Nobody is answered before all is known: a call that comes first waits for a listing, too. */
         while (registry->refresh_slot) {
@@ -480,26 +498,4 @@ int registry_forward(Registry *registry, sd_bus_message *request, sd_bus_message
                 return r;
         TAKE_PTR(f);
         return 1;
-}
-
-/* Our own service is one that is always there. */
-int registry_introspect(Registry *registry, sd_bus_message *call, sd_bus_message_handler_t done,
-                        void *userdata)
-{
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *request = NULL;
-        int r;
-
-        r = sd_bus_message_new_method_call(registry->bus, &request, "org.freedesktop.systemd1",
-                                           "/org/freedesktop/systemd1/unit/mctl_2dregistryd_2eservice",
-                                           "org.freedesktop.DBus.Introspectable", "Introspect");
-        return r < 0 ? r : registry_forward(registry, TAKE_PTR(request), call, done, userdata);
-}
-
-int registry_keep_types(Registry *registry, sd_bus_message *reply)
-{
-        const char *text;
-        int r;
-
-        r = sd_bus_message_read(reply, "s", &text);
-        return r < 0 ? r : free_and_strdup(&registry->property_types, text);
 }

@@ -119,13 +119,6 @@ int machine_kill(Registry *registry, Machine *machine, sd_bus_message *call);
 int machine_set_properties(Registry *registry, Machine *machine, sd_bus_message *call);
 int machine_get_spec(Registry *registry, Machine *machine, sd_bus_message *call);
 
-/* Has systemd describe the properties of a service, once, then calls `done` with userdata as registry_forward() does:
- * errors too. */
-int registry_introspect(Registry *registry, sd_bus_message *call, sd_bus_message_handler_t done,
-                        void *userdata);
-/* For such a `done`: keeps the description. */
-int registry_keep_types(Registry *registry, sd_bus_message *reply);
-
 /* Forwards what systemd answers, on behalf of a caller. Takes over `request`. */
 int registry_forward(Registry *registry, sd_bus_message *request, sd_bus_message *call,
                      sd_bus_message_handler_t done, void *userdata);

@@ -96,8 +96,6 @@ static void remove_dir(Start *start)
 
 static int write_dir(Start *start)
 {
-        int r;
-
         _cleanup_close_ int run_fd = run_dir_open();
         if (run_fd < 0)
                 return run_fd;
@@ -105,8 +103,7 @@ static int write_dir(Start *start)
                                                           true);
         if (machine_fd < 0)
                 return machine_fd;
-        r = machine_spec_write(machine_fd, start->spec);
-        return r;
+        return machine_spec_write(machine_fd, start->spec);
 }
 
 static int start_unit(Start *start);
@@ -124,8 +121,8 @@ static int on_reset(sd_bus_message *reply, void *userdata, sd_bus_error *ret_err
         return r;
 }
 
-/* A unit of that name that failed is remembered by systemd, with its runtime directory. Once systemd has answered that it
- * is to be forgotten, both are gone before it reads what we send next. */
+/* A unit of that name that failed is remembered by systemd, with its runtime directory. Once systemd has answered that
+ * it is to be forgotten, both are gone before it reads what we send next. */
 static int reset_and_retry(Start *start)
 {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *request = NULL;
@@ -152,13 +149,14 @@ static int on_started(sd_bus_message *reply, void *userdata, sd_bus_error *ret_e
 
         (void) ret_error;
         if (e) {
-                if (sd_bus_error_has_name(e, "org.freedesktop.systemd1.UnitExists") && !start->reset) {
+                bool exists = sd_bus_error_has_name(e, "org.freedesktop.systemd1.UnitExists");
+                if (exists && !start->reset) {
                         r = reset_and_retry(start);
                         if (r > 0)
                                 TAKE_PTR(start);
                         return r;
                 }
-                if (sd_bus_error_has_name(e, "org.freedesktop.systemd1.UnitExists"))
+                if (exists)
                         return sd_bus_reply_method_errorf(start->call, ERROR_MACHINE_EXISTS,
                                                           "Machine '%s' is there already.",
                                                           start->spec->name);
@@ -237,23 +235,6 @@ static int start_unit(Start *start)
         return r;
 }
 
-static int on_introspected(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)
-{
-        _cleanup_(start_free_cleanup) Start *start = userdata;
-        const sd_bus_error *e = sd_bus_message_get_error(reply);
-        int r;
-
-        (void) ret_error;
-        if (e)
-                return sd_bus_reply_method_error(start->call, e);
-        r = registry_keep_types(start->registry, reply);
-        if (r >= 0)
-                r = start_unit(start);
-        if (r > 0)
-                TAKE_PTR(start);
-        return r;
-}
-
 /* What is started by systemd alone may be news to us; its launcher has left a record, though. Returns 0 when the error
  * has been replied. */
 static int check_doors(Start *start)
@@ -283,70 +264,64 @@ static bool is_stream(int fd)
         return flags >= 0 && !(flags & O_PATH) && fstat(fd, &st) >= 0 && !S_ISDIR(st.st_mode);
 }
 
-static int start_again(Registry *registry, sd_bus_message *call);
-static int run_again(Registry *registry, sd_bus_message *call);
-
-/* What we know may be a moment old: nobody is refused for that. `sure` says that it is not. */
-static int start_begin(Registry *registry, sd_bus_message *call, bool with_stdio, bool sure)
+/* RunMachine() has the caller's descriptors behind the spec. Returns 0 when an error has been replied. */
+static int read_stdio(Start *start)
 {
-        _cleanup_(start_free_cleanup) Start *start = NULL;
-        Machine *m;
-        int r;
-
-        r = start_prepare(registry, call, &start);
-        if (r <= 0)
-                return r;
-        for (size_t i = 0; i < ELEMENTSOF(start->stdio) && with_stdio; i++) {
+        for (size_t i = 0; i < ELEMENTSOF(start->stdio); i++) {
                 int fd; /* the message's */
-                r = sd_bus_message_read(call, "h", &fd);
+                int r = sd_bus_message_read(start->call, "h", &fd);
                 if (r < 0)
                         return r;
                 start->stdio[i] = fcntl(fd, F_DUPFD_CLOEXEC, 3);
                 if (start->stdio[i] < 0)
                         return -errno;
                 if (!is_stream(start->stdio[i]))
-                        return sd_bus_reply_method_errorf(call, SD_BUS_ERROR_INVALID_ARGS,
-                                                          "Standard input and output are no directories.");
+                        return MIN(
+                                sd_bus_reply_method_errorf(start->call, SD_BUS_ERROR_INVALID_ARGS,
+                                                           "Standard input and output are no directories."),
+                                0);
         }
+        return 1;
+}
 
-        r = check_doors(start);
+/* What we know may be a moment old: nobody is refused for that. `sure` says that it is not. */
+static int start_begin(Registry *registry, sd_bus_message *call, bool sure);
+
+static int start_again(Registry *registry, sd_bus_message *call)
+{
+        int r = sd_bus_message_rewind(call, true);
+        return r < 0 ? r : start_begin(registry, call, true);
+}
+
+static int start_begin(Registry *registry, sd_bus_message *call, bool sure)
+{
+        _cleanup_(start_free_cleanup) Start *start = NULL;
+        Machine *m;
+        int r;
+
+        r = start_prepare(registry, call, &start);
+        if (r > 0 && !sd_bus_message_at_end(call, true))
+                r = read_stdio(start);
+        if (r > 0)
+                r = check_doors(start);
         if (r <= 0)
                 return r;
         m = registry_find(registry, start->spec->name);
         if (m && m->state != MACHINE_FAILED && !sure)
-                return registry_refresh_then(registry, call, with_stdio ? run_again : start_again);
+                return registry_refresh_then(registry, call, start_again);
         if (m && m->state != MACHINE_FAILED)
                 return sd_bus_reply_method_errorf(call, ERROR_MACHINE_EXISTS,
                                                   "Machine '%s' is %s already, as %s.", m->name,
                                                   machine_state_to_string(m->state), m->unit);
-
-        r = registry->property_types ? start_unit(start)
-                                     : registry_introspect(registry, call, on_introspected, start);
+        r = start_unit(start);
         if (r > 0)
                 TAKE_PTR(start); /* belongs to the answer that comes */
         return r;
 }
 
-static int start_again(Registry *registry, sd_bus_message *call)
-{
-        int r = sd_bus_message_rewind(call, true);
-        return r < 0 ? r : start_begin(registry, call, false, true);
-}
-
-static int run_again(Registry *registry, sd_bus_message *call)
-{
-        int r = sd_bus_message_rewind(call, true);
-        return r < 0 ? r : start_begin(registry, call, true, true);
-}
-
 int start_machine(Registry *registry, sd_bus_message *call)
 {
-        return start_begin(registry, call, false, false);
-}
-
-int run_machine(Registry *registry, sd_bus_message *call)
-{
-        return start_begin(registry, call, true, false);
+        return start_begin(registry, call, false);
 }
 
 static int append_plan(Start *start, json_t *json)
@@ -400,12 +375,15 @@ static int check_properties(Start *start)
         return r == -EINVAL ? MIN(reply_invalid(start->call, error), 0) : r < 0 ? r : 1;
 }
 
-static int reply_plan(Start *start)
+int plan_machine(Registry *registry, sd_bus_message *call)
 {
+        _cleanup_(start_free_cleanup) Start *start = NULL;
         _cleanup_free_ char *text = NULL;
         int r;
 
-        r = check_properties(start);
+        r = start_prepare(registry, call, &start);
+        if (r > 0)
+                r = check_properties(start);
         if (r <= 0)
                 return r;
         json_t *json = json_object();
@@ -414,39 +392,10 @@ static int reply_plan(Start *start)
                 text = json_dumps(json, JSON_COMPACT);
         json_decref(json);
         if (r == -ENOEXEC)
-                return sd_bus_reply_method_errorf(start->call, ERROR_NO_SUCH_IMAGE,
-                                                  "Image '%s' has no init.", start->spec->image);
+                return sd_bus_reply_method_errorf(call, ERROR_NO_SUCH_IMAGE, "Image '%s' has no init.",
+                                                  start->spec->image);
         if (r < 0)
                 return r;
         OOM_CHECK(text);
-        return sd_bus_reply_method_return(start->call, "s", text);
-}
-
-static int on_plan_introspected(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)
-{
-        _cleanup_(start_free_cleanup) Start *start = userdata;
-        const sd_bus_error *e = sd_bus_message_get_error(reply);
-        int r;
-
-        (void) ret_error;
-        if (e)
-                return sd_bus_reply_method_error(start->call, e);
-        r = registry_keep_types(start->registry, reply);
-        return r < 0 ? r : reply_plan(start);
-}
-
-int plan_machine(Registry *registry, sd_bus_message *call)
-{
-        _cleanup_(start_free_cleanup) Start *start = NULL;
-        int r;
-
-        r = start_prepare(registry, call, &start);
-        if (r <= 0)
-                return r;
-        if (registry->property_types)
-                return reply_plan(start);
-        r = registry_introspect(registry, call, on_plan_introspected, start);
-        if (r > 0)
-                TAKE_PTR(start);
-        return r;
+        return sd_bus_reply_method_return(call, "s", text);
 }

@@ -3,8 +3,7 @@
 
 #include "registry/registry.h"
 
-/* StartMachine(s spec) → (o machine, s unit, o job, as warnings), RunMachine(s spec, h stdin, h stdout, h stderr) → the same, and
- * PlanMachine(s spec) → (s plan); the caller has been authorized. */
+/* StartMachine(s spec) and RunMachine(s spec, h stdin, h stdout, h stderr) → (o machine, s unit, o job, as warnings);
+ * PlanMachine(s spec) → (s plan). The caller has been authorized. */
 int start_machine(Registry *registry, sd_bus_message *call);
-int run_machine(Registry *registry, sd_bus_message *call);
 int plan_machine(Registry *registry, sd_bus_message *call);

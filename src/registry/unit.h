@@ -7,8 +7,9 @@
  * then what the spec adds. */
 int unit_assignments(const Spec *spec, Strv *ret);
 
-/* Appends assignments to a message as the elements of the a(sv) that StartTransientUnit() and SetUnitProperties() take. The types come from systemd's own
- * description of its objects (`types`, introspection data of a service), so any property of any version works.
+/* Appends assignments to a message as the elements of the a(sv) that StartTransientUnit() and SetUnitProperties()
+ * take. The types come from systemd's own description of its objects (`types`, introspection data of a service), so
+ * any property of any version works.
  * -EINVAL and a text for one that is unknown or has a bad value. */
 int unit_append_properties(sd_bus_message *message, const char *types, const Strv assignments,
                            char **ret_error);
