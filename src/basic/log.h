@@ -11,7 +11,8 @@
 /* Sets the least important priority that is still printed (LOG_INFO until then). */
 void log_set_max_level(int level);
 
-/* Prints one line, with a newline added; control characters, which may come from a name or a file, as "?". Returns the negative of `error` where that is set, else 0. */
+/* Prints one line, with a newline added; control characters, which may come from a name or a file, as "?". Returns the
+ * negative of `error` where that is set, else 0. */
 int log_line(int level, int error, const char *format, ...) _printf_(3, 4);
 
 #define log_debug(...)   log_line(LOG_DEBUG, 0, __VA_ARGS__)

@@ -7,8 +7,8 @@
 
 /* Carries a plan out, as the main process of the machine's unit: builds the tree, starts the first process of the
  * container as a child of the service manager, and hands it over as the unit's main process. Returns 0 when all is
- * done and this process has only to exit. Errors have been logged; ret_status is set where they are about the program, to
- * what to exit with. */
+ * done and this process has only to exit. Errors have been logged; ret_status is set where they are about the program,
+ * to what to exit with. */
 int launch_run(const Plan *plan, MachineUnitKind kind, int machine_fd, Record *record, int *ret_status);
 
 /* Takes the name for this unit: writes a first record and fills in the range of ids. -EBUSY, logged, when the machine
