@@ -28,6 +28,17 @@ char *strf(const char *format, ...)
         return n < 0 ? NULL : s;
 }
 
+int set_invalid(char **ret_error, const char *format, ...)
+{
+        va_list ap;
+
+        va_start(ap, format);
+        if (vasprintf(ret_error, format, ap) < 0)
+                *ret_error = NULL;
+        va_end(ap);
+        return *ret_error ? -EINVAL : -ENOMEM;
+}
+
 /* The length of the clean character at p: 0 for a control character or what is not UTF-8 (RFC 3629). */
 static size_t clean_char_length(const char *p)
 {

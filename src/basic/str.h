@@ -45,6 +45,9 @@ int free_and_strdup(char **p, const char *s);
 /* Formats into a new string; the caller frees it. NULL when out of memory. */
 char *strf(const char *format, ...) _printf_(1, 2);
 
+/* Formats what is wrong into a new string, which the caller frees. Returns -EINVAL, or -ENOMEM. */
+int set_invalid(char **ret_error, const char *format, ...) _printf_(2, 3);
+
 /* Whether the string is valid UTF-8 without control characters (C0, DEL, C1). */
 bool str_is_clean(const char *s) _pure_;
 

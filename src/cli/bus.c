@@ -234,7 +234,7 @@ int bus_list_machines(Context *c, json_t **ret)
         return 0;
 }
 
-int bus_get_machine(Context *c, const char *name, json_t **ret)
+int bus_find_machine(Context *c, const char *name, json_t **ret)
 {
         json_t *array, *object, *found = NULL;
         size_t i;
@@ -249,10 +249,17 @@ int bus_get_machine(Context *c, const char *name, json_t **ret)
                         found = object;
         json_incref(found);
         json_decref(array);
-        if (!found)
-                return log_error_return(-ESRCH, "No machine '%s' is running.", name);
         *ret = found;
         return 0;
+}
+
+int bus_get_machine(Context *c, const char *name, json_t **ret)
+{
+        int r = bus_find_machine(c, name, ret);
+
+        if (r < 0)
+                return r;
+        return *ret ? 0 : log_error_return(-ESRCH, "No machine '%s' is running.", name);
 }
 
 void jobs_clear(Jobs *jobs)
@@ -312,7 +319,7 @@ int jobs_add(Jobs *jobs, const char *path, const char *unit, const char *name)
         return 0;
 }
 
-static bool jobs_done(const Jobs *jobs)
+bool jobs_done(const Jobs *jobs)
 {
         for (size_t i = 0; i < jobs->n; i++)
                 if (!jobs->items[i].result)

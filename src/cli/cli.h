@@ -131,7 +131,9 @@ int bus_call_manager(Context *c, const char *what, const char *method, sd_bus_me
 int bus_get_unit(Context *c, const char *unit, json_t **ret);
 /* Reads a{sv} into a JSON object. */
 int bus_read_properties(sd_bus_message *m, json_t **ret);
-/* One machine as ListMachines() has it; -ESRCH, logged, where there is none. */
+/* One machine as ListMachines() has it, the one that runs rather than one that failed. Where there is none,
+ * bus_find_machine() returns 0 and NULL, bus_get_machine() -ESRCH, logged. */
+int bus_find_machine(Context *c, const char *name, json_t **ret);
 int bus_get_machine(Context *c, const char *name, json_t **ret);
 int bus_list_machines(Context *c, json_t **ret);
 
@@ -148,7 +150,8 @@ void jobs_clear(Jobs *jobs);
 /* To be called before anything is started, so that no end is missed. */
 int jobs_watch(Context *c, Jobs *jobs);
 int jobs_add(Jobs *jobs, const char *path, const char *unit, const char *name);
-/* Waits until all have a result. */
+/* Whether all have a result, and waits until they have. */
+bool jobs_done(const Jobs *jobs);
 int jobs_wait(Context *c, Jobs *jobs);
 /* The exit status for jobs that were to bring machines up: says of each that did not come up why. */
 int jobs_report_start(Context *c, const Jobs *jobs);

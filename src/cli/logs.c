@@ -420,22 +420,20 @@ int logs_print_tail(Context *c, const char *name, const char *unit, int lines, F
 /* The unit of a machine that runs or ran: the registry's word, else whichever has a log. */
 static int find_unit(Context *c, const char *name, char **ret_unit, uint64_t *ret_leader)
 {
-        json_t *machines, *machine;
-        size_t i;
+        json_t *machine;
         int r;
 
         *ret_leader = 0;
-        r = bus_list_machines(c, &machines);
+        r = bus_find_machine(c, name, &machine);
         if (r < 0)
                 return r;
-        json_array_foreach (machines, i, machine)
-                if (streq(json_text(machine, "Name"), name) && r >= 0) {
-                        r = free_and_strdup(ret_unit, json_text(machine, "Unit"));
-                        *ret_leader = json_number(machine, "Leader");
-                }
-        json_decref(machines);
-        if (r < 0)
-                return log_oom();
+        if (machine) {
+                *ret_leader = json_number(machine, "Leader");
+                r = free_and_strdup(ret_unit, json_text(machine, "Unit"));
+                json_decref(machine);
+                if (r < 0)
+                        return log_oom();
+        }
 
         for (MachineUnitKind kind = 0; kind < _MACHINE_UNIT_KIND_MAX && !*ret_unit; kind++) {
                 _cleanup_(log_close) Log log = {};

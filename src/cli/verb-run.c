@@ -347,13 +347,12 @@ typedef struct End {
         bool ended, started;
         bool checked;     /* that it will not be started again */
         int code, status; /* CLD_…, and the status or signal */
-        char *job, *job_result;
+        Jobs jobs;        /* the one of the start */
 } End;
 
 static void end_clear(End *end)
 {
-        free(end->job);
-        free(end->job_result);
+        jobs_clear(&end->jobs);
 }
 
 static int on_properties(sd_bus_message *m, void *userdata, sd_bus_error *error)
@@ -378,17 +377,6 @@ static int on_properties(sd_bus_message *m, void *userdata, sd_bus_error *error)
         return 0;
 }
 
-static int on_job(sd_bus_message *m, void *userdata, sd_bus_error *error)
-{
-        End *end = userdata;
-        const char *path, *result;
-
-        (void) error;
-        if (sd_bus_message_read(m, "uoss", NULL, &path, NULL, &result) >= 0 && streq_ptr(path, end->job))
-                (void) free_and_strdup(&end->job_result, result);
-        return 0;
-}
-
 static int watch(Context *c, const char *unit, End *end)
 {
         _cleanup_free_ char *path = NULL;
@@ -402,13 +390,7 @@ static int watch(Context *c, const char *unit, End *end)
                 r = sd_bus_match_signal_async(c->bus, NULL, SYSTEMD_NAME, path,
                                               "org.freedesktop.DBus.Properties", "PropertiesChanged",
                                               on_properties, NULL, end);
-        if (r >= 0)
-                r = sd_bus_match_signal_async(c->bus, NULL, SYSTEMD_NAME, SYSTEMD_PATH, SYSTEMD_MANAGER,
-                                              "JobRemoved", on_job, NULL, end);
-        if (r >= 0)
-                r = sd_bus_call_method_async(c->bus, NULL, SYSTEMD_NAME, SYSTEMD_PATH, SYSTEMD_MANAGER,
-                                             "Subscribe", NULL, NULL, "");
-        return r < 0 ? log_error_errno(r, "Failed to watch unit '%s'", unit) : 0;
+        return r < 0 ? log_error_errno(r, "Failed to watch unit '%s'", unit) : jobs_watch(c, &end->jobs);
 }
 
 /* Signals meant for the command: passed on, the first time as they are; who insists, ends the machine. */
@@ -449,9 +431,8 @@ static void check_ended(Context *c, const char *unit, End *end)
         end->checked = true;
 }
 
-static int wait_end(Context *c, const char *unit, End *end, Terminal *terminal)
+static int wait_end(Context *c, const char *unit, End *end, int signal_fd, Terminal *terminal)
 {
-        _cleanup_close_ int signal_fd = block_signals();
         struct pollfd fds[8];
         unsigned signals = 0;
         int r, more = terminal ? 1 : 0;
@@ -468,7 +449,7 @@ static int wait_end(Context *c, const char *unit, End *end, Terminal *terminal)
                 }
                 if (more > 0)
                         more = terminal_process(terminal);
-                if (end->ended && end->job_result && more <= 0)
+                if (end->ended && jobs_done(&end->jobs) && more <= 0)
                         return 0;
 
                 size_t n = 0;
@@ -489,7 +470,8 @@ static int run_attached(Context *c, const char *spec)
 {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
         _cleanup_free_ char *unit = machine_unit_name(MACHINE_UNIT_TRANSIENT, c->spec->name);
-        _cleanup_close_ int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC), machine_fd = -EBADF;
+        _cleanup_close_ int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC), machine_fd = -EBADF,
+                            signal_fd = -EBADF;
         _cleanup_(end_clear) End end = {};
         Terminal *terminal = NULL;
         const char *started_unit, *job;
@@ -502,6 +484,7 @@ static int run_attached(Context *c, const char *spec)
                 r = terminal_new(&terminal, &machine_fd);
         if (r < 0)
                 return r;
+        signal_fd = block_signals(); /* before there is a machine that they could be meant for */
         int stdin_fd = terminal ? machine_fd : c->run.interactive ? STDIN_FILENO : null_fd;
         r = bus_call_registry(c, "Failed to start the machine", "RunMachine", &reply, "shhh", spec, stdin_fd,
                               STDOUT_FILENO, STDERR_FILENO);
@@ -509,16 +492,16 @@ static int run_attached(Context *c, const char *spec)
         if (r >= 0)
                 r = start_read_reply(reply, &started_unit, &job);
         if (r >= 0)
-                r = free_and_strdup(&end.job, job);
+                r = jobs_add(&end.jobs, job, started_unit, c->spec->name);
         if (r >= 0)
-                r = wait_end(c, unit, &end, terminal);
+                r = wait_end(c, unit, &end, signal_fd, terminal);
         if (terminal)
                 terminal_free(terminal);
         if (r < 0)
                 return STATUS_NOT_RUN;
 
         /* Without a start there was no command; the launcher has said why on our standard error. */
-        if (!end.started && !streq_ptr(end.job_result, "done"))
+        if (!end.started && !streq_ptr(end.jobs.items[0].result, "done"))
                 return end.code == CLD_EXITED && end.status > STATUS_NOT_RUN ? end.status : STATUS_NOT_RUN;
         return end.code == CLD_EXITED ? end.status : 128 + end.status;
 }
@@ -563,11 +546,9 @@ int verb_run(Context *c, char **args)
         r = fill_spec(c, args);
         if (r < 0)
                 return STATUS_NOT_RUN;
-        json_t *json = spec_to_json(c->spec, false);
-        text = json ? json_dumps(json, JSON_COMPACT) : NULL;
-        json_decref(json);
+        text = spec_to_json_text(c->spec, false, JSON_COMPACT);
         if (!text)
-                return log_oom();
+                return log_oom(), STATUS_NOT_RUN;
         if (c->dry_run)
                 return start_print_plan(c, text);
         return c->run.detach ? run_detached(c, text) : run_attached(c, text);

@@ -347,19 +347,15 @@ int verb_kill(Context *c, char **args)
 /* The state of a machine, or NULL where there is none. */
 static int read_state(Context *c, const char *name, char **ret)
 {
-        json_t *machines, *machine;
-        size_t i;
+        json_t *machine;
         int r;
 
-        r = bus_list_machines(c, &machines);
+        r = bus_find_machine(c, name, &machine);
         if (r < 0)
                 return r;
         *ret = NULL;
-        json_array_foreach (machines, i, machine)
-                if (streq(json_text(machine, "Name"), name) &&
-                    (!*ret || !streq_ptr(json_text(machine, "State"), "failed")))
-                        r = free_and_strdup(ret, json_text(machine, "State"));
-        json_decref(machines);
+        r = machine ? free_and_strdup(ret, json_text(machine, "State")) : 0;
+        json_decref(machine);
         return r < 0 ? log_oom() : 0;
 }
 

@@ -163,9 +163,7 @@ int verb_boot(Context *c, char **args)
         r = fill_spec(c, args);
         if (r < 0)
                 return r == -EINVAL ? EXIT_STATUS_USAGE : r;
-        json_t *json = spec_to_json(c->spec, false);
-        text = json ? json_dumps(json, JSON_COMPACT) : NULL;
-        json_decref(json);
+        text = spec_to_json_text(c->spec, false, JSON_COMPACT);
         if (!text)
                 return log_oom();
         if (c->dry_run)

@@ -13,7 +13,6 @@
 #include "basic/names.h"
 #include "basic/parse.h"
 #include "spec/cdi.h"
-#include "spec/mount.h"
 #include "spec/spec.h"
 
 static const char target_text[] = "# Made by mctl-generator\n"
@@ -48,18 +47,8 @@ static int settings_lines(const Spec *spec, Strv *lines)
                 r = strv_append(lines, "KillSignal=SIGTERM\nTimeoutStopSec=10s\nSuccessExitStatus=143");
         if (r >= 0 && spec->profile == PROFILE_PRIVILEGED)
                 r = strv_append(lines, "DevicePolicy=auto\nDeviceAllow=");
-        if (r >= 0 && spec->profile == PROFILE_NESTING)
-                r = strv_append(lines, "DeviceAllow=/dev/fuse rwm\nDeviceAllow=/dev/net/tun rwm");
-        if (spec->profile == PROFILE_PRIVILEGED)
-                return r < 0 ? r : strv_extend(lines, spec->resources);
-        STRV_FOREACH (text, spec->device) {
-                _cleanup_device_entry_ DeviceEntry entry = {};
-                if (r >= 0)
-                        r = device_entry_parse(*text, &entry);
-                if (r >= 0)
-                        r = strv_appendf(lines, "DeviceAllow=%s %s%s", entry.source, entry.permissions,
-                                         strchr(entry.permissions, 'm') ? "" : "m");
-        }
+        if (r >= 0 && spec->profile != PROFILE_PRIVILEGED)
+                r = spec_allow_devices(spec, lines);
         return r < 0 ? r : strv_extend(lines, spec->resources);
 }
 

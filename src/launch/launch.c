@@ -50,7 +50,7 @@ static uint64_t now_realtime(void)
 
 int launch_claim(Spec *spec, MachineUnitKind kind, int machine_fd, Record *record)
 {
-        _cleanup_free_ char *unit = NULL, *holder = machine_dir_path(kind, spec->name);
+        _cleanup_free_ char *unit = NULL, *error = NULL, *holder = machine_dir_path(kind, spec->name);
         int r;
 
         if (!holder)
@@ -70,6 +70,13 @@ int launch_claim(Spec *spec, MachineUnitKind kind, int machine_fd, Record *recor
                 log_error("Machine '%s' is already running, as %s.", spec->name, unit);
                 return -EBUSY;
         }
+
+        r = claim_look_image(run_fd, spec, record->root, holder, record->image_claim, &error);
+        if (r == 0 && record->image_claim[0])
+                r = claim_take(run_fd, record->image_claim, holder);
+        if (r < 0)
+                return error ? log_error_return(r, "%s", error)
+                             : log_error_errno(r, "Failed to claim the image");
 
         if (spec->private_users.mode == USERS_PICK) {
                 r = users_pick_range(run_fd, holder, &spec->private_users.base);
@@ -439,6 +446,7 @@ int launch_cleanup(MachineUnitKind kind, const char *name)
 {
         _cleanup_free_ char *holder = machine_dir_path(kind, name);
         _cleanup_record_ Record record = {};
+        char users[CLAIM_MAX];
         int r, q = 0;
 
         if (!holder)
@@ -472,9 +480,12 @@ int launch_cleanup(MachineUnitKind kind, const char *name)
                                       record.root);
                 if (record.root)
                         journal_unlink(record.root, record.uuid);
-                r = users_release_range(run_fd, holder, record.base);
+                claim_users_path(record.base, users);
+                r = claim_release(run_fd, users, holder);
+                if (r >= 0 && record.image_claim[0])
+                        r = claim_release(run_fd, record.image_claim, holder);
                 if (r < 0)
-                        log_warning_errno(r, "Failed to give back the range of user ids");
+                        log_warning_errno(r, "Failed to give back the user ids and the image");
         }
         if (unlinkat(machine_fd, "leader", 0) < 0 && errno != ENOENT)
                 return log_error_errno(-errno, "Failed to remove the record of machine '%s'", name);

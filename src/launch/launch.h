@@ -11,8 +11,8 @@
  * to what to exit with. */
 int launch_run(const Plan *plan, MachineUnitKind kind, int machine_fd, Record *record, int *ret_status);
 
-/* Takes the name for this unit: writes a first record and fills in the range of ids. -EBUSY, logged, when the machine
- * runs as another unit. */
+/* Takes the name for this unit, the image and a range of ids, and writes a first record. -EBUSY, logged, when the machine
+ * runs as another unit or another machine writes to the image. */
 int launch_claim(Spec *spec, MachineUnitKind kind, int machine_fd, Record *record);
 
 /* What is left of a run of this unit goes: ids, cgroup, record. Twice is no harm. */

@@ -18,6 +18,7 @@
 
 #define ERROR_NO_SUCH_MACHINE "org.mctl.Registry1.NoSuchMachine"
 #define ERROR_MACHINE_EXISTS  "org.mctl.Registry1.MachineExists"
+#define ERROR_IMAGE_BUSY      "org.mctl.Registry1.ImageBusy"
 #define ERROR_INVALID_SPEC    "org.mctl.Registry1.InvalidSpec"
 #define ERROR_NO_SUCH_IMAGE   "org.mctl.Registry1.NoSuchImage"
 
@@ -30,6 +31,7 @@ typedef enum MachineState {
 } MachineState;
 
 typedef struct Registry Registry;
+typedef struct Start Start;
 
 typedef struct Machine {
         Registry *registry;
@@ -63,6 +65,7 @@ struct Registry {
         sd_event_source *refresh_source; /* collects what asks for the next one */
         bool refresh_again;
         Waiter *waiters;
+        Start *starts; /* under way */
         sd_event_source *idle_source;
         unsigned n_pending;   /* calls whose answer waits for another */
         char *property_types; /* systemd's own description of the properties of a service */

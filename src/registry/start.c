@@ -10,19 +10,25 @@
 #include "sandbox/plan.h"
 
 /* A machine that is about to be started: all that is known before the first side effect. */
-typedef struct Start {
+struct Start {
         Registry *registry;
         sd_bus_message *call;
         Spec *spec;
         char *root;
         Strv assignments, warnings;
         char *unit;
-        bool reset;   /* a failed unit of the name was told to be forgotten */
+        bool asked;   /* systemd was told to forget an earlier unit of the name */
         int stdio[3]; /* of the payload; negative where it has the journal */
-} Start;
+        Start *next;  /* of those under way */
+};
 
 static void start_free(Start *start)
 {
+        for (Start **p = &start->registry->starts; *p; p = &(*p)->next)
+                if (*p == start) {
+                        *p = start->next;
+                        break;
+                }
         if (start->spec)
                 spec_free(start->spec);
         strv_free(start->assignments);
@@ -94,6 +100,15 @@ static void remove_dir(Start *start)
         (void) unlinkat(run_fd, path, AT_REMOVEDIR);
 }
 
+static int dir_exists(Start *start)
+{
+        _cleanup_close_ int run_fd = run_dir_open();
+        if (run_fd < 0)
+                return run_fd;
+        _cleanup_close_ int fd = machine_dir_open(run_fd, MACHINE_UNIT_TRANSIENT, start->spec->name, false);
+        return fd == -ENOENT ? 0 : fd < 0 ? fd : 1;
+}
+
 static int write_dir(Start *start)
 {
         _cleanup_close_ int run_fd = run_dir_open();
@@ -108,34 +123,40 @@ static int write_dir(Start *start)
 
 static int start_unit(Start *start);
 
-static int on_reset(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)
+static int reply_exists(Start *start)
+{
+        return sd_bus_reply_method_errorf(start->call, ERROR_MACHINE_EXISTS,
+                                          "Machine '%s' is there already.", start->spec->name);
+}
+
+static int on_forgotten(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)
 {
         _cleanup_(start_free_cleanup) Start *start = userdata;
         int r;
 
         (void) reply;
         (void) ret_error;
+        start->asked = true;
         r = start_unit(start);
         if (r > 0)
                 TAKE_PTR(start);
         return r;
 }
 
-/* A unit of that name that failed is remembered by systemd, with its runtime directory. Once systemd has answered that
- * it is to be forgotten, both are gone before it reads what we send next. */
-static int reset_and_retry(Start *start)
+/* A unit of the name that has ended may be remembered, or be about to lose its runtime directory, which systemd removes
+ * between two messages. So it is told to forget; by the answer to one message more, all that was the unit's is gone.
+ * Consumes `start` where it returns 1. */
+static int forget_then_start(Start *start)
 {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *request = NULL;
         int r;
 
-        start->reset = true;
+        registry_reset_failed(start->registry, start->unit);
         r = sd_bus_message_new_method_call(start->registry->bus, &request, "org.freedesktop.systemd1",
-                                           "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager",
-                                           "ResetFailedUnit");
-        if (r >= 0)
-                r = sd_bus_message_append(request, "s", start->unit);
+                                           "/org/freedesktop/systemd1", "org.freedesktop.DBus.Peer", "Ping");
         return r < 0 ? r
-                     : registry_forward(start->registry, TAKE_PTR(request), start->call, on_reset, start);
+                     : registry_forward(start->registry, TAKE_PTR(request), start->call, on_forgotten,
+                                        start);
 }
 
 static int on_started(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)
@@ -150,16 +171,14 @@ static int on_started(sd_bus_message *reply, void *userdata, sd_bus_error *ret_e
         (void) ret_error;
         if (e) {
                 bool exists = sd_bus_error_has_name(e, "org.freedesktop.systemd1.UnitExists");
-                if (exists && !start->reset) {
-                        r = reset_and_retry(start);
+                if (exists && !start->asked) {
+                        r = forget_then_start(start);
                         if (r > 0)
                                 TAKE_PTR(start);
                         return r;
                 }
                 if (exists)
-                        return sd_bus_reply_method_errorf(start->call, ERROR_MACHINE_EXISTS,
-                                                          "Machine '%s' is there already.",
-                                                          start->spec->name);
+                        return reply_exists(start);
                 remove_dir(start);
                 if (sd_bus_error_has_name(e, SD_BUS_ERROR_INVALID_ARGS) ||
                     sd_bus_error_has_name(e, SD_BUS_ERROR_PROPERTY_READ_ONLY))
@@ -197,12 +216,17 @@ static int append_stdio(Start *start, sd_bus_message *m)
         return 0;
 }
 
+/* Consumes `start` where it returns 1: it belongs to the answer that comes. */
 static int start_unit(Start *start)
 {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *request = NULL;
         _cleanup_free_ char *error = NULL;
         Registry *registry = start->registry;
         int r;
+
+        r = start->asked ? 0 : dir_exists(start);
+        if (r != 0)
+                return r < 0 ? r : forget_then_start(start);
 
         r = sd_bus_message_new_method_call(registry->bus, &request, "org.freedesktop.systemd1",
                                            "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager",
@@ -235,6 +259,21 @@ static int start_unit(Start *start)
         return r;
 }
 
+/* The launcher judges; but a refusal is kinder than a failure. Returns 0 when the error has been replied. */
+static int check_image(Start *start, int run_fd)
+{
+        _cleanup_free_ char *holder = machine_dir_path(MACHINE_UNIT_TRANSIENT, start->spec->name),
+                            *error = NULL;
+        char path[CLAIM_MAX];
+        int r;
+
+        OOM_CHECK(holder);
+        r = claim_look_image(run_fd, start->spec, start->root, holder, path, &error);
+        if (r == -EBUSY && error)
+                return MIN(sd_bus_reply_method_errorf(start->call, ERROR_IMAGE_BUSY, "%s", error), 0);
+        return r < 0 ? r : 1;
+}
+
 /* What is started by systemd alone may be news to us; its launcher has left a record, though. Returns 0 when the error
  * has been replied. */
 static int check_doors(Start *start)
@@ -242,13 +281,19 @@ static int check_doors(Start *start)
         _cleanup_free_ char *unit = NULL;
         int r = 0;
 
+        for (Start *other = start->registry->starts; other; other = other->next)
+                if (streq(other->spec->name, start->spec->name))
+                        return MIN(reply_exists(start), 0);
+
         _cleanup_close_ int run_fd = run_dir_open();
         if (run_fd < 0)
                 return run_fd;
         for (MachineUnitKind kind = 0; kind < _MACHINE_UNIT_KIND_MAX && r == 0; kind++)
                 r = machine_is_running(run_fd, kind, start->spec->name, &unit);
-        if (r <= 0)
-                return r < 0 ? r : 1;
+        if (r == 0)
+                return check_image(start, run_fd);
+        if (r < 0)
+                return r;
         return MIN(sd_bus_reply_method_errorf(start->call, ERROR_MACHINE_EXISTS,
                                               "Machine '%s' is running already, as %s.", start->spec->name,
                                               unit),
@@ -313,9 +358,11 @@ static int start_begin(Registry *registry, sd_bus_message *call, bool sure)
                 return sd_bus_reply_method_errorf(call, ERROR_MACHINE_EXISTS,
                                                   "Machine '%s' is %s already, as %s.", m->name,
                                                   machine_state_to_string(m->state), m->unit);
+        start->next = registry->starts;
+        registry->starts = start;
         r = start_unit(start);
         if (r > 0)
-                TAKE_PTR(start); /* belongs to the answer that comes */
+                TAKE_PTR(start);
         return r;
 }
 

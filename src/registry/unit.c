@@ -5,7 +5,6 @@
 
 #include "basic/parse.h"
 #include "registry/unit.h"
-#include "spec/mount.h"
 
 /* These make a unit a machine; the template container@.service says the same. */
 static const char *const machine_assignments[] = {
@@ -21,7 +20,6 @@ static const char *const machine_assignments[] = {
         "RuntimeDirectoryPreserve=restart",
 };
 
-/* The launcher makes the nodes, so it needs "m" as well. */
 static int add_devices(const Spec *spec, Strv *l)
 {
         int r = 0;
@@ -31,19 +29,7 @@ static int add_devices(const Spec *spec, Strv *l)
         r = strv_append(l, "DevicePolicy=closed");
         if (r >= 0)
                 r = strv_append(l, "DeviceAllow=char-pts rw");
-        if (r >= 0 && spec->profile == PROFILE_NESTING)
-                r = strv_append(l, "DeviceAllow=/dev/fuse rwm");
-        if (r >= 0 && spec->profile == PROFILE_NESTING)
-                r = strv_append(l, "DeviceAllow=/dev/net/tun rwm");
-        STRV_FOREACH (text, spec->device) {
-                _cleanup_device_entry_ DeviceEntry entry = {};
-                if (r >= 0)
-                        r = device_entry_parse(*text, &entry);
-                if (r >= 0)
-                        r = strv_appendf(l, "DeviceAllow=%s %s%s", entry.source, entry.permissions,
-                                         strchr(entry.permissions, 'm') ? "" : "m");
-        }
-        return r;
+        return r < 0 ? r : spec_allow_devices(spec, l);
 }
 
 int unit_assignments(const Spec *spec, Strv *ret)

@@ -54,11 +54,11 @@ int machine_dir_open(int run_fd, MachineUnitKind kind, const char *name, bool ma
 
 int record_write(int machine_fd, const Record *record)
 {
-        json_t *json = json_pack("{sI sI sI sI sb ss ss*}", "Leader", (json_int_t) record->leader,
-                                 "StartTime", (json_int_t) record->start_time, "Since",
-                                 (json_int_t) record->since, "UIDBase", (json_int_t) record->base,
-                                 "HandedOver", record->handed_over, "UUID", record->uuid, "Root",
-                                 record->root);
+        json_t *json = json_pack(
+                "{sI sI sI sI ss* sb ss ss*}", "Leader", (json_int_t) record->leader, "StartTime",
+                (json_int_t) record->start_time, "Since", (json_int_t) record->since, "UIDBase",
+                (json_int_t) record->base, "ImageClaim", record->image_claim[0] ? record->image_claim : NULL,
+                "HandedOver", record->handed_over, "UUID", record->uuid, "Root", record->root);
         OOM_CHECK(json);
         _cleanup_free_ char *text = json_dumps(json, JSON_COMPACT);
         json_decref(json);
@@ -70,16 +70,18 @@ int record_read(int machine_fd, Record *ret)
 {
         _cleanup_free_ char *text = NULL;
         json_int_t leader, start, since, base;
-        const char *uuid, *root = NULL;
+        const char *uuid, *claim = "", *root = NULL;
         int handed_over, r;
 
         r = file_read_at(machine_fd, "leader", RECORD_MAX, &text, NULL);
         if (r < 0)
                 return r;
         json_t *json = json_loads(text, 0, NULL);
-        r = json_unpack(json, "{sI sI sI sI sb ss s?s}", "Leader", &leader, "StartTime", &start, "Since",
-                        &since, "UIDBase", &base, "HandedOver", &handed_over, "UUID", &uuid, "Root", &root);
-        if (r < 0 || leader <= 0 || leader > INT32_MAX || strlen(uuid) >= sizeof(ret->uuid)) {
+        r = json_unpack(json, "{sI sI sI sI s?s sb ss s?s}", "Leader", &leader, "StartTime", &start, "Since",
+                        &since, "UIDBase", &base, "ImageClaim", &claim, "HandedOver", &handed_over, "UUID",
+                        &uuid, "Root", &root);
+        if (r < 0 || leader <= 0 || leader > INT32_MAX || strlen(uuid) >= sizeof(ret->uuid) ||
+            strlen(claim) >= sizeof(ret->image_claim)) {
                 json_decref(json);
                 return -EBADMSG;
         }
@@ -93,6 +95,7 @@ int record_read(int machine_fd, Record *ret)
                 .root = root ? strdup(root) : NULL,
         };
         snprintf(ret->uuid, sizeof(ret->uuid), "%s", uuid);
+        snprintf(ret->image_claim, sizeof(ret->image_claim), "%s", claim);
         json_decref(json);
         return 0;
 }
@@ -118,10 +121,8 @@ int machine_is_running(int run_fd, MachineUnitKind kind, const char *name, char 
 
 int machine_spec_write(int machine_fd, const Spec *spec)
 {
-        json_t *json = spec_to_json(spec, true);
-        OOM_CHECK(json);
-        _cleanup_free_ char *text = json_dumps(json, JSON_INDENT(2));
-        json_decref(json);
+        _cleanup_free_ char *text = spec_to_json_text(spec, true, JSON_INDENT(2));
+
         OOM_CHECK(text);
         return file_write_atomic_at(machine_fd, "spec.json", 0600, text, strlen(text));
 }

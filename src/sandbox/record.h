@@ -2,6 +2,7 @@
 #pragma once
 
 #include "basic/names.h"
+#include "sandbox/claim.h"
 #include "spec/spec.h"
 
 /* What is known of a running machine, under /run/mctl. Each kind of unit has a directory for each of its machines,
@@ -12,13 +13,14 @@
 #define RUN_DIR "/run/mctl"
 
 typedef struct Record {
-        pid_t leader;        /* the launcher at first, then the container's first process */
-        uint64_t start_time; /* of that process, in clock ticks since boot */
-        uint64_t since;      /* when the machine was started; µs since 1970 */
-        uid_t base;          /* of its range of ids, 0 where it has none of its own */
-        bool handed_over;    /* the leader is the container's */
-        char uuid[33];       /* of the machine, 32 hexadecimal digits, or "" */
-        char *root;          /* its directory on the host, or NULL */
+        pid_t leader;                /* the launcher at first, then the container's first process */
+        uint64_t start_time;         /* of that process, in clock ticks since boot */
+        uint64_t since;              /* when the machine was started; µs since 1970 */
+        uid_t base;                  /* of its range of ids, 0 where it has none of its own */
+        char image_claim[CLAIM_MAX]; /* on the image that it writes to, or "" */
+        bool handed_over;            /* the leader is the container's */
+        char uuid[33];               /* of the machine, 32 hexadecimal digits, or "" */
+        char *root;                  /* its directory on the host, or NULL */
 } Record;
 
 void record_clear(Record *record);

@@ -3,8 +3,8 @@
 
 #include "spec/spec.h"
 
-/* Ranges of user ids for machines, in the range that systemd reserves for containers (systemd.io/UIDS-GIDS). A range
- * is held by a file /run/mctl/users/BASE that names its holder. */
+/* Ranges of user ids for machines, in the range that systemd reserves for containers (systemd.io/UIDS-GIDS),
+ * each claimed by its machine (see claim.h). */
 
 #define USERS_CONTAINER_MIN 0x00080000U
 #define USERS_CONTAINER_MAX 0x6FFF0000U
@@ -12,9 +12,6 @@
 /* Chooses a range for `holder`, the same each time where that is free: not held by another, and unknown to NSS as
  * users and groups. To be called with the runtime directory locked. -EBUSY when nothing is free. */
 int users_pick_range(int run_fd, const char *holder, uid_t *ret_base);
-
-/* Gives back what the holder has. Nothing to give back is no error. */
-int users_release_range(int run_fd, const char *holder, uid_t base);
 
 /* Writes the maps of a process that was just born into a new user namespace. */
 int users_write_maps(pid_t pid, const PrivateUsers *users);

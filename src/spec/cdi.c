@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "spec/cdi.h"
+#include "basic/fd.h"
 #include <ctype.h>
 #include <dirent.h>
-#include <stdarg.h>
-
-#include "basic/fd.h"
-#include "spec/cdi.h"
 
 #define CDI_FILE_MAX (4U * 1024U * 1024U)
 
@@ -30,17 +28,6 @@ bool cdi_name_valid(const char *name)
                part_valid(equals + 1, strlen(equals + 1), "-_.:");
 }
 
-static int _printf_(2, 3) fail(char **ret_error, const char *format, ...)
-{
-        va_list ap;
-
-        va_start(ap, format);
-        if (vasprintf(ret_error, format, ap) < 0)
-                *ret_error = NULL;
-        va_end(ap);
-        return *ret_error ? -EINVAL : -ENOMEM;
-}
-
 /* Who says something on the command line says the most. */
 static int assign(Spec *spec, const char *section_key, SpecSection section, const char *value,
                   char **ret_error)
@@ -55,7 +42,7 @@ static int add_node(Spec *spec, const json_t *node, char **ret_error)
         const char *permissions = json_string_value(json_object_get(node, "permissions"));
 
         if (!path)
-                return fail(ret_error, "A device node has no path.");
+                return set_invalid(ret_error, "A device node has no path.");
         _cleanup_free_ char *entry = strf("%s:%s:%s", host_path ?: path, path, permissions ?: "rwm");
         return entry ? assign(spec, "Device", SPEC_SECTION_FILES, entry, ret_error) : -ENOMEM;
 }
@@ -69,7 +56,7 @@ static int add_mount(Spec *spec, const json_t *mount, char **ret_error)
         size_t i;
 
         if (!source || !target)
-                return fail(ret_error, "A mount has no hostPath or no containerPath.");
+                return set_invalid(ret_error, "A mount has no hostPath or no containerPath.");
         json_array_foreach (json_object_get(mount, "options"), i, option)
                 read_only = read_only || streq_ptr(json_string_value(option), "ro");
 
@@ -87,9 +74,10 @@ static int apply_edits(Spec *spec, const json_t *edits, char **ret_error)
         int r;
 
         json_array_foreach (json_object_get(edits, "env"), i, element) {
-                r = json_is_string(element) ? assign(spec, "Environment", SPEC_SECTION_EXEC,
-                                                     json_string_value(element), ret_error)
-                                            : fail(ret_error, "An environment variable is no string.");
+                r = json_is_string(element)
+                            ? assign(spec, "Environment", SPEC_SECTION_EXEC, json_string_value(element),
+                                     ret_error)
+                            : set_invalid(ret_error, "An environment variable is no string.");
                 if (r < 0)
                         return r;
         }
@@ -104,7 +92,7 @@ static int apply_edits(Spec *spec, const json_t *edits, char **ret_error)
                         return r;
         }
         if (json_array_size(json_object_get(edits, "hooks")) > 0)
-                return fail(ret_error, "It has hooks, which are not supported.");
+                return set_invalid(ret_error, "It has hooks, which are not supported.");
         return 0;
 }
 
@@ -165,8 +153,9 @@ static int apply_name(Spec *spec, const char *name, char **ret_error)
         for (size_t i = 0; i < ELEMENTSOF(cdi_dirs) && r == 0; i++)
                 r = search_dir(spec, cdi_dirs[i], name, &error);
         if (r == 0)
-                return fail(ret_error, "No file in /etc/cdi or /var/run/cdi knows the device '%s'.", name);
-        return error ? fail(ret_error, "Device '%s': %s", name, error) : MIN(r, 0);
+                return set_invalid(ret_error, "No file in /etc/cdi or /var/run/cdi knows the device '%s'.",
+                                   name);
+        return error ? set_invalid(ret_error, "Device '%s': %s", name, error) : MIN(r, 0);
 }
 
 int cdi_expand(Spec *spec, char **ret_error)

@@ -1,18 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <stdarg.h>
-
 #include "spec/spec.h"
-
-static int _printf_(2, 3) fail(char **ret_error, const char *format, ...)
-{
-        va_list ap;
-
-        va_start(ap, format);
-        if (vasprintf(ret_error, format, ap) < 0)
-                *ret_error = NULL;
-        va_end(ap);
-        return *ret_error ? -EINVAL : -ENOMEM;
-}
 
 /* A list that was reset says so to whoever has one below: its first entry is empty. */
 static json_t *setting_to_json(const Spec *spec, const Setting *setting, bool all)
@@ -75,6 +62,15 @@ json_t *spec_to_json(const Spec *spec, bool all)
         return json;
 }
 
+char *spec_to_json_text(const Spec *spec, bool all, size_t flags)
+{
+        json_t *json = spec_to_json(spec, all);
+        char *text = json ? json_dumps(json, flags) : NULL;
+
+        json_decref(json);
+        return text;
+}
+
 /* The text form of a scalar; NULL for what has none. */
 static char *scalar_to_text(const json_t *value)
 {
@@ -117,14 +113,14 @@ static int assign_json(Spec *spec, const Setting *setting, SpecSource source, js
         if (!json_is_array(value)) {
                 text = scalar_to_text(value);
                 if (!text)
-                        return fail(ret_error, "Invalid value for %s: expected %s.", setting->key,
-                                    setting->type->expects);
+                        return set_invalid(ret_error, "Invalid value for %s: expected %s.", setting->key,
+                                           setting->type->expects);
                 return spec_assign(spec, setting, source, text, ret_error);
         }
 
         r = array_to_strv(value, &list);
         if (r == -EINVAL)
-                return fail(ret_error, "Invalid list for %s: expected strings.", setting->key);
+                return set_invalid(ret_error, "Invalid list for %s: expected strings.", setting->key);
         if (r < 0)
                 return r;
 
@@ -153,7 +149,8 @@ static int assign_json_resource(Spec *spec, const char *key, json_t *value, char
                 r = text ? strv_consume(&list, text) : -EINVAL;
         }
         if (r == -EINVAL)
-                return fail(ret_error, "Invalid value for %.40s: expected a string or a list of them.", key);
+                return set_invalid(ret_error,
+                                   "Invalid value for %.40s: expected a string or a list of them.", key);
         if (r < 0)
                 return r;
 
@@ -178,9 +175,9 @@ static int assign_json_section(Spec *spec, SpecSource source, const char *name, 
         while (section < _SPEC_SECTION_MAX && !streq(name, spec_section_name(section)))
                 section++;
         if (section == _SPEC_SECTION_MAX && !streq(name, "Resources"))
-                return fail(ret_error, "Unknown section '%.40s'.", name);
+                return set_invalid(ret_error, "Unknown section '%.40s'.", name);
         if (!json_is_object(object))
-                return fail(ret_error, "Section '%s' is no object.", name);
+                return set_invalid(ret_error, "Section '%s' is no object.", name);
 
         json_object_foreach (object, key, value) {
                 if (section == _SPEC_SECTION_MAX)
@@ -188,7 +185,8 @@ static int assign_json_section(Spec *spec, SpecSource source, const char *name, 
                 else {
                         const Setting *setting = setting_find(section, key);
                         if (!setting)
-                                return fail(ret_error, "Unknown key '%.40s' in section '%s'.", key, name);
+                                return set_invalid(ret_error, "Unknown key '%.40s' in section '%s'.", key,
+                                                   name);
                         r = assign_json(spec, setting, source, value, ret_error);
                 }
                 if (r < 0)
@@ -204,14 +202,14 @@ int spec_from_json(Spec *spec, SpecSource source, json_t *json, char **ret_error
         int r;
 
         if (!json_is_object(json))
-                return fail(ret_error, "A spec is a JSON object.");
+                return set_invalid(ret_error, "A spec is a JSON object.");
         json_object_foreach (json, key, value) {
                 if (!streq(key, "Name"))
                         r = assign_json_section(spec, source, key, value, ret_error);
                 else if (json_is_string(value))
                         r = free_and_strdup(&spec->name, json_string_value(value));
                 else
-                        return fail(ret_error, "Name is no string.");
+                        return set_invalid(ret_error, "Name is no string.");
                 if (r < 0)
                         return r;
         }
@@ -225,11 +223,11 @@ int spec_from_json_text(Spec *spec, SpecSource source, const char *text, char **
         int r;
 
         if (size > SPEC_FILE_MAX)
-                return fail(ret_error, "Spec is larger than %u bytes.", SPEC_FILE_MAX);
+                return set_invalid(ret_error, "Spec is larger than %u bytes.", SPEC_FILE_MAX);
         json_t *json = json_loadb(text, size, JSON_REJECT_DUPLICATES, &error);
         if (!json)
-                return fail(ret_error, "Not JSON: line %i, column %i: %s.", error.line, error.column,
-                            error.text);
+                return set_invalid(ret_error, "Not JSON: line %i, column %i: %s.", error.line, error.column,
+                                   error.text);
         r = spec_from_json(spec, source, json, ret_error);
         json_decref(json);
         return r;

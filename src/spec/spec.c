@@ -3,6 +3,7 @@
 #include <sys/resource.h>
 
 #include "basic/names.h"
+#include "spec/mount.h"
 #include "spec/spec.h"
 #include "spec/types.h"
 
@@ -286,6 +287,25 @@ static const char *find_contradiction(const Spec *spec)
                         return "Sysctl= of the network needs a network of the machine's own: Private=yes, and no "
                                "NamespacePath=.";
         return NULL;
+}
+
+int spec_allow_devices(const Spec *spec, Strv *lines)
+{
+        int r = 0;
+
+        if (spec->profile == PROFILE_NESTING)
+                r = strv_append(lines, "DeviceAllow=/dev/fuse rwm");
+        if (r >= 0 && spec->profile == PROFILE_NESTING)
+                r = strv_append(lines, "DeviceAllow=/dev/net/tun rwm");
+        STRV_FOREACH (text, spec->device) {
+                _cleanup_device_entry_ DeviceEntry entry = {};
+                if (r >= 0)
+                        r = device_entry_parse(*text, &entry);
+                if (r >= 0)
+                        r = strv_appendf(lines, "DeviceAllow=%s %s%s", entry.source, entry.permissions,
+                                         strchr(entry.permissions, 'm') ? "" : "m");
+        }
+        return r;
 }
 
 int spec_validate(const Spec *spec, char **ret_error)

@@ -236,6 +236,10 @@ bool spec_property_reserved(const char *assignment);
 /* Adds "KEY=VALUE" to the properties of the unit; KEY must look like one. */
 int spec_assign_resource(Spec *spec, const char *assignment, char **ret_error);
 
+/* Appends DeviceAllow= for each device and for those of the profile. The launcher makes the nodes, so it needs "m" as
+ * well. */
+int spec_allow_devices(const Spec *spec, Strv *lines);
+
 /* Judges the whole, once everything is assigned: -EINVAL and a text. */
 int spec_validate(const Spec *spec, char **ret_error);
 
@@ -281,5 +285,7 @@ int spec_expand(const Spec *spec, const char *value, char **ret);
 /* The JSON form, { "Name": …, "Exec": { "Boot": true, … }, …, "Resources": { … } }. With `all` false, only what was
  * assigned by somebody. Returns a new reference, NULL when out of memory. */
 json_t *spec_to_json(const Spec *spec, bool all);
+/* The same as text, which the caller frees; `flags` are Jansson's, for json_dumps(). */
+char *spec_to_json_text(const Spec *spec, bool all, size_t flags);
 int spec_from_json(Spec *spec, SpecSource source, json_t *json, char **ret_error);
 int spec_from_json_text(Spec *spec, SpecSource source, const char *text, char **ret_error);

@@ -59,6 +59,14 @@ class Machine:
         self.label, self.name, self.unit, self.start, self.poweroff = label, name, unit, start, poweroff
 
 
+def copy_of(image, name):
+    """A tree of its own for each of several machines that run at the same time; its name."""
+    path = f"{MACHINES}/{name}"
+    if not os.path.exists(path):
+        subprocess.run(["cp", "-a", f"{MACHINES}/{image}", path], check=True)
+    return name
+
+
 def mctl_machine(image, name):
     return Machine("mctl", name, f"machine-{name}.service", ["mctl", "-q", "boot", image, f"--name={name}"],
                    ["mctl", "-q", "poweroff", name])
@@ -70,8 +78,6 @@ def nspawn_machine(label, image, name):
     start = ["systemd-run", "-q", f"--unit={unit}"]
     start += [f"--property={key}={value}" for key, value in NSPAWN_UNIT.items()]
     start += [f"--setenv={key}={value}" for key, value in environment.items()]
-    # Machines may share a tree here, as they may with mctl.
-    start += ["--setenv=SYSTEMD_NSPAWN_LOCK=0"]
     start += NSPAWN + options + ["-M", name, "-D", f"{MACHINES}/{image}"]
     return Machine(label, name, unit, start, ["machinectl", "poweroff", name])
 

@@ -249,6 +249,43 @@ reset_host() {
                 systemctl daemon-reload' >/dev/null 2>&1 || :
 }
 
+# --- mctl run ------------------------------------------------------------------------------------------------------
+
+# Without a trace of failures, which most tests are not about.
+run() {
+        on mctl run --rm "$@"
+}
+
+# says TEXT OPTION...: the command prints just this, and ends well.
+says() {
+        local expected=$1
+        shift
+
+        works run "$@"
+        equal stdout "$out" "$expected"
+}
+
+# ends STATUS OPTION...: the command ends with this status.
+ends() {
+        local expected=$1
+        shift
+
+        try run "$@"
+        equal "The exit status" "$status" "$expected"
+}
+
+# not_run TEXT OPTION...: nothing was run, and one line says why.
+not_run() {
+        local text=$1
+        shift
+
+        try run "$@"
+        [ "$status" = 125 ] || [ "$status" = 2 ] || fail "The exit status is '$status', expected 125 or 2"
+        empty stdout "$out"
+        lines stderr "$err" 1
+        contains stderr "$err" "$text"
+}
+
 # --- running -------------------------------------------------------------------------------------------------------
 
 # The tests of the script, in their order.

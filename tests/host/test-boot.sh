@@ -113,7 +113,7 @@ test_user_map() {
 
 test_two_have_two_ranges() {
         boot bb --name one
-        boot bb --name two
+        boot bb --name two --volatile=overlay
         differ "The range of the one" "$(field one uidBase)" "$(field two uidBase)"
         power_off one two
 }
@@ -429,7 +429,7 @@ test_many() {
         for i in 1 2 3 4 5 6 7 8; do
                 names+=("m$i")
         done
-        on_sh 'for n in "$@"; do mctl boot --no-wait -q bb --name "$n"; done' sh "${names[@]}"
+        on_sh 'for n in "$@"; do mctl boot --no-wait -q bb --volatile=overlay --name "$n"; done' sh "${names[@]}"
         works on mctl wait "${names[@]}"
         equal "How many are listed" "$(on_sh 'mctl list --json | jq length')" 8
         equal "How many ranges there are" "$(on_sh 'ls /run/mctl/users | wc -l')" 8

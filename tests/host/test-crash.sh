@@ -103,6 +103,37 @@ restarted() {
         [ "$(property machine-bb.service NRestarts)" = "$restarts" ] && [ "$(field bb state)" = running ]
 }
 
+# One of those wins, and the machine is as this one was told.
+test_many_at_once_of_one_name() {
+        local results winner
+
+        results=$(on_sh '
+                for i in 1 2 3 4 5 6; do
+                        { mctl -q boot bb --hostname="h$i" >/dev/null 2>"/tmp/err$i"; echo "$i $?"; } &
+                done
+                wait')
+        equal "How many worked" "$(grep -c ' 0$' <<<"$results")" 1
+        winner=$(sed -n 's/ 0$//p' <<<"$results")
+        equal "How many lines the others say" "$(on_sh 'cat /tmp/err? | wc -l')" 5
+        equal "How many of these are about it" \
+                "$(on_sh 'grep -cE "Machine .bb. is (there|starting|running) already" /tmp/err? | grep -c ":1$"')" 5
+        equal "The host name" "$(inside bb hostname)" "h$winner"
+        on_sh 'rm /tmp/err?'
+        power_off bb
+}
+
+# The runtime directory of the one that ended is none of the next one's.
+test_started_right_after_the_end() {
+        works on_sh '
+                for i in 1 2 3 4 5 6 7 8; do
+                        mctl -q boot bb
+                        mctl -q terminate bb
+                        ! mctl -q boot bb -p Environment=MCTL_LAUNCH_KILL_AT=3 2>/dev/null
+                done'
+        works on mctl boot bb
+        power_off bb
+}
+
 # Everything of the machine at once, the cleaning up included.
 test_all_killed() {
         boot bb
@@ -138,7 +169,7 @@ test_stale_files() {
 
 test_registry_killed_while_starting() {
         on_sh 'for i in 1 2 3 4 5 6; do
-                        mctl boot -q bb --name "k$i" >/dev/null 2>&1 &
+                        mctl boot -q bb --name "k$i" --volatile=overlay >/dev/null 2>&1 &
                         sleep 0.0$i
                         pkill -KILL -x mctl-registryd || :
                         wait || :
@@ -147,7 +178,7 @@ test_registry_killed_while_starting() {
         on_sh 'names=$(mctl list --json | jq -r ".[].name")
                 [ -z "$names" ] || mctl -q poweroff $names'
         # Nothing that was begun is in the way.
-        on_sh 'for i in 1 2 3 4 5 6; do mctl -q boot bb --name "k$i"; done'
+        on_sh 'for i in 1 2 3 4 5 6; do mctl -q boot bb --name "k$i" --volatile=overlay; done'
         power_off k1 k2 k3 k4 k5 k6
 }
 

@@ -208,4 +208,30 @@ test_name_race() {
         power_off race
 }
 
+# One machine writes to an image; who only reads is in nobody's way.
+test_image_has_a_writer() {
+        boot bb --name one
+        refused 1 "Machine 'one' has image 'bb' and writes to it" on mctl boot bb --name two
+        refused 1 "Machine 'one' has image '/var/lib/machines/bb'" on mctl boot /var/lib/machines/bb --name two
+        boot bb --name two --volatile=overlay
+        works on mctl run bb true
+
+        # The other door, which nobody but the launcher watches.
+        printf '[Image]\nImage=bb\n' | put_file /etc/mctl/web.machine
+        try on systemctl start container@web.service
+        equal "The exit status" "$status" 1
+        contains "The log" "$(on journalctl --no-pager -u container@web.service)" "Machine 'one' has image 'bb'"
+        on systemctl reset-failed container@web.service
+
+        # The writer may be started again, and its successor may be another.
+        works on mctl terminate one
+        works on systemctl start container@web.service
+        refused 1 "Machine 'web' has image 'bb'" on mctl boot bb --name one
+        works on systemctl stop container@web.service
+        soon is_gone web
+        on rm /etc/mctl/web.machine
+        power_off two
+        empty "The claims that are left" "$(on_sh 'find /run/mctl/images /run/mctl/users -type f')"
+}
+
 run_tests

@@ -19,7 +19,7 @@ test_nothing() {
 
 test_json() {
         boot bb --name one
-        boot bb --name two
+        boot bb --name two --volatile=overlay
         works on mctl list --json
         lines "the JSON" "$out" 1
         valid_json "$out" 'isinstance(json, list) and len(json) == 2'
@@ -120,7 +120,7 @@ test_wait_for_ready() {
 
 test_wait_for_several() {
         boot bb --name one
-        boot bb --name two
+        boot bb --name two --volatile=overlay
         works on mctl wait one two
         power_off one two
         works on mctl wait --for=stopped one two
@@ -145,7 +145,7 @@ test_kill() {
 
 test_several_at_once() {
         boot bb --name one
-        boot bb --name two
+        boot bb --name two --volatile=overlay
         # One that is not there does not keep the others from being stopped.
         try on mctl poweroff one nobody two
         equal "The exit status" "$status" 1

@@ -50,7 +50,7 @@ test_removal_leaves_machines_running() {
         local leader state
 
         boot bb
-        printf '[Image]\nImage=bb\n' | put_file /etc/mctl/web.machine
+        printf '[Image]\nImage=bb\n[Files]\nVolatile=overlay\n' | put_file /etc/mctl/web.machine
         works on mctl start web
         leader=$(leader_of bb)
         "$host_command" put "$host" "$MCTL_PACKAGE" /root/mctl.deb

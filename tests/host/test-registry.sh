@@ -22,7 +22,7 @@ test_kill_9() {
         local before i
 
         boot bb --name one
-        boot bb --name two
+        boot bb --name two --volatile=overlay
         before=$(on mctl list --json)
         for i in 1 2 3; do
                 kill_registry
@@ -198,7 +198,7 @@ test_rule() {
 test_rule_for_one_machine() {
         rule 'action.id == "org.mctl.Registry1.manage-machines" && action.lookup("machine") == "hers"'
         boot bb --name hers
-        boot bb --name other
+        boot bb --name other --volatile=overlay
         not_permitted on_user alice mctl poweroff other
         not_permitted on_user alice mctl boot bb --name more
         works on_user alice mctl poweroff hers

@@ -6,41 +6,6 @@
 # shellcheck source=tests/host/lib.sh
 . "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/lib.sh"
 
-# Without a trace of failures, which most tests are not about.
-run() {
-        on mctl run --rm "$@"
-}
-
-# says TEXT OPTION...: the command prints just this, and ends well.
-says() {
-        local expected=$1
-        shift
-
-        works run "$@"
-        equal stdout "$out" "$expected"
-}
-
-# ends STATUS OPTION...: the command ends with this status.
-ends() {
-        local expected=$1
-        shift
-
-        try run "$@"
-        equal "The exit status" "$status" "$expected"
-}
-
-# not_run TEXT OPTION...: nothing was run, and one line says why.
-not_run() {
-        local text=$1
-        shift
-
-        try run "$@"
-        [ "$status" = 125 ] || [ "$status" = 2 ] || fail "The exit status is '$status', expected 125 or 2"
-        empty stdout "$out"
-        lines stderr "$err" 1
-        contains stderr "$err" "$text"
-}
-
 test_streams() {
         local sums
 

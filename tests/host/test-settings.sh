@@ -13,39 +13,6 @@ host_options=(--tmpfs=/var/log/journal)
 # A file system that can be id-mapped.
 dir=/tmp/settings
 
-run() {
-        on mctl run --rm "$@"
-}
-
-# says TEXT OPTION...: the command prints just this, and ends well.
-says() {
-        local expected=$1
-        shift
-
-        works run "$@"
-        equal stdout "$out" "$expected"
-}
-
-ends() {
-        local expected=$1
-        shift
-
-        try run "$@"
-        equal "The exit status" "$status" "$expected"
-}
-
-# A setting that is wrong in itself; whoever judges it.
-not_run() {
-        local text=$1
-        shift
-
-        try run "$@"
-        [ "$status" = 125 ] || [ "$status" = 2 ] || fail "The exit status is '$status', expected 125 or 2"
-        empty stdout "$out"
-        lines stderr "$err" 1
-        contains stderr "$err" "$text"
-}
-
 status_field() {
         local name=$1
         shift

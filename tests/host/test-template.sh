@@ -69,7 +69,7 @@ test_start_several() {
         local name
 
         for name in w1 w2 w3 w4; do
-                printf '[Image]\nImage=bb\n' | machine_file "$name"
+                printf '[Image]\nImage=bb\n[Files]\nVolatile=overlay\n' | machine_file "$name"
         done
         works on mctl start w1 w2 w3 w4
         equal "How many run" "$(on_sh 'mctl list --json | jq "map(select(.state == \"running\")) | length"')" 4
@@ -146,8 +146,8 @@ log_says() {
         on journalctl --no-pager --unit=container@web.service | grep -qF -- "$1"
 }
 
-# says FILE-TEXT LINE: the log of the unit tells the line.
-says() {
+# log_tells FILE-TEXT LINE: the log of the unit tells the line.
+log_tells() {
         printf '%b' "$1" | machine_file web
         try on systemctl start container@web.service
         equal "The exit status" "$status" 1
@@ -161,12 +161,12 @@ says() {
 }
 
 test_bad_files() {
-        says '[Exec]\nBot=yes\n' "/etc/mctl/web.machine:2: Unknown key 'Bot' in section [Exec]: did you mean Boot=?"
-        says '[Exec]\n\n# x\nBoot=maybe\n' "/etc/mctl/web.machine:4: Invalid value 'maybe' for Boot=: expected a boolean (yes or no)."
-        says 'Boot=yes\n' "/etc/mctl/web.machine:1: Boot= stands before the first section."
-        says '[Exec]\nImage=bb\n' "/etc/mctl/web.machine:2: Image= belongs in section [Image], not in [Exec]."
-        says '[Nonsense]\n' "/etc/mctl/web.machine:1: Unknown section [Nonsense]"
-        says '[Image]\nImage=nothing\n' "No image 'nothing' in /var/lib/machines"
+        log_tells '[Exec]\nBot=yes\n' "/etc/mctl/web.machine:2: Unknown key 'Bot' in section [Exec]: did you mean Boot=?"
+        log_tells '[Exec]\n\n# x\nBoot=maybe\n' "/etc/mctl/web.machine:4: Invalid value 'maybe' for Boot=: expected a boolean (yes or no)."
+        log_tells 'Boot=yes\n' "/etc/mctl/web.machine:1: Boot= stands before the first section."
+        log_tells '[Exec]\nImage=bb\n' "/etc/mctl/web.machine:2: Image= belongs in section [Image], not in [Exec]."
+        log_tells '[Nonsense]\n' "/etc/mctl/web.machine:1: Unknown section [Nonsense]"
+        log_tells '[Image]\nImage=nothing\n' "No image 'nothing' in /var/lib/machines"
 }
 
 test_failed_is_not_in_the_way() {

@@ -220,10 +220,48 @@ static void test_dirs(int dir_fd)
         CHECK_INT(machine_dir_open(dir_fd, MACHINE_UNIT_TEMPLATE, "web", false), -ENOENT);
 }
 
+/* Makes this the record of the machine "c". */
+static void hold(int dir_fd, const Record *record)
+{
+        int fd = machine_dir_open(dir_fd, MACHINE_UNIT_TRANSIENT, "c", true);
+
+        CHECK_INT(record_write(fd, record), 0);
+        fd_close(fd);
+}
+
+static void test_image_claim(int dir_fd)
+{
+        Spec writes = { .image = (char *) "pic" }, reads = { .read_only = true },
+             forgets = { .volatile_mode = VOLATILE_OVERLAY };
+        _cleanup_free_ char *error = NULL;
+        Record record = { .leader = 1 };
+        char path[CLAIM_MAX];
+
+        CHECK_INT(claim_look_image(dir_fd, &writes, "/", "machines/c", path, &error), 0);
+        CHECK(strlen(path) > strlen("images/"));
+        CHECK_INT(claim_take(dir_fd, path, "machines/c"), 0);
+        snprintf(record.image_claim, sizeof(record.image_claim), "%s", path);
+        hold(dir_fd, &record);
+        CHECK_INT(claim_look_image(dir_fd, &writes, "/", "machines/c", path, &error), 1);
+        CHECK(!error);
+        CHECK_INT(claim_look_image(dir_fd, &writes, "/", "machines/d", path, &error), -EBUSY);
+        CHECK(error && strstr(error, "'c'") && strstr(error, "'pic'"));
+        /* Who only reads is in nobody's way. */
+        CHECK_INT(claim_look_image(dir_fd, &reads, "/", "machines/d", path, &error), 0);
+        CHECK_TEXT(path, "");
+        CHECK_INT(claim_look_image(dir_fd, &forgets, "/", "machines/d", path, &error), 0);
+        CHECK_TEXT(path, "");
+
+        record.image_claim[0] = 0;
+        hold(dir_fd, &record);
+        CHECK_INT(claim_look_image(dir_fd, &writes, "/", "machines/d", path, &error), 0);
+        CHECK_INT(claim_look_image(dir_fd, &writes, "/nowhere/at/all", "machines/d", path, &error), -ENOENT);
+}
+
 static void test_users(int dir_fd)
 {
         uid_t first, again, other, moved;
-        char path[64];
+        char path[CLAIM_MAX];
 
         CHECK_INT(users_pick_range(dir_fd, "machines/a", &first), 0);
         CHECK(first >= USERS_CONTAINER_MIN && first <= USERS_CONTAINER_MAX);
@@ -236,23 +274,26 @@ static void test_users(int dir_fd)
         CHECK_INT(test_count(dir_fd, "users"), 2);
 
         /* Only the holder gives back, and twice is no harm. */
-        CHECK_INT(users_release_range(dir_fd, "machines/b", first), 0);
+        claim_users_path(first, path);
+        CHECK_INT(claim_release(dir_fd, path, "machines/b"), 0);
         CHECK_INT(test_count(dir_fd, "users"), 2);
-        CHECK_INT(users_release_range(dir_fd, "machines/a", first), 0);
+        CHECK_INT(claim_release(dir_fd, path, "machines/a"), 0);
         CHECK_INT(test_count(dir_fd, "users"), 1);
-        CHECK_INT(users_release_range(dir_fd, "machines/a", first), 0);
+        CHECK_INT(claim_release(dir_fd, path, "machines/a"), 0);
 
         /* Where another has the first choice, it is the next one, and that each time. */
-        snprintf(path, sizeof(path), "users/%u", first);
-        test_put(dir_fd, path, "machines/c");
-        mkdirat(dir_fd, "machines", 0755);
-        mkdirat(dir_fd, "machines/c", 0755);
+        hold(dir_fd, &(Record){ .leader = 1, .base = first });
+        CHECK_INT(claim_take(dir_fd, path, "machines/c"), 0);
         CHECK_INT(users_pick_range(dir_fd, "machines/a", &moved), 0);
         CHECK(moved != first && moved % USERS_RANGE_SIZE == 0);
         CHECK_INT(users_pick_range(dir_fd, "machines/a", &again), 0);
         CHECK_INT(again, moved);
-        CHECK_INT(users_release_range(dir_fd, "machines/a", moved), 0);
-        /* A holder that is gone holds nothing. */
+        /* A holder that is gone, or has something else by now, holds nothing. */
+        hold(dir_fd, &(Record){ .leader = 1, .base = moved });
+        CHECK_INT(users_pick_range(dir_fd, "machines/a", &again), 0);
+        CHECK_INT(again, first);
+        CHECK_INT(claim_take(dir_fd, path, "machines/c"), 0);
+        unlinkat(dir_fd, "machines/c/leader", 0);
         unlinkat(dir_fd, "machines/c", AT_REMOVEDIR);
         CHECK_INT(users_pick_range(dir_fd, "machines/a", &again), 0);
         CHECK_INT(again, first);
@@ -295,6 +336,7 @@ int main(void)
         test_machine_spec(dir_fd);
         test_dirs(dir_fd);
         test_users(dir_fd);
+        test_image_claim(dir_fd);
         test_process();
         test_notify();
         return test_end();

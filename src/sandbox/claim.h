@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "spec/spec.h"
+
+/* What only one machine at a time can have: a range of user ids, the right to write to an image. A claim is a file
+ * below /run/mctl that names its holder by the directory of that machine ("machines/web"). It counts as long as the
+ * record there says the same; so whatever is killed whenever, no claim outlives its machine.
+ *
+ * To be called with the runtime directory locked, but for claim_look() by who only wants to know. */
+
+#define CLAIM_MAX 64U
+
+/* The path of the claim on a range. */
+void claim_users_path(uid_t base, char ret[static CLAIM_MAX]);
+
+/* Returns 1 where the claim is the holder's, 0 where it is nobody's, and -EBUSY where it is another's, whose directory
+ * is stored in ret_other, which the caller frees. */
+int claim_look(int run_fd, const char *path, const char *holder, char **ret_other);
+
+/* The same for the image of a machine, whose directory is `root`, and the path of the claim; "" where the machine does
+ * not write to its image. The error that the caller frees is set where there is a text for the user. */
+int claim_look_image(int run_fd, const Spec *spec, const char *root, const char *holder,
+                     char ret_path[static CLAIM_MAX], char **ret_error);
+
+/* Writes the claim, whoever had it. */
+int claim_take(int run_fd, const char *path, const char *holder);
+
+/* Gives a claim back. What is not the holder's stays, and is no error. */
+int claim_release(int run_fd, const char *path, const char *holder);
