@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <ctype.h>
 #include <stdarg.h>
 
 #include "basic/str.h"
@@ -284,4 +285,26 @@ char *strv_join_words(const Strv l)
         }
         *p = 0;
         return out;
+}
+
+unsigned edit_distance(const char *a, const char *b)
+{
+        unsigned row[64];
+        size_t m = strlen(b);
+
+        if (m >= ELEMENTSOF(row))
+                return UINT32_MAX;
+        for (size_t j = 0; j <= m; j++)
+                row[j] = j;
+        for (size_t i = 1; a[i - 1]; i++) {
+                unsigned diagonal = row[0];
+                row[0] = i;
+                for (size_t j = 1; j <= m; j++) {
+                        unsigned above = row[j];
+                        unsigned change = diagonal + (tolower(a[i - 1]) != tolower(b[j - 1]));
+                        row[j] = MIN(change, MIN(above, row[j - 1]) + 1);
+                        diagonal = above;
+                }
+        }
+        return row[m];
 }

@@ -90,3 +90,6 @@ int strv_split_words(const char *line, Strv *ret);
 
 /* The other way: quotes what strv_split_words() would tear apart. NULL when out of memory. */
 char *strv_join_words(const Strv l);
+
+/* How many letters to change, add or drop to make one word of the other, capital or not (Levenshtein's distance). */
+unsigned edit_distance(const char *a, const char *b);

@@ -51,6 +51,8 @@ static int call(Context *c, const char *what, sd_bus_message *request, sd_bus_me
         r = sd_bus_call(c->bus, request, CALL_TIMEOUT_USEC, &error, ret);
         if (r >= 0)
                 return 0;
+        if (c->host && (r == -ECONNRESET || r == -ENOTCONN || r == -EPIPE))
+                return log_error_return(r, "%s: ssh does not reach a system bus on '%s'.", what, c->host);
         _cleanup_free_ char *text = error.message ? str_escape(error.message) : NULL;
         return log_error_return(r, "%s: %s", what, text ?: strerror(-r));
 }

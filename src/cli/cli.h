@@ -55,7 +55,8 @@ typedef enum Complete {
         COMPLETE_NOTHING,
         COMPLETE_MACHINES,
         COMPLETE_IMAGES,
-        COMPLETE_FILES, /* of /etc/mctl: what can be started by name */
+        COMPLETE_IMAGES_SECOND, /* behind a name that is new */
+        COMPLETE_FILES,         /* of /etc/mctl: what can be started by name */
 } Complete;
 
 typedef struct Verb {
@@ -76,10 +77,14 @@ typedef struct Option {
         const char *argument; /* NULL: takes none; "[…]": may have one */
         const char *verbs;    /* blank separated; NULL: all */
         const char *help;
+        const char *values; /* that there are, for completion; blank separated */
 } Option;
 
 extern const Verb verbs[];
 extern const Option options[];
+
+/* Logs that this is no name of a machine, and returns the exit status for it. */
+int usage_bad_name(const char *name);
 
 /* The verb of that name or alias, or NULL. */
 const Verb *verb_find(const char *name);
@@ -155,6 +160,8 @@ bool jobs_done(const Jobs *jobs);
 int jobs_wait(Context *c, Jobs *jobs);
 /* The exit status for jobs that were to bring machines up: says of each that did not come up why. */
 int jobs_report_start(Context *c, const Jobs *jobs);
+/* The same for jobs that were to bring them down. */
+int jobs_report_stop(const Jobs *jobs);
 
 /* output.c */
 typedef struct Column {
@@ -169,6 +176,8 @@ char *format_timestamp(const json_t *usec);
 int output_array(Context *c, json_t *array, const Column *columns, size_t n_columns, const char *what);
 /* Prints JSON in the mode chosen (OUTPUT_TEXT counts as pretty). Takes the reference over. */
 int output_json(Context *c, json_t *json);
+/* The flags of json_dumpf() for that mode. */
+size_t output_json_flags(const Context *c);
 /* Sends what is printed from here on through a pager where that is wanted; closes it. */
 void pager_open(Context *c);
 void pager_close(void);

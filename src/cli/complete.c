@@ -45,32 +45,113 @@ static void print_entries(const char *path, const char *suffix)
         }
 }
 
+/* The option that a word is, without its value, or NULL. */
+static const Option *find_option(const char *word)
+{
+        size_t n = strcspn(word, "=");
+
+        for (const Option *o = options; o->name; o++)
+                if ((startswith(word, "--") && strlen(o->name) == n - 2 &&
+                     strncmp(word + 2, o->name, n - 2) == 0) ||
+                    (o->letter && word[0] == '-' && word[1] == o->letter && !word[2]))
+                        return o;
+        return NULL;
+}
+
+/* Whether the word behind this one is its value. */
+static bool takes_next(const char *word)
+{
+        const Option *o = find_option(word);
+
+        if (o)
+                return o->argument && o->argument[0] != '[' && !strchr(word, '=');
+        for (size_t i = 0; i < n_settings && startswith(word, "--"); i++)
+                if (streq_ptr(settings[i].option, word + 2))
+                        return settings[i].type->argument;
+        return false;
+}
+
+static void print_values(const char *prefix, int length, const char *values)
+{
+        for (const char *p = values; p && *p; p += strspn(p, " ")) {
+                size_t n = strcspn(p, " ");
+                printf("%.*s%.*s\n", length, prefix, (int) n, p);
+                p += n;
+        }
+}
+
+/* What the words before the cursor say. */
+typedef struct Before {
+        const Verb *verb;
+        size_t n_arguments; /* of the verb */
+        const char *option; /* whose value the word at the cursor is */
+        bool ended;         /* by "--", or by the command of run: the rest is not ours */
+} Before;
+
+static Before read_before(char **words)
+{
+        Before b = {};
+
+        for (size_t i = 0; words[i] && words[i + 1]; i++) {
+                bool run = b.verb && streq(b.verb->name, "run");
+                if (b.option) {
+                        b.option = NULL;
+                        continue;
+                }
+                if (streq(words[i], "--") || (run && b.n_arguments == 2))
+                        b.ended = true;
+                if (b.ended)
+                        continue;
+                if (takes_next(words[i]))
+                        b.option = words[i];
+                else if (words[i][0] != '-' && !b.verb)
+                        b.verb = verb_find(words[i]);
+                else if (words[i][0] != '-')
+                        b.n_arguments++;
+        }
+        if (b.verb && streq(b.verb->name, "run") && b.n_arguments == 2)
+                b.ended = true;
+        return b;
+}
+
 int verb_complete(Context *c, char **args)
 {
         const char *word = args[0] && args[1] ? args[strv_length(args) - 1] : args[0] ?: "";
-        const Verb *verb = NULL;
+        const Before before = read_before(args);
+        const Option *option = find_option(before.option ?: word);
 
-        for (size_t i = 0; args[i] && args[i + 1] && !verb; i++)
-                if (args[i][0] != '-')
-                        verb = verb_find(args[i]);
-
-        if (word[0] == '-') {
-                print_options(verb);
+        log_set_max_level(LOG_EMERG);
+        if (before.ended)
+                return 0;
+        if (before.option) {
+                print_values("", 0, option ? option->values : NULL);
                 return 0;
         }
-        if (!verb) {
+        if (word[0] == '-' && strchr(word, '=')) {
+                print_values(word, strcspn(word, "=") + 1, option ? option->values : NULL);
+                return 0;
+        }
+        if (word[0] == '-') {
+                print_options(before.verb);
+                return 0;
+        }
+        if (!before.verb) {
                 for (const Verb *v = verbs; v->name; v++)
                         if (v->group)
-                                printf("%s\n", v->name);
+                                printf("%s\n%s%s", v->name, v->alias ?: "", v->alias ? "\n" : "");
                 return 0;
         }
-        log_set_max_level(LOG_EMERG);
-        switch (verb->complete) {
+        switch (before.verb->complete) {
         case COMPLETE_MACHINES:
                 print_machines(c);
                 break;
         case COMPLETE_IMAGES:
-                print_entries("/var/lib/machines", "");
+                if (before.n_arguments == 0)
+                        print_entries("/var/lib/machines", "");
+                break;
+        case COMPLETE_IMAGES_SECOND:
+                if (before.n_arguments == 1)
+                        print_entries("/var/lib/machines", "");
                 break;
         case COMPLETE_FILES:
                 print_entries(SYSCONFDIR, ".machine");

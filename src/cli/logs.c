@@ -255,6 +255,7 @@ typedef struct Printer {
         FILE *f;
         const char *prefix;
         bool json, raw;
+        size_t json_flags;
 } Printer;
 
 static void print_message(const Printer *p, const char *message, int indent)
@@ -270,6 +271,14 @@ static void print_message(const Printer *p, const char *message, int indent)
                 line += n + 1;
                 fprintf(p->f, "%s%*s", p->prefix, indent, "");
         }
+}
+
+/* A field that is a number, unless somebody wrote something else into it. */
+static json_t *number(const char *field)
+{
+        uint64_t v;
+
+        return field && parse_u64(field, 0, INT32_MAX, &v) >= 0 ? json_integer(v) : NULL;
 }
 
 static int print_entry(const Source *s, const Printer *p)
@@ -289,14 +298,14 @@ static int print_entry(const Source *s, const Printer *p)
         (void) get_field(s->journal, "PRIORITY", &priority);
 
         if (p->json) {
-                json_t *o = json_pack("{sI ss* ss* ss* ss* ss*}", "time", (json_int_t) s->time, "host", host,
-                                      "identifier", identifier, "pid", pid, "priority", priority, "message",
-                                      message);
+                json_t *o = json_pack("{sI ss* ss* so* so* ss*}", "time", (json_int_t) s->time, "host", host,
+                                      "identifier", identifier, "pid", number(pid), "priority",
+                                      number(priority), "message", message);
                 /* What is no UTF-8 cannot be said in JSON as it is. */
                 _cleanup_free_ char *escaped = o ? NULL : str_escape(message);
                 if (!o)
                         o = json_pack("{sI ss*}", "time", (json_int_t) s->time, "message", escaped);
-                if (json_dumpf(o, p->f, JSON_COMPACT) >= 0)
+                if (json_dumpf(o, p->f, p->json_flags) >= 0)
                         fputc('\n', p->f);
                 json_decref(o);
                 return 0;
@@ -471,7 +480,7 @@ static int run_there(Context *c, const char *name)
         if (c->quiet)
                 command[n++] = "--quiet";
         if (c->output != OUTPUT_TEXT)
-                command[n++] = "--json";
+                command[n++] = c->output == OUTPUT_JSON ? "--json" : "--json=pretty";
         execvp(command[0], (char **) command);
         return log_error_errno(-errno, "Failed to execute ssh");
 }
@@ -484,7 +493,7 @@ int verb_logs(Context *c, char **args)
         int r;
 
         if (!machine_name_valid(args[0]))
-                return log_error("Invalid name of a machine: '%s'.", args[0]), EXIT_STATUS_USAGE;
+                return usage_bad_name(args[0]);
         if (c->since && parse_time(c->since, &since) < 0)
                 return log_error("--since= takes a date, a time or a span, not '%s'.", c->since),
                        EXIT_STATUS_USAGE;
@@ -505,7 +514,11 @@ int verb_logs(Context *c, char **args)
         if (!c->follow)
                 pager_open(c);
         const Printer printer = {
-                .f = stdout, .prefix = "", .json = c->output != OUTPUT_TEXT, .raw = c->raw
+                .f = stdout,
+                .prefix = "",
+                .json = c->output != OUTPUT_TEXT,
+                .json_flags = output_json_flags(c),
+                .raw = c->raw,
         };
         r = c->lines >= 0 ? seek_tail(&log, c->lines, since) : seek_since(&log, since);
         if (r >= 0)

@@ -35,8 +35,9 @@ const Verb verbs[] = {
           1, 1, COMPLETE_MACHINES, verb_logs },
         { "wait", NULL, MACHINE_COMMANDS, "NAME…", "Wait until machines are up, or gone", 1, -1,
           COMPLETE_MACHINES, verb_wait },
-        { "poweroff", "stop", MACHINE_COMMANDS, "NAME…", "Ask machines to power off, and see that they do",
-          1, -1, COMPLETE_MACHINES, verb_power_off },
+        { "poweroff", "stop", MACHINE_COMMANDS, "NAME…",
+          "Ask machines to power off, and see that they do (also: stop)", 1, -1, COMPLETE_MACHINES,
+          verb_power_off },
         { "reboot", NULL, MACHINE_COMMANDS, "NAME…", "Ask machines to reboot", 1, -1, COMPLETE_MACHINES,
           verb_reboot },
         { "terminate", NULL, MACHINE_COMMANDS, "NAME…", "End machines at once", 1, -1, COMPLETE_MACHINES,
@@ -46,7 +47,7 @@ const Verb verbs[] = {
         { "set-property", NULL, MACHINE_COMMANDS, "NAME KEY=VALUE…", "Change properties of a machine's unit",
           2, -1, COMPLETE_MACHINES, verb_set_property },
         { "create", NULL, FILE_COMMANDS, "NAME IMAGE", "Write a machine file from options", 2, 2,
-          COMPLETE_IMAGES, verb_create },
+          COMPLETE_IMAGES_SECOND, verb_create },
         { "edit", NULL, FILE_COMMANDS, "NAME", "Edit a machine file", 1, 1, COMPLETE_FILES, verb_edit },
         { "cat", NULL, FILE_COMMANDS, "NAME", "Show the files of a machine", 1, 1, COMPLETE_FILES,
           verb_cat },
@@ -110,7 +111,7 @@ const Option options[] = {
         { OPT_HELP, "help", 'h', NULL, NULL, "Show this help" },
         { OPT_VERSION, "version", 0, NULL, NULL, "Show the version" },
         { OPT_HOST, "host", 'H', "[USER@]HOST", NULL, "Act on another host, over ssh" },
-        { OPT_JSON, "json", 0, "[pretty]", NULL, "Print JSON" },
+        { OPT_JSON, "json", 0, "[pretty]", NULL, "Print JSON", "pretty short" },
         { OPT_QUIET, "quiet", 'q', NULL, NULL, "Print only what was asked for" },
         { OPT_NO_LEGEND, "no-legend", 0, NULL, NULL, "Print no headings and totals" },
         { OPT_NO_PAGER, "no-pager", 0, NULL, NULL, "Print without a pager" },
@@ -124,9 +125,11 @@ const Option options[] = {
           "Return at once, not when it is done" },
         { OPT_DRY_RUN, "dry-run", 0, NULL, "boot run", "Show what would be done, as JSON" },
         { OPT_NOW, "now", 0, NULL, "enable disable", "Start or power off the machines as well" },
-        { OPT_SIGNAL, "signal", 's', "SIGNAL", "kill", "Signal to send (SIGTERM)" },
-        { OPT_KILL_WHOM, "kill-whom", 0, "WHOM", "kill", "Whom to send it to: leader or all (all)" },
-        { OPT_FOR, "for", 0, "WHAT", "wait", "What to wait for: ready or stopped (ready)" },
+        { OPT_SIGNAL, "signal", 's', "SIGNAL", "kill", "Signal to send (SIGTERM)",
+          "SIGTERM SIGKILL SIGINT SIGHUP SIGQUIT SIGUSR1 SIGUSR2 SIGSTOP SIGCONT" },
+        { OPT_KILL_WHOM, "kill-whom", 0, "WHOM", "kill", "Whom to send it to: leader or all (all)",
+          "leader all" },
+        { OPT_FOR, "for", 0, "WHAT", "wait", "What to wait for: ready or stopped (ready)", "ready stopped" },
         { OPT_FOLLOW, "follow", 'f', NULL, "logs", "Show new lines as they come" },
         { OPT_LINES, "lines", 'n', "NUMBER", "logs status", "Show this many lines" },
         { OPT_SINCE, "since", 0, "TIME", "logs", "Show lines since then: a date, or a span such as 10min" },
@@ -153,13 +156,20 @@ const Option options[] = {
         { OPT_MEMORY, "memory", 'm', "SIZE", "run", "Limit memory (MemoryMax=)" },
         { OPT_CPUS, "cpus", 0, "NUMBER", "run", "Limit processor time to that of so many (CPUQuota=)" },
         { OPT_PIDS_LIMIT, "pids-limit", 0, "NUMBER", "run", "Limit the number of processes (TasksMax=)" },
-        { OPT_RESTART, "restart", 0, "POLICY", "run", "no, always, unless-stopped, on-failure[:TIMES]" },
+        { OPT_RESTART, "restart", 0, "POLICY", "run", "no, always, unless-stopped, on-failure[:TIMES]",
+          "no always unless-stopped on-failure" },
         { OPT_STOP_SIGNAL, "stop-signal", 0, "SIGNAL", "run",
-          "Signal that asks the command to end (SIGTERM)" },
+          "Signal that asks the command to end (SIGTERM)", "SIGTERM SIGINT SIGQUIT SIGHUP SIGUSR1 SIGUSR2" },
         { OPT_STOP_TIMEOUT, "stop-timeout", 0, "SECONDS", "run", "Time until it is killed (10)" },
-        { OPT_PULL, "pull", 0, "POLICY", "run", "never or missing" },
+        { OPT_PULL, "pull", 0, "POLICY", "run", "never or missing", "never missing" },
         {},
 };
+
+int usage_bad_name(const char *name)
+{
+        log_error("Invalid name of a machine: '%s'. It has " MACHINE_NAME_RULE ".", name);
+        return EXIT_STATUS_USAGE;
+}
 
 const Verb *verb_find(const char *name)
 {
@@ -503,8 +513,25 @@ static int check_call(const Verb *verb, const Parsed *parsed, int n_args)
                                         "Settings of a machine do not go with '%s'; see 'mctl %s --help'.",
                                         verb->name, verb->name);
         if (n_args < verb->min_args || (verb->max_args >= 0 && n_args > verb->max_args))
-                return log_error_return(-EINVAL, "Expected: mctl %s %s", verb->name, verb->arguments ?: "");
+                return log_error_return(-EINVAL, "Expected: mctl %s%s%s", verb->name,
+                                        verb->arguments ? " " : "", verb->arguments ?: "");
         return 0;
+}
+
+static void log_unknown_verb(const char *name)
+{
+        const Verb *best = NULL;
+        unsigned distance, least = 3;
+
+        for (const Verb *v = verbs; v->name; v++)
+                if (v->group && (distance = edit_distance(name, v->name)) < least) {
+                        least = distance;
+                        best = v;
+                }
+        if (best)
+                log_error("Unknown command '%s': did you mean '%s'? See 'mctl --help'.", name, best->name);
+        else
+                log_error("Unknown command '%s'; see 'mctl --help'.", name);
 }
 
 /* What run ends with is the command's, up to a few numbers. */
@@ -531,10 +558,8 @@ static int run(Context *c, int argc, char *argv[])
 
         const char *name = words[0];
         const Verb *verb = name ? verb_find(name) : NULL;
-        if (name && !verb && !streq(name, "help")) {
-                log_error("Unknown command '%s'; see 'mctl --help'.", name);
-                return EXIT_STATUS_USAGE;
-        }
+        if (name && !verb && !streq(name, "help"))
+                return log_unknown_verb(name), EXIT_STATUS_USAGE;
         if (parsed.help || streq_ptr(name, "help")) {
                 print_help(verb ?: name && words[1] ? verb_find(words[1]) : NULL);
                 return 0;

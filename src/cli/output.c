@@ -110,10 +110,14 @@ int output_array(Context *c, json_t *array, const Column *columns, size_t n_colu
         return 0;
 }
 
+size_t output_json_flags(const Context *c)
+{
+        return (c->output == OUTPUT_JSON ? JSON_COMPACT : JSON_INDENT(2)) | JSON_ENCODE_ANY;
+}
+
 int output_json(Context *c, json_t *json)
 {
-        size_t flags = c->output == OUTPUT_JSON ? JSON_COMPACT : JSON_INDENT(2);
-        int r = json_dumpf(json, stdout, flags | JSON_ENCODE_ANY);
+        int r = json_dumpf(json, stdout, output_json_flags(c));
 
         json_decref(json);
         putchar('\n');

@@ -194,6 +194,10 @@ static int set_memory(Context *c, const char *s)
         char *b = endswith(size, "B");
         if (b && b > size)
                 *b = 0;
+        size_t digits = strspn(size, "0123456789.");
+        if (digits == 0 || strspn(size + digits, "KMGT") != strlen(size + digits) ||
+            strlen(size + digits) > 1)
+                return log_error_return(-EINVAL, "--memory takes a size such as 512m or 2G, not '%s'.", s);
         return assign_resource(c, "MemoryMax", size);
 }
 
@@ -526,6 +530,9 @@ static int run_detached(Context *c, const char *spec)
                 r = jobs_report_start(c, &jobs);
         if (r != 0)
                 return STATUS_NOT_RUN;
+        if (c->output != OUTPUT_TEXT)
+                return output_json(
+                        c, json_pack("{ss ss ss}", "name", c->spec->name, "unit", unit, "state", "running"));
         puts(c->spec->name);
         return 0;
 }

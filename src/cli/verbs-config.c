@@ -18,38 +18,87 @@ static int check_local(Context *c)
 
 static int check_name(const char *name)
 {
-        if (machine_name_valid(name) && !streq(name, "_default"))
-                return 0;
-        return log_error_return(-EINVAL, "Invalid name of a machine: '%s'. It has " MACHINE_NAME_RULE ".",
-                                name);
+        return machine_name_valid(name) && !streq(name, "_default") ? 0 : usage_bad_name(name);
 }
 
-/* Reads one file as the machine's of that name, and judges it. What is wrong is logged. */
-static int verify_file(const char *path, const char *name)
+/* Lets systemd judge what [Resources] assigns, where there is one to be asked. */
+static int check_resources(Context *c, const Spec *spec, char **ret_error)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *request = NULL, *reply = NULL;
+        _cleanup_strv_ Strv problems = NULL;
+        int r;
+
+        if (!spec->resources || (!c->bus && sd_bus_open_system(&c->bus) < 0))
+                return 0;
+        r = sd_bus_message_new_method_call(c->bus, &request, REGISTRY_NAME, REGISTRY_PATH,
+                                           REGISTRY_INTERFACE, "CheckProperties");
+        if (r >= 0)
+                r = sd_bus_message_append_strv(request, spec->resources);
+        if (r >= 0 && sd_bus_call(c->bus, request, 0, NULL, &reply) < 0)
+                return 0; /* no registry there */
+        if (r >= 0)
+                r = sd_bus_message_read_strv(reply, &problems);
+        if (r < 0)
+                return r;
+        return problems ? set_invalid(ret_error, "%s", problems[0]) : 0;
+}
+
+/* Reads one file as the machine's of that name, and judges it. Returns an error with what is wrong. */
+static int judge_file(Context *c, const char *path, const char *name, Strv *warnings, char **ret_error)
 {
         _cleanup_spec_ Spec *spec = spec_new(name);
-        _cleanup_strv_ Strv warnings = NULL;
         _cleanup_free_ char *error = NULL;
         int r;
 
-        if (!spec)
-                return log_oom();
-        r = spec_read_path(spec, SPEC_SOURCE_FILE, path, &warnings, &error);
+        OOM_CHECK(spec);
+        r = spec_read_path(spec, SPEC_SOURCE_FILE, path, warnings, ret_error);
         if (r == 0)
-                return log_error_return(-ENOENT, "There is no file '%s'.", path);
+                return set_invalid(ret_error, "There is no file '%s'.", path);
+        if (r < 0)
+                return *ret_error ? r
+                                  : set_invalid(ret_error, "Failed to read '%s': %s", path, strerror(-r));
+        if (!spec->image && free_and_strdup(&spec->image, name) < 0)
+                return -ENOMEM;
+        r = spec_validate(spec, &error);
+        if (r >= 0)
+                r = check_resources(c, spec, &error);
+        return error ? set_invalid(ret_error, "%s: %s", path, error) : r;
+}
+
+/* Logs the warnings, and what is wrong. Returns the number of warnings. */
+static int verify_file(Context *c, const char *path, const char *name)
+{
+        _cleanup_strv_ Strv warnings = NULL;
+        _cleanup_free_ char *error = NULL;
+        int r = judge_file(c, path, name, &warnings, &error);
+
         STRV_FOREACH (warning, warnings)
                 log_warning("%s", *warning);
         if (r < 0)
-                return log_error_return(r, "%s", error ?: strerror(-r));
-        if (!spec->image && free_and_strdup(&spec->image, name) < 0)
+                return error ? log_error_return(r, "%s", error) : log_oom();
+        return strv_length(warnings);
+}
+
+static int verify_as_json(Context *c, const char *path, const char *name, json_t *all)
+{
+        _cleanup_strv_ Strv warnings = NULL;
+        _cleanup_free_ char *error = NULL;
+        int r = judge_file(c, path, name, &warnings, &error);
+
+        if (r < 0 && !error)
                 return log_oom();
-        r = spec_validate(spec, &error);
-        return r < 0 ? log_error_return(r, "%s: %s", path, strna(error)) : 0;
+        json_t *texts = json_array();
+        STRV_FOREACH (warning, warnings)
+                json_array_append_new(texts, json_string(*warning));
+        json_array_append_new(all, json_pack("{ss sb so ss*}", "file", path, "valid", r >= 0, "warnings",
+                                             texts, "error", error));
+        return r;
 }
 
 int verb_verify(Context *c, char **args)
 {
-        int status = 0;
+        json_t *all = c->output == OUTPUT_TEXT ? NULL : json_array();
+        int r, status = 0;
 
         if (check_local(c) < 0)
                 return EXIT_STATUS_USAGE;
@@ -61,19 +110,23 @@ int verb_verify(Context *c, char **args)
                         return log_oom();
                 if (machine_name_from(name, &valid) < 0)
                         valid = strdup("machine");
-                if (verify_file(*path, valid) < 0)
+                r = all ? verify_as_json(c, *path, valid, all) : verify_file(c, *path, valid);
+                if (r < 0)
                         status = EXIT_STATUS_FAILURE;
-                else if (!c->quiet)
-                        printf("%s: nothing wrong.\n", *path);
+                else if (!all && !c->quiet)
+                        printf("%s: nothing %swrong.\n", *path, r > 0 ? "else " : "");
         }
+        if (all && output_json(c, all) < 0)
+                status = EXIT_STATUS_FAILURE;
         return status;
 }
 
 int verb_cat(Context *c, char **args)
 {
-        if (check_local(c) < 0 || check_name(args[0]) < 0)
+        if (check_local(c) < 0 || check_name(args[0]) != 0)
                 return EXIT_STATUS_USAGE;
 
+        json_t *all = json_array();
         _cleanup_strv_ Strv files = NULL;
         int r = spec_list_files(args[0], &files);
         if (r < 0)
@@ -86,9 +139,12 @@ int verb_cat(Context *c, char **args)
                 r = file_read_at(AT_FDCWD, *file, SPEC_FILE_MAX, &text, NULL);
                 if (r < 0)
                         return log_error_errno(r, "Failed to read '%s'", *file);
-                printf("%s# %s\n%s", file == files ? "" : "\n", *file, text);
+                if (c->output == OUTPUT_TEXT)
+                        printf("%s# %s\n%s", file == files ? "" : "\n", *file, text);
+                else
+                        json_array_append_new(all, json_pack("{ss ss}", "file", *file, "text", text));
         }
-        return 0;
+        return c->output == OUTPUT_TEXT ? 0 : output_json(c, all);
 }
 
 /* What the generator makes of the files counts from the next reload on. */
@@ -109,12 +165,25 @@ static int write_file(Context *c, const char *path, const char *text)
         return reload(c);
 }
 
+/* It may come later. */
+static void warn_of_missing_image(Context *c)
+{
+        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+        _cleanup_free_ char *text = spec_to_json_text(c->spec, false, JSON_COMPACT);
+
+        if (text &&
+            sd_bus_call_method(c->bus, REGISTRY_NAME, REGISTRY_PATH, REGISTRY_INTERFACE, "PlanMachine",
+                               &error, NULL, "s", text) < 0 &&
+            sd_bus_error_has_name(&error, "org.mctl.Registry1.NoSuchImage"))
+                log_warning("%s", error.message);
+}
+
 int verb_create(Context *c, char **args)
 {
         _cleanup_free_ char *path = NULL, *text = NULL, *error = NULL;
         int r;
 
-        if (check_local(c) < 0 || check_name(args[0]) < 0)
+        if (check_local(c) < 0 || check_name(args[0]) != 0)
                 return EXIT_STATUS_USAGE;
         path = strf("%s/%s.machine", SYSCONFDIR, args[0]);
         if (!path || free_and_strdup(&c->spec->name, args[0]) < 0)
@@ -124,6 +193,8 @@ int verb_create(Context *c, char **args)
         r = start_fill_image(c, args[1]);
         if (r >= 0) {
                 r = spec_validate(c->spec, &error);
+                if (r >= 0)
+                        r = check_resources(c, c->spec, &error);
                 if (r < 0)
                         log_error("%s", strna(error));
         }
@@ -137,9 +208,14 @@ int verb_create(Context *c, char **args)
         if (r < 0)
                 return log_oom();
         r = write_file(c, path, text);
-        if (r >= 0 && !c->quiet)
+        if (r < 0)
+                return r;
+        warn_of_missing_image(c);
+        if (c->output != OUTPUT_TEXT)
+                return output_json(c, json_pack("{ss ss}", "name", args[0], "file", path));
+        if (!c->quiet)
                 printf("Wrote '%s'. Start it with: mctl start %s\n", path, args[0]);
-        return r;
+        return 0;
 }
 
 static int run_editor(const char *path)
@@ -153,7 +229,7 @@ static int run_editor(const char *path)
         if (pid == 0) {
                 _cleanup_free_ char *command = strf("%s \"$1\"", editor);
                 if (command)
-                        execlp("sh", "sh", "-c", command, "sh", path, NULL);
+                        execlp("sh", "sh", "-c", command, editor, path, NULL);
                 _exit(EXIT_FAILURE);
         }
         while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
@@ -178,7 +254,7 @@ int verb_edit(Context *c, char **args)
         char temp[] = "/tmp/mctl-edit-XXXXXX";
         int r;
 
-        if (check_local(c) < 0 || check_name(args[0]) < 0)
+        if (check_local(c) < 0 || check_name(args[0]) != 0)
                 return EXIT_STATUS_USAGE;
         path = strf("%s/%s.machine", SYSCONFDIR, args[0]);
         if (!path)
@@ -209,7 +285,7 @@ int verb_edit(Context *c, char **args)
                         printf("Nothing was changed.\n");
                 return 0;
         }
-        r = verify_file(temp, args[0]);
+        r = verify_file(c, temp, args[0]);
         if (r < 0) {
                 log_error("'%s' was left as it was; your text is in '%s'.", path, temp);
                 return r;
@@ -260,8 +336,11 @@ int verb_set_property(Context *c, char **args)
         _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
         int r;
 
-        if (check_name(args[0]) < 0)
+        if (check_name(args[0]) != 0)
                 return EXIT_STATUS_USAGE;
+        STRV_FOREACH (assignment, args + 1)
+                if (!strchr(*assignment, '='))
+                        return log_error("Expected KEY=VALUE, not '%s'.", *assignment), EXIT_STATUS_USAGE;
         r = bus_connect(c);
         if (r < 0)
                 return r;

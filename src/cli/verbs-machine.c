@@ -268,6 +268,19 @@ int verb_status(Context *c, char **args)
         return 0;
 }
 
+int jobs_report_stop(const Jobs *jobs)
+{
+        int status = 0;
+
+        for (size_t i = 0; i < jobs->n; i++)
+                if (!streq(jobs->items[i].result, "done")) {
+                        log_error("Failed to stop machine '%s': its job was '%s'.", jobs->items[i].name,
+                                  jobs->items[i].result);
+                        status = EXIT_STATUS_FAILURE;
+                }
+        return status;
+}
+
 /* Asks for all of them first, then waits: machines go down side by side. */
 static int end_machines(Context *c, char **names, const char *method)
 {
@@ -294,15 +307,9 @@ static int end_machines(Context *c, char **names, const char *method)
                         return r;
         }
         r = c->wait ? jobs_wait(c, &jobs) : 0;
-        if (r < 0)
-                return r;
-        for (size_t i = 0; i < jobs.n; i++)
-                if (!streq(jobs.items[i].result, "done")) {
-                        log_error("Failed to stop machine '%s': its job was '%s'.", jobs.items[i].name,
-                                  jobs.items[i].result);
-                        status = EXIT_STATUS_FAILURE;
-                }
-        return status;
+        if (r >= 0)
+                r = jobs_report_stop(&jobs);
+        return r != 0 ? r : status;
 }
 
 int verb_power_off(Context *c, char **args)
@@ -417,7 +424,7 @@ int verb_wait(Context *c, char **args)
                 return r;
         STRV_FOREACH (name, args) {
                 if (!machine_name_valid(*name))
-                        return log_error("Invalid name of a machine: '%s'.", *name), EXIT_STATUS_USAGE;
+                        return usage_bad_name(*name);
                 r = watch_units(c, *name, &changed);
                 if (r < 0)
                         return log_error_errno(r, "Failed to watch machine '%s'", *name);

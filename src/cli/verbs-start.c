@@ -206,10 +206,10 @@ static int template_units(char **args, Strv *ret)
         _cleanup_strv_ Strv units = NULL;
 
         STRV_FOREACH (name, args) {
-                if (!machine_name_valid(*name))
-                        return log_error_return(
-                                -EINVAL, "Invalid name of a machine: '%s'. It has " MACHINE_NAME_RULE ".",
-                                *name);
+                if (!machine_name_valid(*name)) {
+                        (void) usage_bad_name(*name);
+                        return -EINVAL;
+                }
                 if (strv_consume(&units, machine_unit_name(MACHINE_UNIT_TEMPLATE, *name)) < 0)
                         return log_oom();
         }
@@ -230,7 +230,29 @@ static int check_files(Context *c, char **args)
         return 0;
 }
 
-static int start_units(Context *c, char **names, Strv units)
+/* A machine of the name that came by the other door is told before the launcher has to refuse. */
+static int check_running(Context *c, char **names, Strv units)
+{
+        json_t *machines, *machine;
+        size_t k;
+        int r;
+
+        r = bus_list_machines(c, &machines);
+        if (r < 0)
+                return r;
+        json_array_foreach (machines, k, machine) {
+                const char *unit = json_text(machine, "Unit"), *state = json_text(machine, "State");
+                for (size_t i = 0; names[i] && r >= 0; i++)
+                        if (streq_ptr(json_text(machine, "Name"), names[i]) && !streq_ptr(unit, units[i]) &&
+                            !streq_ptr(state, "failed"))
+                                r = log_error_return(-EEXIST, "Machine '%s' is %s already, as %s.", names[i],
+                                                     strna(state), strna(unit));
+        }
+        json_decref(machines);
+        return r;
+}
+
+static int call_units(Context *c, char **names, Strv units, bool start)
 {
         _cleanup_(jobs_clear) Jobs jobs = {};
         int r, status = 0;
@@ -240,12 +262,14 @@ static int start_units(Context *c, char **names, Strv units)
                 return r;
         for (size_t i = 0; units && units[i]; i++) {
                 _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-                _cleanup_free_ char *what = strf("Failed to start machine '%s'", names[i]);
+                _cleanup_free_ char *what = strf("Failed to %s machine '%s'", start ? "start" : "stop",
+                                                 names[i]);
                 const char *job;
 
                 if (!what)
                         return log_oom();
-                r = bus_call_manager(c, what, "StartUnit", &reply, "ss", units[i], "replace");
+                r = bus_call_manager(c, what, start ? "StartUnit" : "StopUnit", &reply, "ss", units[i],
+                                     "replace");
                 if (r < 0) {
                         status = EXIT_STATUS_FAILURE;
                         continue;
@@ -260,7 +284,7 @@ static int start_units(Context *c, char **names, Strv units)
                 return status;
         r = jobs_wait(c, &jobs);
         if (r >= 0)
-                r = jobs_report_start(c, &jobs);
+                r = start ? jobs_report_start(c, &jobs) : jobs_report_stop(&jobs);
         return r != 0 ? r : status;
 }
 
@@ -272,14 +296,26 @@ int verb_start(Context *c, char **args)
         r = template_units(args, &units);
         if (r >= 0)
                 r = check_files(c, args);
+        if (r >= 0)
+                r = check_running(c, args, units);
         if (r < 0)
                 return r == -EINVAL ? EXIT_STATUS_USAGE : r;
-        return start_units(c, args, units);
+        return call_units(c, args, units, true);
 }
 
 static int reload_manager(Context *c)
 {
         return bus_call_manager(c, "Failed to reload systemd", "Reload", NULL, "");
+}
+
+/* A link may be left of a machine whose file is gone; but a name with neither is a wrong one. */
+static int check_disabled(Context *c, char **args, sd_bus_message *reply)
+{
+        int r = sd_bus_message_enter_container(reply, 'a', "(sss)");
+
+        if (r >= 0)
+                r = sd_bus_message_at_end(reply, false);
+        return r > 0 ? check_files(c, args) : r;
 }
 
 static int enable_units(Context *c, char **args, bool enable)
@@ -312,10 +348,10 @@ static int enable_units(Context *c, char **args, bool enable)
         if (r < 0)
                 return log_error_return(r, "Failed to %s: %s", enable ? "enable" : "disable",
                                         error.message ?: strerror(-r));
-        r = reload_manager(c);
-        if (r < 0 || !c->now)
-                return r;
-        return enable ? start_units(c, args, units) : verb_power_off(c, args);
+        r = enable ? 0 : check_disabled(c, args, reply);
+        if (r >= 0)
+                r = reload_manager(c);
+        return r < 0 || !c->now ? r : call_units(c, args, units, enable);
 }
 
 int verb_enable(Context *c, char **args)

@@ -100,6 +100,13 @@ static int method_plan(sd_bus_message *call, void *userdata, sd_bus_error *error
         return polkit_authorize(userdata, call, REGISTRY_NAME ".start-machine", "", "plan", plan_machine);
 }
 
+static int method_check_properties(sd_bus_message *call, void *userdata, sd_bus_error *error)
+{
+        (void) error;
+        registry_touch(userdata);
+        return check_assignments(userdata, call);
+}
+
 /* The methods that name a machine: looked up anew once authorized, since that may have taken a while. */
 static int act(Registry *registry, sd_bus_message *call, MachineAction action)
 {
@@ -191,6 +198,9 @@ const sd_bus_vtable registry_vtable[] = {
                                 SD_BUS_RESULT("o", machine, "s", unit, "o", job, "as", warnings), method_run,
                                 SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("PlanMachine", SD_BUS_ARGS("s", spec), SD_BUS_RESULT("s", plan), method_plan,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("CheckProperties", SD_BUS_ARGS("as", assignments),
+                                SD_BUS_RESULT("as", problems), method_check_properties,
                                 SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("PowerOffMachine", SD_BUS_ARGS("s", name), SD_BUS_RESULT("o", job),
                                 method_power_off, SD_BUS_VTABLE_UNPRIVILEGED),

@@ -152,8 +152,10 @@ static int take_unit(Registry *registry, const char *unit, const char *active)
                 }
                 m->state = states[i].state;
                 m->seen = true;
+                /* Ended as it was told to: it is gone by the next refresh. */
                 if (m->state == MACHINE_FAILED && m->forget) {
                         registry_reset_failed(registry, unit);
+                        m->state = MACHINE_STOPPING;
                         m->forget = false;
                 }
                 r = machine_read(m);

@@ -405,21 +405,46 @@ static int append_plan(Start *start, json_t *json)
         return r;
 }
 
-/* Properties are judged by being put into a message that is never sent. Returns 0 when an error has been replied. */
+/* Returns 0 when an error has been replied. */
 static int check_properties(Start *start)
 {
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *scratch = NULL;
-        _cleanup_free_ char *error = NULL;
+        STRV_FOREACH (s, start->assignments) {
+                _cleanup_free_ char *error = NULL;
+                int r = unit_check_property(start->registry->bus, start->registry->property_types, *s,
+                                            &error);
+                if (r == -EINVAL || r == -EOPNOTSUPP)
+                        return MIN(reply_invalid(start->call, error), 0);
+                if (r < 0)
+                        return r;
+        }
+        return 1;
+}
+
+int check_assignments(Registry *registry, sd_bus_message *call)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        _cleanup_strv_ Strv assignments = NULL, problems = NULL;
+        _cleanup_spec_ Spec *spec = spec_new(NULL);
         int r;
 
-        r = sd_bus_message_new_signal(start->registry->bus, &scratch, REGISTRY_PATH, REGISTRY_INTERFACE,
-                                      "Scratch");
+        OOM_CHECK(spec);
+        r = sd_bus_message_read_strv(call, &assignments);
+        STRV_FOREACH (s, assignments) {
+                _cleanup_free_ char *error = NULL;
+                if (r >= 0)
+                        r = spec_assign_resource(spec, *s, &error);
+                if (r >= 0)
+                        r = unit_check_property(registry->bus, registry->property_types, *s, &error);
+                if (r == -EINVAL)
+                        r = strv_append(&problems, error);
+                if (r == -EOPNOTSUPP)
+                        r = 0;
+        }
         if (r >= 0)
-                r = sd_bus_message_open_container(scratch, 'a', "(sv)");
+                r = sd_bus_message_new_method_return(call, &reply);
         if (r >= 0)
-                r = unit_append_properties(scratch, start->registry->property_types, start->assignments,
-                                           &error);
-        return r == -EINVAL ? MIN(reply_invalid(start->call, error), 0) : r < 0 ? r : 1;
+                r = sd_bus_message_append_strv(reply, problems);
+        return r < 0 ? r : sd_bus_send(registry->bus, reply, NULL);
 }
 
 int plan_machine(Registry *registry, sd_bus_message *call)

@@ -4,6 +4,8 @@
 #include "registry/registry.h"
 
 /* StartMachine(s spec) and RunMachine(s spec, h stdin, h stdout, h stderr) → (o machine, s unit, o job, as warnings);
- * PlanMachine(s spec) → (s plan). The caller has been authorized. */
+ * PlanMachine(s spec) → (s plan). The caller has been authorized. CheckProperties(as assignments) → (as problems) is for
+ * anybody. */
 int start_machine(Registry *registry, sd_bus_message *call);
 int plan_machine(Registry *registry, sd_bus_message *call);
+int check_assignments(Registry *registry, sd_bus_message *call);

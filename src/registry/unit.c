@@ -458,11 +458,11 @@ static int append_assignment(sd_bus_message *message, const char *types, const c
         if (r == -EOPNOTSUPP)
                 *ret_error = strf("Property %s= cannot be set here; use a drop-in of container@.service.",
                                   key);
-        else if (r == -EINVAL || r == -ERANGE)
+        else if (r == -EINVAL || r == -ERANGE) {
                 *ret_error = strf("Invalid value '%.80s' for property %s=.", value, key);
-        else
-                return r;
-        return -EINVAL;
+                return -EINVAL;
+        }
+        return r;
 }
 
 int unit_append_properties(sd_bus_message *message, const char *types, const Strv assignments,
@@ -473,7 +473,20 @@ int unit_append_properties(sd_bus_message *message, const char *types, const Str
         STRV_FOREACH (s, assignments) {
                 r = append_assignment(message, types, *s, ret_error);
                 if (r < 0)
-                        return r;
+                        return r == -EOPNOTSUPP ? -EINVAL : r;
         }
         return 0;
+}
+
+int unit_check_property(sd_bus *bus, const char *types, const char *assignment, char **ret_error)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *scratch = NULL;
+        int r;
+
+        r = sd_bus_message_new_signal(bus, &scratch, REGISTRY_PATH, REGISTRY_INTERFACE, "Scratch");
+        if (r >= 0)
+                r = sd_bus_message_open_container(scratch, 'a', "(sv)");
+        if (r >= 0)
+                r = append_assignment(scratch, types, assignment, ret_error);
+        return r;
 }

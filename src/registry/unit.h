@@ -13,3 +13,6 @@ int unit_assignments(const Spec *spec, Strv *ret);
  * -EINVAL and a text for one that is unknown or has a bad value. */
 int unit_append_properties(sd_bus_message *message, const char *types, const Strv assignments,
                            char **ret_error);
+
+/* Judges one assignment without sending anything. The same errors, and -EOPNOTSUPP for what only a file can say. */
+int unit_check_property(sd_bus *bus, const char *types, const char *assignment, char **ret_error);

@@ -97,29 +97,6 @@ static int read_section(Reader *r, const char *name)
                 name);
 }
 
-/* How many letters to change, add or drop to make one word of the other (Levenshtein's distance). */
-static unsigned edit_distance(const char *a, const char *b)
-{
-        unsigned row[64];
-        size_t m = strlen(b);
-
-        if (m >= ELEMENTSOF(row))
-                return UINT32_MAX;
-        for (size_t j = 0; j <= m; j++)
-                row[j] = j;
-        for (size_t i = 1; a[i - 1]; i++) {
-                unsigned diagonal = row[0];
-                row[0] = i;
-                for (size_t j = 1; j <= m; j++) {
-                        unsigned above = row[j];
-                        unsigned change = diagonal + (tolower(a[i - 1]) != tolower(b[j - 1]));
-                        row[j] = MIN(change, MIN(above, row[j - 1]) + 1);
-                        diagonal = above;
-                }
-        }
-        return row[m];
-}
-
 static int fail_unknown_key(Reader *r, const char *key)
 {
         const char *section = spec_section_name(r->section);

@@ -261,7 +261,7 @@ int spec_assign_resource(Spec *spec, const char *assignment, char **ret_error)
 static const char *find_contradiction(const Spec *spec)
 {
         if (!spec->boot && strv_length(spec->parameters) == 0)
-                return "Boot=no needs a command in Parameters=.";
+                return "There is no command: Boot=no needs one, in Parameters= or on the command line.";
         if (spec->boot &&
             (spec->user || spec->working_directory || spec->process_two || spec->ambient_capability))
                 return "User=, WorkingDirectory=, ProcessTwo= and AmbientCapability= are for commands, not for an init "

@@ -610,7 +610,7 @@ DEFINE_LIST_TYPE(overlay, "LOWER:â€¦:UPPER:TARGET with absolute paths", "LOWER:â
 DEFINE_LIST_TYPE(path_list, "an absolute path without '..'", "PATH", is_normal_path, entry_parse);
 DEFINE_LIST_TYPE(device,
                  "PATH[:INSIDE][:rwm] with an absolute path, or a CDI name such as vendor.com/class=name",
-                 "PATH[:rwm]", is_device, entry_parse);
+                 "DEVICE[:INSIDE][:rwm]", is_device, entry_parse);
 DEFINE_LIST_TYPE(credential_file, "ID:PATH with an absolute path", "ID:PATH", is_credential_file,
                  entry_parse);
 DEFINE_LIST_TYPE(credential_value, "ID:VALUE", "ID:VALUE", is_credential_value, entry_parse);

@@ -60,6 +60,20 @@ Slice=some.slice"
         forget
 }
 
+test_create_json() {
+        works on mctl create --json web bb
+        valid_json "$out" 'json == {"name": "web", "file": "/etc/mctl/web.machine"}'
+        works on mctl cat --json web
+        valid_json "$out" 'json == [{"file": "/etc/mctl/web.machine", "text": "[Image]\nImage=bb\n"}]'
+        forget
+        # The image may come later, but a slip of the pen is told.
+        try on mctl create web no-such-image
+        equal "The exit status" "$status" 0
+        lines stderr "$err" 1
+        contains stderr "$err" "No image 'no-such-image'"
+        forget
+}
+
 test_create_is_refused() {
         printf '[Image]\nImage=bb\n' | web_file
         refused 1 "/etc/mctl/web.machine" on mctl create web bb --hostname=other
@@ -69,6 +83,7 @@ test_create_is_refused() {
         refused 2 "ReadOnly" on mctl create other bb --read-only --volatile=yes
         refused 2 "hostname" on mctl create other bb --hostname='a b'
         refused 2 "PrivateUsers" on mctl create other bb --private-network=no
+        refused 2 "Bogus=" on mctl create other bb -p Bogus=1
         try on mctl create other
         equal "The exit status" "$status" 2
         equal "The files" "$(on ls /etc/mctl)" web.machine
@@ -167,7 +182,7 @@ test_verify() {
         verifies '[Foo]\n' "/root/web.machine:1: Unknown section [Foo]"
         verifies 'ReadOnly=yes\n' "/root/web.machine:1: ReadOnly= stands before the first section."
         verifies '[Exec]\nnonsense\n' "/root/web.machine:2: Expected KEY=VALUE or [SECTION], not 'nonsense'."
-        verifies '[Exec]\nBoot=no\n' "Boot=no needs a command in Parameters=."
+        verifies '[Exec]\nBoot=no\n' "There is no command: Boot=no needs one, in Parameters= or on the command line."
         verifies '[Exec]\nHostname=a\x00b\n' "NUL"
         verifies '[Exec]\nEnvironment=A=\x1b[31m\n' "/root/web.machine:2:"
         lacks stderr "$err" $'\x1b'
@@ -181,6 +196,18 @@ test_verify() {
         try on mctl verify /root/web.nspawn
         equal "The exit status" "$status" 0
         contains stderr "$err" "/root/web.nspawn:4: Zone= is not supported"
+        equal stdout "$out" "/root/web.nspawn: nothing else wrong."
+        works on mctl verify --json /root/web.nspawn
+        valid_json "$out" 'len(json) == 1 and json[0]["valid"] and "Zone=" in json[0]["warnings"][0]'
+        # What systemd of this host does not know would be without effect.
+        verifies '[Resources]\nMemoryMx=1G\n' "/root/web.machine: systemd knows no property MemoryMx= of a service."
+        verifies '[Resources]\nMemoryMax=lots\n' "/root/web.machine: Invalid value 'lots' for property MemoryMax=."
+        try on mctl verify --json /root/web.machine
+        equal "The exit status" "$status" 1
+        valid_json "$out" 'not json[0]["valid"] and "MemoryMax" in json[0]["error"] and json[0]["warnings"] == []'
+        printf '[Image]\nImage=bb\n[Resources]\nMemoryMax=50%%\nIPAddressDeny=any\nCPUQuota=10%%\nDevicePolicy=closed\n' |
+                put_file /root/web.machine
+        works on mctl verify /root/web.machine
         refused 1 "/root/nothing.machine" on mctl verify /root/nothing.machine
         # Each is judged.
         printf '[Foo]\n' | put_file /root/bad.machine
@@ -233,7 +260,7 @@ test_set_property() {
         works on mctl set-property --runtime bb MemoryMax=
         equal MemoryMax= "$(property machine-bb.service MemoryMax)" infinity
         refused 1 "Nonsense" on mctl set-property bb Nonsense=1
-        refused 1 "nonsense" on mctl set-property bb nonsense
+        refused 2 "nonsense" on mctl set-property bb nonsense
         refused 1 "MemoryMax" on mctl set-property bb MemoryMax=lots
         refused 1 "nobody" on mctl set-property nobody MemoryMax=1G
         try on mctl set-property bb

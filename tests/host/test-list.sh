@@ -103,6 +103,12 @@ test_wait() {
                 mctl -q poweroff bb
                 wait $waiter'
         works on mctl wait --for=stopped bb
+        # Who ends it at once has it end well.
+        boot bb
+        works on_sh 'mctl wait --for=stopped bb & waiter=$!
+                sleep 0.3
+                mctl -q terminate bb
+                wait $waiter'
 }
 
 test_wait_for_ready() {

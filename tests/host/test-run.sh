@@ -74,11 +74,11 @@ test_signal_status() {
 
 test_status_125() {
         refused 125 "No image 'nothing' in /var/lib/machines" run nothing true
-        refused 125 "MemoryMax" run --memory=lots bb true
+        refused 125 "--memory takes a size" run --memory=lots bb true
         refused 125 "Nonsense" run -p Nonsense=1 bb true
         refused 125 "There is no user 'nosuch'" run -u nosuch bb true
         refused 125 "/nosuch" run -w /nosuch bb true
-        refused 125 "needs a command" run bb
+        refused 125 "There is no command" run bb
         refused 125 "/nosuch" run -v /nosuch:/x bb true
 }
 

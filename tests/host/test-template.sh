@@ -131,6 +131,22 @@ test_enable_now() {
         try on mctl disable --now web
         equal "The exit status" "$status" 0
         soon is_gone web
+        # It may have been stopped before; and without a file, a link may be left.
+        try on mctl enable web
+        works on mctl disable --now web
+        try on mctl enable web
+        on rm /etc/mctl/web.machine
+        works on mctl disable web
+        refused 1 "/etc/mctl/web.machine" on mctl disable web
+        forget
+}
+
+test_running_by_the_other_door() {
+        printf '[Image]\nImage=bb\n' | machine_file web
+        boot bb --name web
+        refused 1 "Machine 'web' is running already, as machine-web.service." on mctl start web
+        equal "The state of the template" "$(property container@web.service ActiveState)" inactive
+        power_off web
         forget
 }
 

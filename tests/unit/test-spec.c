@@ -431,7 +431,8 @@ static void test_validate(void)
                 { "", "No image was given (Image=)." },
                 { "[Image]\nImage=a/b\n", "Image= takes the name of an image or an absolute path." },
                 { "[Image]\nImage=.hidden\n", "Image= takes the name of an image or an absolute path." },
-                { "[Image]\nImage=a\n[Exec]\nBoot=no\n", "Boot=no needs a command in Parameters=." },
+                { "[Image]\nImage=a\n[Exec]\nBoot=no\n",
+                  "There is no command: Boot=no needs one, in Parameters= or on the command line." },
                 { "[Image]\nImage=a\n[Network]\nPrivate=no\n", "Private=no needs PrivateUsers=no" },
                 { "[Image]\nImage=a\n[Network]\nPrivate=no\n[Exec]\nPrivateUsers=no\n", NULL },
         };
