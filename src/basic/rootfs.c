@@ -8,6 +8,8 @@
 /* RESOLVE_IN_ROOT answers EAGAIN when something is renamed or mounted meanwhile; a container could do that all
  * the time, so there is an end to our patience. */
 #define RESOLVE_TRIES 64
+/* Links that lead to links that lead to nothing. */
+#define LINKS_MAX 8U
 
 int rootfs_open(int root_fd, const char *path, int flags)
 {
@@ -100,9 +102,25 @@ int rootfs_make_dir(int root_fd, const char *path, mode_t mode)
         return RET_NERRNO(openat(parent_fd, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
 }
 
-int rootfs_make_file(int root_fd, const char *path, mode_t mode)
+/* Where a link that leads to nothing would lead to, as a path below the root. */
+static int read_dangling(int parent_fd, const char *path, const char *name, char **ret)
 {
-        int fd = rootfs_open(root_fd, path, O_PATH);
+        char target[PATH_MAX];
+        ssize_t n = readlinkat(parent_fd, name, target, sizeof(target) - 1);
+
+        if (n < 0)
+                return errno == EINVAL ? -EEXIST : -errno;
+        target[n] = 0;
+        *ret = target[0] == '/' ? strdup(target)
+                                : strf("%.*s/%s", (int) (strlen(path) - strlen(name)), path, target);
+        return *ret ? 0 : -ENOMEM;
+}
+
+static int make_file(int root_fd, const char *path, mode_t mode, unsigned links)
+{
+        _cleanup_free_ char *target = NULL;
+        int r, fd = rootfs_open(root_fd, path, O_PATH);
+
         if (fd != -ENOENT)
                 return fd;
 
@@ -113,9 +131,19 @@ int rootfs_make_file(int root_fd, const char *path, mode_t mode)
 
         _cleanup_close_ int file_fd = openat(parent_fd, name,
                                              O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
-        if (file_fd < 0)
+        if (file_fd >= 0)
+                return RET_NERRNO(openat(parent_fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC));
+        if (errno != EEXIST)
                 return -errno;
-        return RET_NERRNO(openat(parent_fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC));
+        if (links == 0)
+                return -ELOOP;
+        r = read_dangling(parent_fd, path, name, &target);
+        return r < 0 ? r : make_file(root_fd, target, mode, links - 1);
+}
+
+int rootfs_make_file(int root_fd, const char *path, mode_t mode)
+{
+        return make_file(root_fd, path, mode, LINKS_MAX);
 }
 
 int rootfs_poke(int root_fd, const char *path, const char *text)

@@ -27,7 +27,7 @@ int rootfs_read_file(int root_fd, const char *path, size_t max, char **ret_data,
 int rootfs_make_dir(int root_fd, const char *path, mode_t mode);
 
 /* Opens the file that `path` names, of whatever type, making an empty regular one where there is none, and its
- * parents. For mount points. Returns an O_PATH descriptor. */
+ * parents; where a link leads to nothing, that. For mount points. Returns an O_PATH descriptor. */
 int rootfs_make_file(int root_fd, const char *path, mode_t mode);
 
 /* Writes a new file, with its parents made; what has the name already is -EEXIST. */

@@ -520,6 +520,9 @@ int verb_logs(Context *c, char **args)
                 .json_flags = output_json_flags(c),
                 .raw = c->raw,
         };
+        /* From the first look at the descriptor on, the journal is watched: nothing comes unseen behind the last line. */
+        for (size_t i = 0; i < log.n && c->follow; i++)
+                (void) sd_journal_get_fd(log.sources[i].journal);
         r = c->lines >= 0 ? seek_tail(&log, c->lines, since) : seek_since(&log, since);
         if (r >= 0)
                 r = print_all(&log, &printer);

@@ -534,10 +534,14 @@ static void log_unknown_verb(const char *name)
                 log_error("Unknown command '%s'; see 'mctl --help'.", name);
 }
 
-/* What run ends with is the command's, up to a few numbers. */
-static int usage_status(const Parsed *parsed)
+/* What run ends with is the command's, up to a few numbers. An option that was not understood may have kept us from
+ * seeing the verb. */
+static int usage_status(char *argv[])
 {
-        return streq_ptr(parsed->words[0], "run") ? EXIT_STATUS_NOT_RUN : EXIT_STATUS_USAGE;
+        for (char **word = argv + 1; *word; word++)
+                if (verb_find(*word))
+                        return streq(*word, "run") ? EXIT_STATUS_NOT_RUN : EXIT_STATUS_USAGE;
+        return EXIT_STATUS_USAGE;
 }
 
 static int run(Context *c, int argc, char *argv[])
@@ -554,7 +558,7 @@ static int run(Context *c, int argc, char *argv[])
 
         r = parse_argv(c, argc, argv, &parsed);
         if (r < 0)
-                return usage_status(&parsed);
+                return usage_status(argv);
 
         const char *name = words[0];
         const Verb *verb = name ? verb_find(name) : NULL;
@@ -569,9 +573,9 @@ static int run(Context *c, int argc, char *argv[])
 
         char **args = words + (name != NULL);
         if (check_call(verb, &parsed, parsed.n_words - (name != NULL)) < 0)
-                return usage_status(&parsed);
+                return usage_status(argv);
         r = verb->run(c, args);
-        return r < 0 ? EXIT_STATUS_FAILURE : r;
+        return r >= 0 ? r : streq(verb->name, "run") ? EXIT_STATUS_NOT_RUN : EXIT_STATUS_FAILURE;
 }
 
 int main(int argc, char *argv[])
@@ -586,7 +590,9 @@ int main(int argc, char *argv[])
         };
         int status;
 
-        (void) setlocale(LC_ALL, "");
+        /* Not numbers: those of options have a point everywhere. */
+        (void) setlocale(LC_CTYPE, "");
+        (void) setlocale(LC_TIME, "");
         if (!c.spec)
                 return log_oom(), EXIT_STATUS_FAILURE;
         status = run(&c, argc, argv);

@@ -41,6 +41,8 @@ int terminal_new(Terminal **ret, int *ret_machine_fd)
                 fd_close(fds[1]);
                 return -ENOMEM;
         }
+        /* Whoever reads our output may go: the terminal has to be set back all the same. */
+        (void) signal(SIGPIPE, SIG_IGN);
         sigemptyset(&window);
         sigaddset(&window, SIGWINCH);
         (void) sigprocmask(SIG_BLOCK, &window, NULL);
@@ -168,5 +170,9 @@ int terminal_process(Terminal *t)
                         t->in.begin = t->in.end = 0; /* nobody reads any more */
         }
         r = drain(&t->out, STDOUT_FILENO);
-        return r < 0 ? r : !t->output_ended || t->out.begin < t->out.end;
+        if (r == -EPIPE)
+                t->out.begin = t->out.end = 0; /* the machine goes on, unheard */
+        else if (r < 0)
+                return r;
+        return !t->output_ended || t->out.begin < t->out.end;
 }

@@ -76,8 +76,11 @@ static int add_bind(Context *c, const char *source, const char *target, bool rea
 {
         _cleanup_free_ char *absolute = NULL, *entry = NULL;
 
-        if (source[0] == '.' && !c->host)
+        if (source[0] == '.' && !c->host) {
                 absolute = realpath(source, NULL);
+                if (!absolute)
+                        return log_error_errno(-errno, "Cannot find '%s'", source);
+        }
         if ((absolute ?: source)[0] != '/')
                 return log_error_return(-EINVAL, "'%s' is no path: named volumes are not supported.",
                                         source);
@@ -118,7 +121,7 @@ static int add_mount(Context *c, const char *s)
 {
         _cleanup_free_ char *copy = strdup(s), *entry = NULL;
         const char *type = "bind", *source = NULL, *target = NULL, *size = NULL, *mode = NULL;
-        bool read_only = false;
+        int read_only = 0;
 
         if (!copy)
                 return log_oom();
@@ -137,10 +140,13 @@ static int add_mount(Context *c, const char *s)
                 else if (streq(key, "tmpfs-mode") && value)
                         mode = value;
                 else if (streq(key, "readonly") || streq(key, "ro"))
-                        read_only = !value || parse_boolean(value) > 0;
+                        read_only = value ? parse_boolean(value) : 1;
                 else
                         return log_error_return(-EINVAL, "--mount does not know '%s'.", key);
         }
+        if (read_only < 0 || (read_only && streq(type, "tmpfs")))
+                return log_error_return(
+                        -EINVAL, "--mount takes readonly, or readonly=true or false, with type=bind.");
         if (!target)
                 return log_error_return(-EINVAL, "--mount needs target=.");
         if (streq(type, "bind") && source)
@@ -177,7 +183,7 @@ static int set_cpus(Context *c, const char *s)
 
         if (*end || !(cpus > 0 && cpus < 10000))
                 return log_error_return(-EINVAL, "--cpus takes a number of processors, not '%s'.", s);
-        snprintf(percent, sizeof(percent), "%u%%", MAX((unsigned) (cpus * 100), 1U));
+        snprintf(percent, sizeof(percent), "%u%%", MAX((unsigned) (cpus * 100 + 0.5), 1U));
         return assign_resource(c, "CPUQuota", percent);
 }
 
@@ -481,8 +487,10 @@ static int run_attached(Context *c, const char *spec)
         const char *started_unit, *job;
         int r;
 
-        if (!unit || null_fd < 0)
+        if (!unit)
                 return log_oom();
+        if (null_fd < 0)
+                return log_error_errno(-errno, "Failed to open '/dev/null'");
         r = watch(c, unit, &end);
         if (r >= 0 && c->run.terminal)
                 r = terminal_new(&terminal, &machine_fd);

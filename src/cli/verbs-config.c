@@ -266,19 +266,21 @@ int verb_edit(Context *c, char **args)
         else if (r >= 0 || r == -ENOENT)
                 r = free_and_strdup(&text, template_text);
         if (r < 0)
-                return log_error_errno(r, "Failed to read '%s'", path);
+                return log_error_errno(r, "Failed to read '%s'", present ?: path);
 
         _cleanup_close_ int fd = mkostemp(temp, O_CLOEXEC);
         r = fd < 0 ? -errno : fd_write_all(fd, text, strlen(text));
         if (r < 0)
                 return log_error_errno(r, "Failed to write '%s'", temp);
         r = run_editor(temp);
-        if (r >= 0)
-                r = file_read_at(AT_FDCWD, temp, SPEC_FILE_MAX, &edited, NULL);
         if (r < 0) {
                 (void) unlink(temp);
                 return r;
         }
+        r = file_read_at(AT_FDCWD, temp, SPEC_FILE_MAX, &edited, NULL);
+        if (r < 0)
+                return log_error_errno(r, "Failed to read '%s', where your text is; '%s' was left as it was",
+                                       temp, path);
         if (streq(edited, text)) {
                 (void) unlink(temp);
                 if (!c->quiet)

@@ -177,15 +177,20 @@ static unsigned shared_depth(const char *a, const char *b)
 /* Prints each part of a cgroup's path that the one before did not have, then its processes, indented. */
 static void print_processes(const char *control_group, const Process *processes, size_t n)
 {
-        const char *previous = "";
+        _cleanup_free_ char *previous = strdup("");
 
         printf("  CGroup: %s\n", control_group);
         for (size_t i = 0; i < n; i++) {
-                const char *path = startswith(processes[i].cgroup, control_group) ?: processes[i].cgroup;
+                const char *below = startswith(processes[i].cgroup, control_group) ?: processes[i].cgroup;
+                /* The names of cgroups in there are the machine's own to choose. */
+                char *shown = str_escape(below + (*below == '/'));
+                const char *path = shown;
                 unsigned depth = 0;
 
-                if (*path == '/')
-                        path++;
+                if (!path || !previous) {
+                        (void) log_oom();
+                        return;
+                }
                 unsigned shared = i == 0 ? 0 : shared_depth(previous, path);
                 for (const char *p = path; *p; depth++) {
                         size_t length = strcspn(p, "/");
@@ -194,7 +199,8 @@ static void print_processes(const char *control_group, const Process *processes,
                         p += length + (p[length] == '/');
                 }
                 printf("          %*s%u %s\n", depth * 2, "", processes[i].pid, processes[i].command);
-                previous = path;
+                free(previous);
+                previous = shown;
         }
 }
 

@@ -16,6 +16,8 @@ static char *describe_failure(json_t *unit)
         int status = json_number(unit, "ExecMainStatus");
         char signal_name[SIGNAL_NAME_MAX];
 
+        if (streq_ptr(result, "exit-code") && status == 0)
+                return strdup("a command of its unit failed (ExecStartPre= or its like)");
         if (streq_ptr(result, "exit-code"))
                 return strf("its main process ended with status %i", status);
         if (streq_ptr(result, "signal") || streq_ptr(result, "core-dump"))

@@ -10,6 +10,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 #include "basic/log.h"
 #include "basic/rootfs.h"
@@ -246,6 +247,21 @@ _Noreturn static void give_up(const Child *child, int error)
         _exit(error == -ENOENT ? 127 : 126);
 }
 
+/* Whoever is root on the host, too, owns the host's /dev/null, and could change it. The machine has its own. */
+static int replace_null(void)
+{
+        struct stat st;
+
+        for (int fd = 0; fd <= 2; fd++) {
+                if (fstat(fd, &st) < 0 || !S_ISCHR(st.st_mode) || st.st_rdev != makedev(1, 3))
+                        continue;
+                _cleanup_close_ int null_fd = open("/dev/null", O_RDWR | O_NOCTTY | O_CLOEXEC);
+                if (null_fd < 0 || dup2(null_fd, fd) < 0)
+                        return log_error_errno(-errno, "Failed to open '/dev/null' in the machine");
+        }
+        return 0;
+}
+
 void child_main(const Child *child)
 {
         const Plan *plan = child->plan;
@@ -267,7 +283,7 @@ void child_main(const Child *child)
         /* A session of our own: no terminal of the host controls it. */
         (void) setsid();
         (void) syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL);
-        if (plan->spec->terminal && open_terminal() < 0)
+        if (replace_null() < 0 || (plan->spec->terminal && open_terminal() < 0))
                 _exit(EXIT_FAILURE);
         reset_signals();
         environment = strv_copy(plan->environment);

@@ -8,7 +8,6 @@
 #include "launch/journal.h"
 
 #define JOURNAL_DIR "/var/log/journal"
-#define OWNER_XATTR "user.mctl.machine"
 
 /* The link is text: what it leads to is the machine's, and only programs that read journals follow it. */
 static int make_link(int dir_fd, const char *root, const char *uuid)

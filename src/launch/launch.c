@@ -48,15 +48,15 @@ static uint64_t now_realtime(void)
         return ts.tv_sec * USEC_PER_SEC + ts.tv_nsec / NSEC_PER_USEC;
 }
 
-int launch_claim(Spec *spec, MachineUnitKind kind, int machine_fd, Record *record)
+/* Under the lock: all claims, and the record that makes them count. -EAGAIN when the range has been taken meanwhile. */
+static int claim_all(const Spec *spec, MachineUnitKind kind, int run_fd, int machine_fd, const char *holder,
+                     Record *record)
 {
-        _cleanup_free_ char *unit = NULL, *error = NULL, *holder = machine_dir_path(kind, spec->name);
+        _cleanup_free_ char *unit = NULL, *error = NULL;
+        char users[CLAIM_MAX];
         int r;
 
-        if (!holder)
-                return log_oom();
-        _cleanup_close_ int run_fd = run_dir_open();
-        _cleanup_close_ int lock_fd = run_fd < 0 ? run_fd : run_dir_lock(run_fd);
+        _cleanup_close_ int lock_fd = run_dir_lock(run_fd, true);
         if (lock_fd < 0)
                 return log_error_errno(lock_fd, "Failed to lock '%s'", RUN_DIR);
 
@@ -66,10 +66,8 @@ int launch_claim(Spec *spec, MachineUnitKind kind, int machine_fd, Record *recor
                 spec->name, &unit);
         if (r < 0)
                 return log_error_errno(r, "Failed to look for other machines");
-        if (r > 0) {
-                log_error("Machine '%s' is already running, as %s.", spec->name, unit);
-                return -EBUSY;
-        }
+        if (r > 0)
+                return log_error_return(-EBUSY, "Machine '%s' is already running, as %s.", spec->name, unit);
 
         r = claim_look_image(run_fd, spec, record->root, holder, record->image_claim, &error);
         if (r == 0 && record->image_claim[0])
@@ -79,9 +77,14 @@ int launch_claim(Spec *spec, MachineUnitKind kind, int machine_fd, Record *recor
                              : log_error_errno(r, "Failed to claim the image");
 
         if (spec->private_users.mode == USERS_PICK) {
-                r = users_pick_range(run_fd, holder, &spec->private_users.base);
+                claim_users_path(spec->private_users.base, users);
+                r = claim_look(run_fd, users, holder, NULL);
+                if (r == -EBUSY)
+                        return -EAGAIN;
+                if (r == 0)
+                        r = claim_take(run_fd, users, holder);
                 if (r < 0)
-                        return log_error_errno(r, "Failed to find a free range of user ids");
+                        return log_error_errno(r, "Failed to claim a range of user ids");
         }
 
         record->leader = getpid();
@@ -90,9 +93,29 @@ int launch_claim(Spec *spec, MachineUnitKind kind, int machine_fd, Record *recor
         r = process_start_time(record->leader, &record->start_time);
         if (r >= 0)
                 r = record_write(machine_fd, record);
-        if (r < 0)
-                return log_error_errno(r, "Failed to record the start of the machine");
-        return 0;
+        return r < 0 ? log_error_errno(r, "Failed to record the start of the machine") : 0;
+}
+
+int launch_claim(Spec *spec, MachineUnitKind kind, int machine_fd, Record *record)
+{
+        _cleanup_free_ char *holder = machine_dir_path(kind, spec->name);
+        unsigned attempt = 0;
+        int r;
+
+        if (!holder)
+                return log_oom();
+        _cleanup_close_ int run_fd = run_dir_open();
+        if (run_fd < 0)
+                return log_error_errno(run_fd, "Failed to open '%s'", RUN_DIR);
+        do {
+                if (spec->private_users.mode == USERS_PICK) {
+                        r = users_propose_range(run_fd, holder, &attempt, &spec->private_users.base);
+                        if (r < 0)
+                                return log_error_errno(r, "Failed to find a free range of user ids");
+                }
+                r = claim_all(spec, kind, run_fd, machine_fd, holder, record);
+        } while (r == -EAGAIN);
+        return r;
 }
 
 /* Everything that the launcher holds on its way. */
@@ -460,7 +483,7 @@ int launch_cleanup(MachineUnitKind kind, const char *name)
         }
 
         _cleanup_close_ int run_fd = run_dir_open();
-        _cleanup_close_ int lock_fd = run_fd < 0 ? run_fd : run_dir_lock(run_fd);
+        _cleanup_close_ int lock_fd = run_fd < 0 ? run_fd : run_dir_lock(run_fd, true);
         if (lock_fd < 0)
                 return log_error_errno(lock_fd, "Failed to lock '%s'", RUN_DIR);
         _cleanup_close_ int machine_fd = machine_dir_open(run_fd, kind, name, false);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "registry/registry.h"
+#include "basic/fd.h"
 #include "basic/log.h"
 
 /* What happens within this time leads to one refresh. */
@@ -171,9 +172,13 @@ int registry_add_unit(Registry *registry, const char *unit)
         int r = take_unit(registry, unit, "activating");
         Machine *m = find_unit(registry, unit);
 
-        if (r >= 0 && m)
-                announce(registry, m);
-        return r;
+        if (r < 0 || !m)
+                return r;
+        m->recent = registry->refresh_slot != NULL;
+        if (m->recent)
+                registry_refresh_soon(registry);
+        announce(registry, m);
+        return 0;
 }
 
 static int take_units(Registry *registry, sd_bus_message *reply)
@@ -181,8 +186,10 @@ static int take_units(Registry *registry, sd_bus_message *reply)
         const char *unit, *active;
         int r;
 
-        for (size_t i = 0; i < registry->n_machines; i++)
-                registry->machines[i]->seen = false;
+        for (size_t i = 0; i < registry->n_machines; i++) {
+                registry->machines[i]->seen = registry->machines[i]->recent;
+                registry->machines[i]->recent = false;
+        }
 
         r = sd_bus_message_enter_container(reply, 'a', "(ssssssouso)");
         if (r < 0)
@@ -220,6 +227,19 @@ static void answer_waiters(Registry *registry, Waiter *waiters)
         }
 }
 
+static int sweep(Registry *registry)
+{
+        int r;
+
+        _cleanup_close_ int run_fd = run_dir_open();
+        r = run_fd < 0 ? run_fd : claim_sweep(run_fd);
+        /* A machine that starts just now has the lock: another time. */
+        registry->sweep = r == -EWOULDBLOCK;
+        if (registry->sweep)
+                registry_refresh_soon(registry);
+        return r == -EWOULDBLOCK ? 0 : r;
+}
+
 static int on_units(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)
 {
         Registry *registry = userdata;
@@ -232,6 +252,8 @@ static int on_units(sd_bus_message *reply, void *userdata, sd_bus_error *ret_err
         registry->refresh_slot = sd_bus_slot_unref(registry->refresh_slot);
 
         r = e ? -sd_bus_error_get_errno(e) : take_units(registry, reply);
+        if (r >= 0 && registry->sweep)
+                r = sweep(registry);
         if (r < 0)
                 log_error_errno(r, "Failed to list the units of machines");
         if (!registry->refresh_again)
@@ -366,12 +388,15 @@ void registry_touch(Registry *registry)
 
 static int on_unit_signal(sd_bus_message *signal, void *userdata, sd_bus_error *ret_error)
 {
+        Registry *registry = userdata;
         const char *unit;
 
         (void) ret_error;
         if (sd_bus_message_read(signal, "s", &unit) >= 0 &&
-            (startswith(unit, "machine-") || startswith(unit, "container@")))
-                registry_refresh_soon(userdata);
+            (startswith(unit, "machine-") || startswith(unit, "container@"))) {
+                registry->sweep = registry->sweep || streq(sd_bus_message_get_member(signal), "UnitRemoved");
+                registry_refresh_soon(registry);
+        }
         return 0;
 }
 
@@ -440,6 +465,8 @@ int registry_setup(Registry *registry)
         r = read_property_types(registry);
         if (r < 0)
                 return log_error_errno(r, "Failed to ask systemd for the properties of services");
+
+        registry->sweep = true; /* what went while we were not there */
 
         /* Nobody is answered before all is known: a call that comes first waits for a listing, too. */
         while (registry->refresh_slot) {

@@ -43,6 +43,7 @@ typedef struct Machine {
         char *image, *os;
         sd_bus_slot *changed_slot; /* for what systemd says of the unit */
         bool seen;                 /* by the refresh under way */
+        bool recent;               /* added since that began: it may not know of it */
         bool announced;            /* MachineNew was sent */
         bool forget;               /* was terminated: a failure of the unit is no news */
 } Machine;
@@ -64,6 +65,7 @@ struct Registry {
         sd_bus_slot *refresh_slot;       /* of the listing under way */
         sd_event_source *refresh_source; /* collects what asks for the next one */
         bool refresh_again;
+        bool sweep; /* a unit went: there may be claims of a machine that is gone */
         Waiter *waiters;
         Start *starts; /* under way */
         sd_event_source *idle_source;

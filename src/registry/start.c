@@ -134,8 +134,11 @@ static int on_forgotten(sd_bus_message *reply, void *userdata, sd_bus_error *ret
         _cleanup_(start_free_cleanup) Start *start = userdata;
         int r;
 
-        (void) reply;
         (void) ret_error;
+        /* A unit that is there and has its directory is being started, or was never down: its spec is not ours. */
+        r = sd_bus_message_get_error(reply) ? 0 : dir_exists(start);
+        if (r != 0)
+                return r < 0 ? r : reply_exists(start);
         start->asked = true;
         r = start_unit(start);
         if (r > 0)
@@ -144,7 +147,7 @@ static int on_forgotten(sd_bus_message *reply, void *userdata, sd_bus_error *ret
 }
 
 /* A unit of the name that has ended may be remembered, or be about to lose its runtime directory, which systemd removes
- * between two messages. So it is told to forget; by the answer to one message more, all that was the unit's is gone.
+ * between two messages. So it is told to forget, and asked: by the answer, all that was an ended unit's is gone.
  * Consumes `start` where it returns 1. */
 static int forget_then_start(Start *start)
 {
@@ -153,7 +156,10 @@ static int forget_then_start(Start *start)
 
         registry_reset_failed(start->registry, start->unit);
         r = sd_bus_message_new_method_call(start->registry->bus, &request, "org.freedesktop.systemd1",
-                                           "/org/freedesktop/systemd1", "org.freedesktop.DBus.Peer", "Ping");
+                                           "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager",
+                                           "GetUnit");
+        if (r >= 0)
+                r = sd_bus_message_append(request, "s", start->unit);
         return r < 0 ? r
                      : registry_forward(start->registry, TAKE_PTR(request), start->call, on_forgotten,
                                         start);
@@ -179,7 +185,11 @@ static int on_started(sd_bus_message *reply, void *userdata, sd_bus_error *ret_e
                 }
                 if (exists)
                         return reply_exists(start);
-                remove_dir(start);
+                /* Without an answer it may start all the same, and then needs what it is to be. */
+                if (!sd_bus_error_has_name(e, SD_BUS_ERROR_NO_REPLY) &&
+                    !sd_bus_error_has_name(e, SD_BUS_ERROR_TIMEOUT) &&
+                    !sd_bus_error_has_name(e, SD_BUS_ERROR_DISCONNECTED))
+                        remove_dir(start);
                 if (sd_bus_error_has_name(e, SD_BUS_ERROR_INVALID_ARGS) ||
                     sd_bus_error_has_name(e, SD_BUS_ERROR_PROPERTY_READ_ONLY))
                         return reply_invalid(start->call, e->message);
@@ -410,7 +420,7 @@ static int check_properties(Start *start)
 {
         STRV_FOREACH (s, start->assignments) {
                 _cleanup_free_ char *error = NULL;
-                int r = unit_check_property(start->registry->bus, start->registry->property_types, *s,
+                int r = unit_check_property(start->registry->bus, start->registry->property_types, *s, false,
                                             &error);
                 if (r == -EINVAL || r == -EOPNOTSUPP)
                         return MIN(reply_invalid(start->call, error), 0);
@@ -434,7 +444,7 @@ int check_assignments(Registry *registry, sd_bus_message *call)
                 if (r >= 0)
                         r = spec_assign_resource(spec, *s, &error);
                 if (r >= 0)
-                        r = unit_check_property(registry->bus, registry->property_types, *s, &error);
+                        r = unit_check_property(registry->bus, registry->property_types, *s, true, &error);
                 if (r == -EINVAL)
                         r = strv_append(&problems, error);
                 if (r == -EOPNOTSUPP)

@@ -8,16 +8,9 @@
 
 /* These make a unit a machine; the template container@.service says the same. */
 static const char *const machine_assignments[] = {
-        "Type=notify",
-        "NotifyAccess=main",
-        "Delegate=yes",
-        "KillMode=mixed",
-        "RestartForceExitStatus=SIGHUP", /* the kernel's report of a reboot inside */
-        "Slice=machine.slice",
-        "TimeoutStartSec=2min",
-        "TasksMax=16384",
-        "RuntimeDirectoryMode=0700",
-        "RuntimeDirectoryPreserve=restart",
+        "Type=notify",    "NotifyAccess=main",         "Delegate=yes",
+        "KillMode=mixed", "Slice=machine.slice",       "TimeoutStartSec=2min",
+        "TasksMax=16384", "RuntimeDirectoryMode=0700", "RuntimeDirectoryPreserve=restart",
 };
 
 static int add_devices(const Spec *spec, Strv *l)
@@ -30,6 +23,16 @@ static int add_devices(const Spec *spec, Strv *l)
         if (r >= 0)
                 r = strv_append(l, "DeviceAllow=char-pts rw");
         return r < 0 ? r : spec_allow_devices(spec, l);
+}
+
+/* A payload's cgroup with controllers is in the way of another start, and an init has a link to its journal. What a
+ * command that runs once leaves, systemd removes, and the registry its claims: that is a process less for each. */
+static bool needs_cleanup(const Spec *spec)
+{
+        STRV_FOREACH (s, spec->resources)
+                if (startswith(*s, "Restart"))
+                        return true;
+        return spec->boot;
 }
 
 int unit_assignments(const Spec *spec, Strv *ret)
@@ -56,8 +59,11 @@ int unit_assignments(const Spec *spec, Strv *ret)
                                                   signal_name));
         if (r >= 0)
                 r = strv_appendf(&l, "ExecStart=%s start %s", LAUNCHER, spec->name);
-        if (r >= 0)
+        if (r >= 0 && needs_cleanup(spec))
                 r = strv_appendf(&l, "ExecStopPost=-%s cleanup %s", LAUNCHER, spec->name);
+        if (r >= 0 && spec->boot)
+                r = strv_append(
+                        &l, "RestartForceExitStatus=SIGHUP"); /* the kernel's report of a reboot inside */
         /* A command that is PID 1 of its namespace and handles no signal is not ended by one. */
         if (r >= 0 && !spec->boot)
                 r = strv_append(&l, "TimeoutStopSec=10s");
@@ -409,6 +415,17 @@ static char *bus_name(const char *types, const char *key, char type[32])
         return usec && find_type(types, usec, type) ? TAKE_PTR(usec) : NULL;
 }
 
+/* Whether a property is of units of all types: its place in a file is [Unit]. */
+static bool is_of_unit(const char *types, const char *name)
+{
+        _cleanup_free_ char *needle = strf("<property name=\"%s\"", name);
+        const char *unit = strstr(types, "<interface name=\"org.freedesktop.systemd1.Unit\"");
+        const char *end = unit ? strstr(unit, "</interface>") : NULL;
+        const char *p = unit && needle ? strstr(unit, needle) : NULL;
+
+        return p && end && p < end;
+}
+
 /* Nothing assigned makes a property what it is by default: no limit, or for what is a protection, none; an empty list,
  * an empty text. */
 static int append_empty(sd_bus_message *m, const char *name, const char *type)
@@ -478,11 +495,17 @@ int unit_append_properties(sd_bus_message *message, const char *types, const Str
         return 0;
 }
 
-int unit_check_property(sd_bus *bus, const char *types, const char *assignment, char **ret_error)
+int unit_check_property(sd_bus *bus, const char *types, const char *assignment, bool file, char **ret_error)
 {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *scratch = NULL;
+        _cleanup_free_ char *key = strndup(assignment, strcspn(assignment, "=")), *name = NULL;
+        char type[32];
         int r;
 
+        OOM_CHECK(key);
+        name = bus_name(types, key, type);
+        if (file && name && is_of_unit(types, name))
+                return set_invalid(ret_error, "%s= belongs in section [Unit] of a machine file.", key);
         r = sd_bus_message_new_signal(bus, &scratch, REGISTRY_PATH, REGISTRY_INTERFACE, "Scratch");
         if (r >= 0)
                 r = sd_bus_message_open_container(scratch, 'a', "(sv)");

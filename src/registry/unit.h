@@ -14,5 +14,6 @@ int unit_assignments(const Spec *spec, Strv *ret);
 int unit_append_properties(sd_bus_message *message, const char *types, const Strv assignments,
                            char **ret_error);
 
-/* Judges one assignment without sending anything. The same errors, and -EOPNOTSUPP for what only a file can say. */
-int unit_check_property(sd_bus *bus, const char *types, const char *assignment, char **ret_error);
+/* Judges one assignment without sending anything, as one in section [Resources] of a file where `file` says so. The same
+ * errors, and -EOPNOTSUPP for what only a file can say. */
+int unit_check_property(sd_bus *bus, const char *types, const char *assignment, bool file, char **ret_error);

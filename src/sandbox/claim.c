@@ -42,6 +42,18 @@ int claim_look(int run_fd, const char *path, const char *holder, char **ret_othe
         return -EBUSY;
 }
 
+/* The root is written to, or a part of the image that is bound as it is ("+"). */
+static bool writes_image(const Spec *spec)
+{
+        STRV_FOREACH (entry, spec->bind)
+                if (strchr(*entry, '+'))
+                        return true;
+        STRV_FOREACH (entry, spec->overlay)
+                if (strchr(*entry, '+'))
+                        return true;
+        return !spec->read_only && spec->volatile_mode == VOLATILE_NO;
+}
+
 int claim_look_image(int run_fd, const Spec *spec, const char *root, const char *holder,
                      char ret_path[static CLAIM_MAX], char **ret_error)
 {
@@ -50,7 +62,7 @@ int claim_look_image(int run_fd, const Spec *spec, const char *root, const char 
         int r;
 
         ret_path[0] = 0;
-        if (spec->read_only || spec->volatile_mode != VOLATILE_NO)
+        if (!writes_image(spec))
                 return 0;
         if (stat(root, &st) < 0)
                 return -errno;
@@ -85,4 +97,34 @@ int claim_release(int run_fd, const char *path, const char *holder)
         if (r >= 0 && streq(present, holder))
                 r = RET_NERRNO(unlinkat(run_fd, path, 0));
         return r == -ENOENT ? 0 : MIN(r, 0);
+}
+
+static void sweep_dir(int run_fd, const char *name)
+{
+        _cleanup_(closedir_cleanup) DIR *dir = NULL;
+        int fd = openat(run_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+        if (fd < 0)
+                return;
+        dir = fdopendir(fd);
+        if (!dir) {
+                fd_close(fd);
+                return;
+        }
+        for (struct dirent *e; (e = readdir(dir));) {
+                _cleanup_free_ char *holder = NULL;
+                if (e->d_name[0] != '.' && file_read_at(fd, e->d_name, HOLDER_MAX, &holder, NULL) >= 0 &&
+                    faccessat(run_fd, holder, F_OK, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT)
+                        (void) unlinkat(fd, e->d_name, 0);
+        }
+}
+
+int claim_sweep(int run_fd)
+{
+        _cleanup_close_ int lock_fd = run_dir_lock(run_fd, false);
+        if (lock_fd < 0)
+                return lock_fd;
+        sweep_dir(run_fd, "users");
+        sweep_dir(run_fd, "images");
+        return 0;
 }

@@ -26,5 +26,8 @@ int claim_look_image(int run_fd, const Spec *spec, const char *root, const char 
 /* Writes the claim, whoever had it. */
 int claim_take(int run_fd, const char *path, const char *holder);
 
+/* Gives back what is claimed by machines that are gone. Takes the lock itself, or returns -EWOULDBLOCK. */
+int claim_sweep(int run_fd);
+
 /* Gives a claim back. What is not the holder's stays, and is no error. */
 int claim_release(int run_fd, const char *path, const char *holder);

@@ -11,7 +11,9 @@
 #include <sys/sysmacros.h>
 #include <sys/vfs.h>
 #include <sys/wait.h>
+#include <sys/xattr.h>
 
+#include "basic/names.h"
 #include "basic/rootfs.h"
 #include "basic/syscalls.h"
 #include "sandbox/mounts.h"
@@ -310,17 +312,34 @@ static int map_bind(const MountEntry *entry, int tree_fd, const Site *site)
         return userns_fd < 0 ? userns_fd : mounts_set_attr(tree_fd, 0, 0, userns_fd);
 }
 
+/* A name below /var/log/journal is one that a machine chose: what is there counts only if it is this machine's. */
+static int open_owned(const Step *step)
+{
+        char owner[MACHINE_NAME_MAX + 1] = "";
+
+        _cleanup_close_ int fd = open(step->source, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (fd < 0 || fgetxattr(fd, OWNER_XATTR, owner, sizeof(owner) - 1) < 0 || !streq(owner, step->owner))
+                return -ENOENT;
+        return TAKE_FD(fd);
+}
+
+/* -EBADF for a source that the administrator named, which is found by its path. */
+static int open_source(const Step *step, const Site *site)
+{
+        if (step->owner)
+                return open_owned(step);
+        return step->entry && step->entry->in_image ? rootfs_open(site->image_fd, step->source, O_PATH)
+                                                    : -EBADF;
+}
+
 static int bind_source(const Step *step, const Site *site)
 {
         const MountEntry *entry = step->entry;
-        _cleanup_close_ int tree_fd = -EBADF, source_fd = -EBADF;
+        _cleanup_close_ int tree_fd = -EBADF, source_fd = open_source(step, site);
         int r;
 
-        if (entry && entry->in_image) {
-                source_fd = rootfs_open(site->image_fd, step->source, O_PATH);
-                if (source_fd < 0)
-                        return source_fd;
-        }
+        if (source_fd < 0 && source_fd != -EBADF)
+                return source_fd;
         unsigned flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC |
                          (entry && !entry->recursive ? 0 : AT_RECURSIVE) |
                          (source_fd >= 0 ? AT_EMPTY_PATH : 0);
@@ -454,31 +473,38 @@ static int source_is_directory(const Step *step, const Site *site)
         struct stat st;
 
         act_as(0);
-        if (step->entry && step->entry->in_image) {
-                _cleanup_close_ int fd = rootfs_open(site->image_fd, step->source, O_PATH);
-                if (fd < 0)
-                        return fd;
-                if (fstat(fd, &st) < 0)
-                        return -errno;
-        } else if (stat(step->source, &st) < 0)
+        _cleanup_close_ int fd = open_source(step, site);
+        if (fd < 0 && fd != -EBADF)
+                return fd;
+        if ((fd >= 0 ? fstat(fd, &st) : stat(step->source, &st)) < 0)
                 return -errno;
         return S_ISDIR(st.st_mode);
 }
 
-/* Opens what a step mounts on: a directory, or for a bind, what fits its source; made where it is missing. */
-static int step_open_target(const Step *step, const Site *site)
+static int open_target(const Step *step, const Site *site, bool directory)
 {
-        int directory = step->kind == STEP_BIND ? source_is_directory(step, site) : 1;
-
-        if (directory < 0)
-                return directory;
-        act_as(site->base);
         if (step->strict && rootfs_is_link(site->root_fd, step->target))
                 return -ELOOP;
         if (step->kind == STEP_READ_ONLY || step->kind == STEP_HIDE || step->kind == STEP_COVER)
                 return rootfs_open(site->root_fd, step->target, O_PATH);
         return directory ? rootfs_make_dir(site->root_fd, step->target, 0755)
                          : rootfs_make_file(site->root_fd, step->target, 0644);
+}
+
+/* Opens what a step mounts on: a directory, or for a bind, what fits its source; made where it is missing. */
+static int step_open_target(const Step *step, const Site *site)
+{
+        int r, directory = step->kind == STEP_BIND ? source_is_directory(step, site) : 1;
+
+        if (directory < 0)
+                return directory;
+        act_as(site->base);
+        r = open_target(step, site, directory);
+        /* The container's root passes everywhere in its tree: behind a directory that is private to one of its users,
+         * too. */
+        if (r == -EACCES && raise_capabilities() >= 0)
+                r = open_target(step, site, directory);
+        return r;
 }
 
 /* The parameters of an ipc namespace take nobody's word but its root's, so a child of ours becomes that. */

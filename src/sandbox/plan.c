@@ -322,8 +322,9 @@ static int add_journal(Plan *plan)
                 return 0;
         path = keep(plan, strf("/var/log/journal/%s", plan->uuid));
         OOM_CHECK(path);
-        return add_host_step(plan, (Step){ STEP_BIND, path, path, .entry = &journal_entry,
-                                           .optional = mode == LINK_JOURNAL_TRY_HOST });
+        return add_host_step(plan,
+                             (Step){ STEP_BIND, path, path, .entry = &journal_entry,
+                                     .owner = plan->spec->name, .optional = mode == LINK_JOURNAL_TRY_HOST });
 }
 
 static int add_run_host(Plan *plan, const PlanInput *input)

@@ -38,15 +38,19 @@ typedef enum StepKind {
         _STEP_KIND_MAX,
 } StepKind;
 
+/* What says whose a directory is. */
+#define OWNER_XATTR "user.mctl.machine"
+
 typedef struct Step {
         StepKind kind;
         const char *target; /* as seen inside */
         const char *source;
         mode_t mode;
-        const char *options;     /* of a tmpfs */
-        unsigned attr;           /* MOUNT_ATTR_… */
-        bool optional;           /* a target, or a bind's source, that is not there is left out */
-        bool strict;             /* the target is no link */
+        const char *options; /* of a tmpfs */
+        unsigned attr;       /* MOUNT_ATTR_… */
+        bool optional;       /* a target, or a bind's source, that is not there is left out */
+        bool strict;         /* the target is no link */
+        const char *owner;   /* the source is a directory, no link, with the name of this machine on it */
         const MountEntry *entry; /* more about a bind or an overlay */
 } Step;
 

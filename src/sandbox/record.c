@@ -24,14 +24,14 @@ int run_dir_open(void)
         return dir_open_or_make_at(AT_FDCWD, RUN_DIR, 0755);
 }
 
-int run_dir_lock(int run_fd)
+int run_dir_lock(int run_fd, bool wait)
 {
         /* What others could open, they could lock. */
         _cleanup_close_ int fd = openat(run_fd, "lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
 
         if (fd < 0)
                 return -errno;
-        while (flock(fd, LOCK_EX) < 0)
+        while (flock(fd, LOCK_EX | (wait ? 0 : LOCK_NB)) < 0)
                 if (errno != EINTR)
                         return -errno;
         return TAKE_FD(fd);

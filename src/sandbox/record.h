@@ -29,8 +29,9 @@ void record_clear(Record *record);
 /* Opens /run/mctl, made where it is missing. */
 int run_dir_open(void);
 
-/* Takes the lock that guards names and ranges, and is held for microseconds; it ends with the descriptor. */
-int run_dir_lock(int run_fd);
+/* Takes the lock that guards names and ranges, and is held for microseconds; it ends with the descriptor. -EWOULDBLOCK
+ * where somebody has it, and `wait` is false. */
+int run_dir_lock(int run_fd, bool wait);
 
 /* The path of the directory of a machine relative to /run/mctl; the caller frees it. */
 char *machine_dir_path(MachineUnitKind kind, const char *name);

@@ -29,18 +29,16 @@ static bool known_to_nss(uid_t base)
                getgrgid(base + USERS_RANGE_SIZE - 1);
 }
 
-int users_pick_range(int run_fd, const char *holder, uid_t *ret_base)
+int users_propose_range(int run_fd, const char *holder, unsigned *attempt, uid_t *ret_base)
 {
-        for (unsigned i = 0; i < PICK_TRIES; i++) {
-                uid_t base = candidate(holder, i);
+        while (*attempt < PICK_TRIES) {
+                uid_t base = candidate(holder, (*attempt)++);
                 char path[CLAIM_MAX];
 
                 claim_users_path(base, path);
                 int r = claim_look(run_fd, path, holder, NULL);
                 if (r == -EBUSY || (r == 0 && known_to_nss(base)))
                         continue;
-                if (r == 0)
-                        r = claim_take(run_fd, path, holder);
                 if (r < 0)
                         return r;
                 *ret_base = base;

@@ -9,9 +9,10 @@
 #define USERS_CONTAINER_MIN 0x00080000U
 #define USERS_CONTAINER_MAX 0x6FFF0000U
 
-/* Chooses a range for `holder`, the same each time where that is free: not held by another, and unknown to NSS as
- * users and groups. To be called with the runtime directory locked. -EBUSY when nothing is free. */
-int users_pick_range(int run_fd, const char *holder, uid_t *ret_base);
+/* Proposes a range for `holder`, the same each time where that is free: not claimed by another, and unknown to NSS as
+ * users and groups. To be called without the lock, since NSS may take its time; whoever then finds it claimed asks
+ * again with the same `attempt`, which begins with 0. -EBUSY when nothing is free. */
+int users_propose_range(int run_fd, const char *holder, unsigned *attempt, uid_t *ret_base);
 
 /* Writes the maps of a process that was just born into a new user namespace. */
 int users_write_maps(pid_t pid, const PrivateUsers *users);

@@ -28,7 +28,14 @@ bool cdi_name_valid(const char *name)
                part_valid(equals + 1, strlen(equals + 1), "-_.:");
 }
 
-/* Who says something on the command line says the most. */
+/* A path with a colon would be taken apart. */
+static int check_path(const char *path, char **ret_error)
+{
+        return strchr(path, ':')
+                       ? set_invalid(ret_error, "The path '%s' has a colon, which cannot be said.", path)
+                       : 0;
+}
+
 static int assign(Spec *spec, const char *section_key, SpecSection section, const char *value,
                   char **ret_error)
 {
@@ -40,9 +47,15 @@ static int add_node(Spec *spec, const json_t *node, char **ret_error)
         const char *path = json_string_value(json_object_get(node, "path"));
         const char *host_path = json_string_value(json_object_get(node, "hostPath"));
         const char *permissions = json_string_value(json_object_get(node, "permissions"));
+        int r;
 
         if (!path)
                 return set_invalid(ret_error, "A device node has no path.");
+        r = check_path(path, ret_error);
+        if (r >= 0 && host_path)
+                r = check_path(host_path, ret_error);
+        if (r < 0)
+                return r;
         _cleanup_free_ char *entry = strf("%s:%s:%s", host_path ?: path, path, permissions ?: "rwm");
         return entry ? assign(spec, "Device", SPEC_SECTION_FILES, entry, ret_error) : -ENOMEM;
 }
@@ -54,9 +67,15 @@ static int add_mount(Spec *spec, const json_t *mount, char **ret_error)
         const json_t *option;
         bool read_only = false;
         size_t i;
+        int r;
 
         if (!source || !target)
                 return set_invalid(ret_error, "A mount has no hostPath or no containerPath.");
+        r = check_path(source, ret_error);
+        if (r >= 0)
+                r = check_path(target, ret_error);
+        if (r < 0)
+                return r;
         json_array_foreach (json_object_get(mount, "options"), i, option)
                 read_only = read_only || streq_ptr(json_string_value(option), "ro");
 
@@ -74,10 +93,15 @@ static int apply_edits(Spec *spec, const json_t *edits, char **ret_error)
         int r;
 
         json_array_foreach (json_object_get(edits, "env"), i, element) {
-                r = json_is_string(element)
-                            ? assign(spec, "Environment", SPEC_SECTION_EXEC, json_string_value(element),
-                                     ret_error)
-                            : set_invalid(ret_error, "An environment variable is no string.");
+                const char *text = json_string_value(element);
+                _cleanup_free_ char *name = text ? strndup(text, strcspn(text, "=")) : NULL;
+
+                if (!name)
+                        return set_invalid(ret_error, "An environment variable is no string.");
+                /* What somebody said counts more. */
+                if (strv_env_get(spec->environment, name))
+                        continue;
+                r = assign(spec, "Environment", SPEC_SECTION_EXEC, text, ret_error);
                 if (r < 0)
                         return r;
         }

@@ -259,13 +259,19 @@ static char *escape_percent(const char *s)
         return out;
 }
 
+/* Blanks at the ends of a value are nobody's, and a backslash goes on with the next line. */
+static bool fits_line(const char *value)
+{
+        size_t n = strlen(value);
+
+        return n == 0 || (!strchr(" \t", value[0]) && !strchr(" \t\\", value[n - 1]));
+}
+
 static int append_text(Strv *lines, const char *key, const char *value)
 {
         _cleanup_free_ char *escaped = NULL;
-        size_t n = strlen(value);
 
-        /* A line could not say these. */
-        if (n > 0 && (strchr(" \t", value[0]) || strchr(" \t\\", value[n - 1])))
+        if (!fits_line(value))
                 return -EINVAL;
         escaped = escape_percent(value);
         return escaped ? strv_appendf(lines, "%s=%s", key, escaped) : -ENOMEM;
@@ -332,8 +338,9 @@ int spec_to_text(const Spec *spec, bool all, char **ret)
         }
         if (r >= 0 && spec->resources)
                 r = strv_appendf(&lines, "%s[Resources]", lines ? "\n" : "");
-        if (r >= 0)
-                r = strv_extend(&lines, spec->resources);
+        STRV_FOREACH (s, spec->resources)
+                if (r >= 0)
+                        r = fits_line(strchr(*s, '=') + 1) ? strv_append(&lines, *s) : -EINVAL;
         if (r >= 0)
                 r = strv_append(&lines, ""); /* ends the last line */
         if (r < 0)

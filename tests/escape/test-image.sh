@@ -58,6 +58,61 @@ test_links_for_files() {
         no_image evil
 }
 
+# CVE-2019-5736: a program that is run by way of /proc/self/exe is the launcher, with a loader of the image's own. Whoever
+# is the host's root could write to it.
+test_launcher_is_not_written_to() {
+        local before mode loader
+
+        loader=$(mktemp)
+        gcc -std=gnu17 -Wall -Wextra -Werror -Os -s -static -nostdlib -ffreestanding -fno-stack-protector -fno-pie -no-pie \
+                -o "$loader" "$escape_dir/loader.c"
+        chmod 755 "$loader"
+        new_image evil
+        on mkdir -p "$store/evil/lib64"
+        "$host_command" put "$host" "$loader" "$store/evil/lib64/ld-linux-x86-64.so.2"
+        rm -f "$loader"
+        printf '#!/proc/self/exe\n' | put_file "$store/evil/bin/evil" 755
+        before=$(on sha256sum /usr/lib/mctl/mctl-launch)
+        for mode in pick identity 0:65536 no; do
+                try on mctl -q run --rm --private-users=$mode evil /bin/evil
+                contains "What the attack prints with $mode" "$out" trying
+                lacks "What the attack prints with $mode" "$out" "ended with 0"
+                equal "The launcher" "$(on sha256sum /usr/lib/mctl/mctl-launch)" "$before"
+        done
+        no_image evil
+}
+
+# The journal of a machine has a name that the machine chose: what is there may be another's, or a link.
+test_journal_of_another() {
+        local id=0123456789abcdef0123456789abcdef
+
+        new_image evil
+        on_sh "echo $id >$store/evil/etc/machine-id
+                mkdir -p /var/log/journal $store/evil/var/log/journal
+                ln -s /etc/escape /var/log/journal/$id"
+        works on mctl -q boot evil --link-journal=try-host
+        empty "What the machine sees there" "$(inside_sh evil "ls /var/log/journal/$id 2>/dev/null || :")"
+        works on mctl terminate evil
+        soon is_gone evil
+        refused_start --link-journal=host
+        # Somebody else's directory.
+        on_sh "rm /var/log/journal/$id; mkdir /var/log/journal/$id; echo theirs >/var/log/journal/$id/theirs"
+        works on mctl -q boot evil --link-journal=try-host
+        empty "What the machine sees there" "$(inside_sh evil "ls /var/log/journal/$id 2>/dev/null || :")"
+        works on mctl terminate evil
+        soon is_gone evil
+        refused_start --link-journal=host
+        on rm -r "/var/log/journal/$id"
+        no_image evil
+        canary_lives
+}
+
+refused_start() {
+        try on mctl -q boot evil "$@"
+        equal "The exit status" "$status" 1
+        on systemctl reset-failed machine-evil.service
+}
+
 # CVE-2025-31133 with another trick: what hides kernel files is looked up below /run/host, where the image had a link
 # lead something else. A file that cannot be hidden must stop the start.
 test_cover_is_not_taken_away() {
@@ -85,7 +140,7 @@ test_race_for_masks() {
                         : >\$d/sys/kernel/random/boot_id
                 done
                 rmdir proc && ln -s /p1 proc && ln -s /p2 other
-                ./bin/attack swap proc other 20 >/dev/null 2>&1 & echo \$! >/run/swapper"
+                ./bin/attack swap proc other 120 >/dev/null 2>&1 & echo \$! >/run/swapper"
         # Without a user namespace, since only the mask keeps that root from writing.
         attack --private-users=no --profile=privileged -- open-write /proc/sys/kernel/core_pattern
         attack_works
@@ -94,7 +149,7 @@ test_race_for_masks() {
                         'for d in /proc /other /p1 /p2; do /bin/attack open-write $d/sys/kernel/core_pattern; done'
                 lacks "What is writable at start $i" "$out" works
         done
-        on_sh 'kill $(cat /run/swapper) 2>/dev/null || :'
+        on_sh 'kill "$(cat /run/swapper)"' || fail "The other side of the race had given up."
         canary_lives
         no_image evil
 }

@@ -188,7 +188,8 @@ leader_of() {
 
 # One field of a machine, as the JSON of list has it.
 field() {
-        on_sh 'mctl list --all --json | jq -r --arg n "$1" --arg f "$2" ".[] | select(.name == \$n) | .[\$f]"' sh "$1" "$2"
+        on_sh 'list=$(mctl list --all --json)
+                printf "%s" "$list" | jq -r --arg n "$1" --arg f "$2" ".[] | select(.name == \$n) | .[\$f]"' sh "$1" "$2"
 }
 
 is_listed() {
@@ -196,7 +197,14 @@ is_listed() {
 }
 
 is_gone() {
-        [ -z "$(field "$1" name)" ]
+        local name
+
+        name=$(field "$1" name) && [ -z "$name" ]
+}
+
+# has_property UNIT NAME VALUE
+has_property() {
+        [ "$(property "$1" "$2")" = "$3" ]
 }
 
 # Also waits until it is gone from the list, so that one test does not see the machines of another.

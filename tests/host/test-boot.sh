@@ -347,7 +347,7 @@ test_reboot_keeps_range() {
 test_kill_9_of_leader() {
         boot bb
         on kill -9 "$(leader_of bb)"
-        soon test "$(property machine-bb.service ActiveState)" = failed
+        soon has_property machine-bb.service ActiveState failed
         equal "Result" "$(property machine-bb.service Result)" signal
         refused 1 "bb" on mctl wait bb
         on systemctl reset-failed machine-bb.service

@@ -128,7 +128,9 @@ test_started_right_after_the_end() {
                 for i in 1 2 3 4 5 6 7 8; do
                         mctl -q boot bb
                         mctl -q terminate bb
-                        ! mctl -q boot bb -p Environment=MCTL_LAUNCH_KILL_AT=3 2>/dev/null
+                        if mctl -q boot bb -p Environment=MCTL_LAUNCH_KILL_AT=3 2>/dev/null; then
+                                exit 1
+                        fi
                 done'
         works on mctl boot bb
         power_off bb

@@ -84,7 +84,9 @@ test_client_killed() {
         fi
 }
 
+# Neither on its way, nor still to come.
 is_settled() {
+        sleep 0.3
         [ "$(property machine-bb.service ActiveState)" != activating ]
 }
 

@@ -201,8 +201,7 @@ test_system_call_filter() {
         says "" --system-call-filter='~mkdir mkdir' bb mkdir /x
         # Without a cache that can be written or read, it is made again.
         on_sh 'for f in /var/cache/mctl/seccomp/*; do : >"$f"; done'
-        try run --system-call-filter='~mkdir ~mkdirat' bb mkdir /x
-        differ "The exit status with a broken cache" "$status" 0
+        ends 1 --system-call-filter='~mkdir ~mkdirat' bb mkdir /x
         on rm -rf /var/cache/mctl/seccomp
         not_run "@nosuch" --system-call-filter=@nosuch bb true
         not_run "nosuchcall" --system-call-filter='mkdir nosuchcall' bb true
@@ -523,7 +522,7 @@ END
 
 test_network() {
         says lo bb ls /sys/class/net
-        says "00 80" bb sh -c 'grep -q "^ *lo" /proc/net/dev; ip addr show lo | grep -q 127.0.0.1; echo 00 80'
+        says "00 80" bb sh -ec 'grep -q "^ *lo" /proc/net/dev; ip addr show lo | grep -q 127.0.0.1; echo 00 80'
         differ "The network" "$(run bb readlink /proc/self/ns/net)" "$(on readlink /proc/self/ns/net)"
         says "$(on readlink /proc/self/ns/net)" --private-network=no bb readlink /proc/self/ns/net
         says "$(on readlink /proc/self/ns/net)" --private-network=no --private-users=no bb readlink /proc/self/ns/net
@@ -543,7 +542,9 @@ test_namespace_path() {
 }
 
 has_no_interface() {
-        ! on ip link show "$1" >/dev/null 2>&1
+        local links
+
+        links=$(on ip -o link show) && [[ $links != *": $1:"* ]] && [[ $links != *": $1@"* ]]
 }
 
 test_interface() {
@@ -664,7 +665,7 @@ test_nspawn_file() {
 }
 
 unit_log_has() {
-        on journalctl --no-pager -o cat -u container@bb.service | grep -qF -- "$1"
+        on journalctl --no-pager -o cat -u container@bb.service | grep -F -- "$1" >/dev/null
 }
 
 # What came with an image may not open the host to it.

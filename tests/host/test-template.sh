@@ -159,7 +159,7 @@ test_no_file() {
 }
 
 log_says() {
-        on journalctl --no-pager --unit=container@web.service | grep -qF -- "$1"
+        on journalctl --no-pager --unit=container@web.service | grep -F -- "$1" >/dev/null
 }
 
 # log_tells FILE-TEXT LINE: the log of the unit tells the line.
