@@ -29,15 +29,47 @@ char *os_release_field(const char *text, const char *key)
         return NULL;
 }
 
+static int read_text(int root_fd, char **ret)
+{
+        int r = rootfs_read_file(root_fd, "/etc/os-release", OS_RELEASE_MAX, ret, NULL);
+
+        return r == -ENOENT ? rootfs_read_file(root_fd, "/usr/lib/os-release", OS_RELEASE_MAX, ret, NULL)
+                            : r;
+}
+
+int os_release_read_all(int root_fd, Strv *ret)
+{
+        _cleanup_free_ char *text = NULL;
+        _cleanup_strv_ Strv pairs = NULL;
+        int r;
+
+        r = read_text(root_fd, &text);
+        for (const char *line = text; r >= 0 && line && *line;
+             line = strchr(line, '\n'), line = line ? line + 1 : NULL) {
+                size_t n = strspn(line, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_");
+                if (n == 0 || line[n] != '=')
+                        continue;
+                _cleanup_free_ char *key = strndup(line, n),
+                                    *value = key ? os_release_field(line, key) : NULL;
+                if (!value)
+                        continue;
+                r = strv_append(&pairs, key);
+                if (r >= 0)
+                        r = strv_append(&pairs, value);
+        }
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(pairs);
+        return 0;
+}
+
 int os_release_read(int root_fd, char **ret_pretty_name, char **ret_id)
 {
         static const char *const names[] = { "PRETTY_NAME", "NAME", "ID" };
         _cleanup_free_ char *text = NULL;
         int r;
 
-        r = rootfs_read_file(root_fd, "/etc/os-release", OS_RELEASE_MAX, &text, NULL);
-        if (r == -ENOENT)
-                r = rootfs_read_file(root_fd, "/usr/lib/os-release", OS_RELEASE_MAX, &text, NULL);
+        r = read_text(root_fd, &text);
         if (r < 0)
                 return r;
 

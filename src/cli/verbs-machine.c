@@ -307,7 +307,8 @@ static int end_machines(Context *c, char **names, const char *method)
                         continue;
                 }
                 r = sd_bus_message_read(reply, "o", &job);
-                if (r >= 0 && c->wait)
+                /* Of what systemd has no job for, it is only known that it was asked to. */
+                if (r >= 0 && c->wait && !streq(job, "/"))
                         r = jobs_add(&jobs, job, "", *name);
                 if (r < 0)
                         return r;

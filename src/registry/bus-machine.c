@@ -64,7 +64,7 @@ int machine_node_enumerate(sd_bus *bus, const char *path, void *userdata, char *
         struct _semicolon_
 
 DEFINE_GETTER(name, "s", m->name);
-DEFINE_GETTER(class, "s", "container");
+DEFINE_GETTER(class, "s", m->class);
 DEFINE_GETTER(unit, "s", m->unit);
 DEFINE_GETTER(state, "s", machine_state_to_string(m->state));
 DEFINE_GETTER(leader, "u", m->record.handed_over ? (uint32_t) m->record.leader : 0);

@@ -18,7 +18,7 @@ static int append_machine(sd_bus_message *m, const Machine *machine)
         if (r >= 0)
                 r = append_string(m, "Name", machine->name);
         if (r >= 0)
-                r = append_string(m, "Class", "container");
+                r = append_string(m, "Class", machine->class);
         if (r >= 0)
                 r = append_string(m, "Unit", machine->unit);
         if (r >= 0)

@@ -2,11 +2,12 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "basic/fd.h"
 #include "basic/os-release.h"
 #include "image/image.h"
-#include "registry/registry.h"
+#include "registry/machine1.h"
 #include "registry/unit.h"
 
 static const char *const state_names[_MACHINE_STATE_MAX] = {
@@ -24,6 +25,11 @@ const char *machine_state_to_string(MachineState state)
 void machine_free(Machine *machine)
 {
         sd_bus_slot_unref(machine->changed_slot);
+        sd_event_source_disable_unref(machine->leader_source);
+        fd_close(machine->leader_fd);
+        free(machine->class);
+        free(machine->service);
+        free(machine->interfaces);
         record_clear(&machine->record);
         free(machine->name);
         free(machine->unit);
@@ -61,7 +67,7 @@ static int read_image(Machine *machine, int machine_fd)
         return 0;
 }
 
-static void read_os(Machine *machine)
+void machine_read_os(Machine *machine)
 {
         free(machine->os);
         machine->os = NULL;
@@ -70,6 +76,16 @@ static void read_os(Machine *machine)
         _cleanup_close_ int root_fd = open(machine->record.root, O_PATH | O_DIRECTORY | O_CLOEXEC);
         if (root_fd >= 0 && os_release_read(root_fd, &machine->os, NULL) < 0)
                 machine->os = NULL;
+}
+
+static uint64_t to_monotonic(uint64_t realtime)
+{
+        struct timespec real, monotonic;
+
+        clock_gettime(CLOCK_REALTIME, &real);
+        clock_gettime(CLOCK_MONOTONIC, &monotonic);
+        return realtime - (real.tv_sec - monotonic.tv_sec) * USEC_PER_SEC -
+               (real.tv_nsec - monotonic.tv_nsec) / (int64_t) NSEC_PER_USEC;
 }
 
 int machine_read(Machine *machine)
@@ -83,7 +99,9 @@ int machine_read(Machine *machine)
         _cleanup_close_ int machine_fd = machine_dir_open(run_fd, machine->kind, machine->name, false);
         if (machine_fd < 0 || fstatat(machine_fd, "leader", &st, AT_SYMLINK_NOFOLLOW) < 0)
                 return forget_record(machine);
-        if (machine->record.leader > 0 && st.st_mtim.tv_sec == machine->record_time.tv_sec &&
+        /* It is replaced, not written to: by a file of another number, if not of a later time. */
+        if (machine->record.leader > 0 && st.st_ino == machine->record_file &&
+            st.st_mtim.tv_sec == machine->record_time.tv_sec &&
             st.st_mtim.tv_nsec == machine->record_time.tv_nsec)
                 return 0;
 
@@ -92,8 +110,10 @@ int machine_read(Machine *machine)
         if (r < 0)
                 return r;
         machine->record_time = st.st_mtim;
+        machine->record_file = st.st_ino;
         r = read_image(machine, machine_fd);
-        read_os(machine);
+        machine_read_os(machine);
+        machine->since_monotonic = to_monotonic(machine->record.since);
         return r;
 }
 
@@ -134,13 +154,22 @@ static int manager_call(Registry *registry, sd_bus_message **ret, const char *me
         return r;
 }
 
-static int stop_unit(Registry *registry, Machine *machine, sd_bus_message *call)
+static int stop_unit(Registry *registry, Machine *machine, sd_bus_message *call,
+                     sd_bus_message_handler_t done)
 {
         sd_bus_message *request = NULL;
         int r;
 
         r = manager_call(registry, &request, "StopUnit", "ss", machine->unit, "replace");
-        return r < 0 ? r : registry_forward(registry, request, call, reply_job, NULL);
+        return r < 0 ? r : registry_forward(registry, request, call, done, NULL);
+}
+
+/* No job of systemd stands for what a signal to a foreign leader does. */
+static int signal_leader(Machine *machine, int sig, sd_bus_message *call)
+{
+        int r = foreign_signal(machine, sig);
+
+        return r < 0 ? r : sd_bus_reply_method_return(call, "o", "/");
 }
 
 static int kill_unit(Registry *registry, Machine *machine, const char *whom, int sig, sd_bus_message *call)
@@ -161,25 +190,49 @@ static int kill_unit(Registry *registry, Machine *machine, const char *whom, int
 /* The stop ladder is systemd's: the unit's KillSignal= asks the init to power off. */
 int machine_power_off(Registry *registry, Machine *machine, sd_bus_message *call)
 {
-        return stop_unit(registry, machine, call);
+        return machine->foreign ? signal_leader(machine, SIGRTMIN + 4, call)
+                                : stop_unit(registry, machine, call, reply_job);
 }
 
 int machine_reboot(Registry *registry, Machine *machine, sd_bus_message *call)
 {
-        return kill_unit(registry, machine, "main", SIGRTMIN + 5, call);
+        int r;
+
+        if (!machine->foreign)
+                return kill_unit(registry, machine, "main", SIGRTMIN + 5, call);
+        r = foreign_signal(machine, SIGRTMIN + 5);
+        return r < 0 ? r : sd_bus_reply_method_return(call, "");
 }
 
 /* First the job, so that the end counts as asked for and no policy starts the machine again; then the end. */
-int machine_terminate(Registry *registry, Machine *machine, sd_bus_message *call)
+static int terminate(Registry *registry, Machine *machine, sd_bus_message *call,
+                     sd_bus_message_handler_t done)
 {
         int r;
 
-        r = stop_unit(registry, machine, call);
+        if (!machine->owns_unit)
+                return signal_leader(machine, SIGKILL, call);
+        r = stop_unit(registry, machine, call, done);
         if (r >= 0) {
                 machine->forget = true;
                 r = kill_unit(registry, machine, "all", SIGKILL, NULL);
         }
         return r;
+}
+
+int machine_terminate(Registry *registry, Machine *machine, sd_bus_message *call)
+{
+        return terminate(registry, machine, call, reply_job);
+}
+
+int machine_terminate_quietly(Registry *registry, Machine *machine, sd_bus_message *call)
+{
+        int r;
+
+        if (machine->owns_unit)
+                return terminate(registry, machine, call, reply_nothing);
+        r = foreign_signal(machine, SIGKILL);
+        return r < 0 ? r : sd_bus_reply_method_return(call, "");
 }
 
 int machine_kill(Registry *registry, Machine *machine, sd_bus_message *call)
@@ -194,6 +247,10 @@ int machine_kill(Registry *registry, Machine *machine, sd_bus_message *call)
         if (sig < 1 || sig > SIGRTMAX)
                 return sd_bus_reply_method_errorf(call, SD_BUS_ERROR_INVALID_ARGS, "There is no signal %i.",
                                                   sig);
+        if (machine->foreign && (streq(whom, "leader") || !machine->owns_unit)) {
+                r = foreign_signal(machine, sig);
+                return r < 0 ? r : sd_bus_reply_method_return(call, "");
+        }
         if (streq(whom, "leader"))
                 whom = "main";
         else if (!isempty(whom) && !streq(whom, "all"))

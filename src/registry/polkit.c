@@ -69,6 +69,24 @@ static int caller_is_root(sd_bus_message *call)
 int polkit_authorize(Registry *registry, sd_bus_message *call, const char *action, const char *machine,
                      const char *verb, AuthorizedHandler handler)
 {
+        return polkit_authorize_with(registry, call, action, machine, verb, NULL, handler);
+}
+
+static int append_details(sd_bus_message *m, const char *machine, const char *verb, const Strv details)
+{
+        int r;
+
+        r = sd_bus_message_open_container(m, 'a', "{ss}");
+        if (r >= 0)
+                r = sd_bus_message_append(m, "{ss}{ss}", "machine", machine, "verb", verb);
+        for (size_t i = 0; r >= 0 && details && details[i]; i += 2)
+                r = sd_bus_message_append(m, "{ss}", details[i], details[i + 1]);
+        return r < 0 ? r : sd_bus_message_close_container(m);
+}
+
+int polkit_authorize_with(Registry *registry, sd_bus_message *call, const char *action, const char *machine,
+                          const char *verb, const Strv details, AuthorizedHandler handler)
+{
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *request = NULL;
         _cleanup_(question_free_cleanup) Question *q = NULL;
         int r;
@@ -87,10 +105,14 @@ int polkit_authorize(Registry *registry, sd_bus_message *call, const char *actio
                                            "org.freedesktop.PolicyKit1.Authority", "CheckAuthorization");
         if (r < 0)
                 return r;
-        r = sd_bus_message_append(
-                request, "(sa{sv})sa{ss}us", "system-bus-name", 1, "name", "s",
-                sd_bus_message_get_sender(call), action, 2, "machine", machine, "verb", verb,
-                sd_bus_message_get_allow_interactive_authorization(call) > 0 ? 1U : 0U, "");
+        r = sd_bus_message_append(request, "(sa{sv})s", "system-bus-name", 1, "name", "s",
+                                  sd_bus_message_get_sender(call), action);
+        if (r >= 0)
+                r = append_details(request, machine, verb, details);
+        if (r >= 0)
+                r = sd_bus_message_append(
+                        request, "us",
+                        sd_bus_message_get_allow_interactive_authorization(call) > 0 ? 1U : 0U, "");
         if (r < 0)
                 return r;
 

@@ -10,3 +10,7 @@ typedef int (*AuthorizedHandler)(Registry *registry, sd_bus_message *call);
  * without blocking. `machine` and `verb` go into the details that rules can look at. */
 int polkit_authorize(Registry *registry, sd_bus_message *call, const char *action, const char *machine,
                      const char *verb, AuthorizedHandler handler);
+
+/* The same with more details, keys and values by turns. */
+int polkit_authorize_with(Registry *registry, sd_bus_message *call, const char *action, const char *machine,
+                          const char *verb, const Strv details, AuthorizedHandler handler);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "registry/registry.h"
 #include "basic/fd.h"
 #include "basic/log.h"
+#include "registry/machine1.h"
 
 /* What happens within this time leads to one refresh. */
 #define REFRESH_DELAY_USEC (20 * USEC_PER_MSEC)
@@ -74,12 +74,13 @@ static void announce(Registry *registry, Machine *machine)
         if (there != machine->announced)
                 emit(registry, there ? "MachineNew" : "MachineRemoved", machine);
         machine->announced = there;
+        machine1_publish(registry, machine, there);
 }
 
 static Machine *find_unit(Registry *registry, const char *unit)
 {
         for (size_t i = 0; i < registry->n_machines; i++)
-                if (streq(registry->machines[i]->unit, unit))
+                if (!registry->machines[i]->foreign && streq(registry->machines[i]->unit, unit))
                         return registry->machines[i];
         return NULL;
 }
@@ -89,6 +90,16 @@ static int on_unit_changed(sd_bus_message *signal, void *userdata, sd_bus_error 
         (void) signal;
         (void) ret_error;
         registry_refresh_soon(userdata);
+        return 0;
+}
+
+static int insert(Registry *registry, Machine *machine)
+{
+        Machine **p = reallocarray(registry->machines, registry->n_machines + 1, sizeof(Machine *));
+
+        OOM_CHECK(p);
+        registry->machines = p;
+        p[registry->n_machines++] = machine;
         return 0;
 }
 
@@ -107,7 +118,11 @@ static int add_unit(Registry *registry, const char *unit, Machine **ret)
         if (r < 0)
                 return r;
         m->registry = registry;
+        m->leader_fd = -EBADF;
+        m->owns_unit = true;
         m->unit = strdup(unit);
+        m->class = strdup("container");
+        m->service = strdup("mctl");
         r = sd_bus_path_encode("/org/freedesktop/systemd1/unit", unit, &path);
         if (r >= 0)
                 r = sd_bus_match_signal_async(registry->bus, &m->changed_slot, "org.freedesktop.systemd1",
@@ -115,12 +130,34 @@ static int add_unit(Registry *registry, const char *unit, Machine **ret)
                                               on_unit_changed, NULL, registry);
         if (r < 0)
                 return r;
-        Machine **p = reallocarray(registry->machines, registry->n_machines + 1, sizeof(Machine *));
-        if (!m->unit || !p)
+        if (!m->unit || !m->class || !m->service)
                 return -ENOMEM;
-        registry->machines = p;
-        *ret = p[registry->n_machines++] = TAKE_PTR(m);
+        r = insert(registry, m);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(m);
         return 0;
+}
+
+int registry_add(Registry *registry, Machine *machine)
+{
+        int r = insert(registry, machine);
+
+        if (r >= 0)
+                announce(registry, machine);
+        return r;
+}
+
+void registry_remove(Registry *registry, Machine *machine)
+{
+        machine->seen = false;
+        announce(registry, machine);
+        for (size_t i = 0; i < registry->n_machines; i++)
+                if (registry->machines[i] == machine) {
+                        registry->machines[i] = registry->machines[--registry->n_machines];
+                        break;
+                }
+        machine_free(machine);
 }
 
 void registry_reset_failed(Registry *registry, const char *unit)
@@ -187,7 +224,8 @@ static int take_units(Registry *registry, sd_bus_message *reply)
         int r;
 
         for (size_t i = 0; i < registry->n_machines; i++) {
-                registry->machines[i]->seen = registry->machines[i]->recent;
+                registry->machines[i]->seen = registry->machines[i]->recent ||
+                                              registry->machines[i]->foreign;
                 registry->machines[i]->recent = false;
         }
 
@@ -361,6 +399,7 @@ static int on_name_released(sd_bus_message *reply, void *userdata, sd_bus_error 
         if (is_idle(registry))
                 return sd_event_exit(registry->event, 0);
         registry_touch(registry);
+        machine1_hold(registry);
         return sd_bus_request_name_async(registry->bus, NULL, REGISTRY_NAME, 0, NULL, NULL);
 }
 
@@ -371,10 +410,11 @@ static int on_idle(sd_event_source *source, uint64_t usec, void *userdata)
 
         (void) source;
         (void) usec;
-        if (!is_idle(registry)) {
+        if (!is_idle(registry) || machine1_must_stay(registry)) {
                 registry_touch(registry);
                 return 0;
         }
+        machine1_release(registry);
         r = sd_bus_release_name_async(registry->bus, NULL, REGISTRY_NAME, on_name_released, registry);
         return r < 0 ? log_error_errno(r, "Failed to give the name back") : 0;
 }
@@ -474,6 +514,9 @@ int registry_setup(Registry *registry)
                 if (r < 0)
                         return log_error_errno(r, "Failed to run the event loop");
         }
+        r = machine1_setup(registry);
+        if (r < 0)
+                return r;
         r = sd_bus_request_name(registry->bus, REGISTRY_NAME, 0);
         if (r < 0)
                 return log_error_errno(r, "Failed to take the name " REGISTRY_NAME);

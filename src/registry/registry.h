@@ -36,16 +36,27 @@ typedef struct Start Start;
 typedef struct Machine {
         Registry *registry;
         char *name, *unit;
-        MachineUnitKind kind;
+        char *class, *service; /* "container" or "vm", and who registered it: "mctl" for what is ours */
+        bool foreign;          /* it is not; the unit is what its leader was found in */
+        MachineUnitKind kind;  /* of ours */
         MachineState state;
         Record record;               /* leader 0 where there is none */
         struct timespec record_time; /* of the file that it was read from */
+        ino_t record_file;           /* its number */
         char *image, *os;
         sd_bus_slot *changed_slot; /* for what systemd says of the unit */
         bool seen;                 /* by the refresh under way */
         bool recent;               /* added since that began: it may not know of it */
         bool announced;            /* MachineNew was sent */
         bool forget;               /* was terminated: a failure of the unit is no news */
+        bool owns_unit;            /* what is in the unit is in the machine */
+        bool published;            /* on org.freedesktop.machine1 */
+        uint64_t since_monotonic;  /* µs since boot */
+        uid_t owner;               /* who registered it */
+        int *interfaces;           /* of the host that lead there */
+        size_t n_interfaces;
+        int leader_fd; /* of a foreign one */
+        sd_event_source *leader_source;
 } Machine;
 
 /* A call that is answered once the next refresh is done. */
@@ -69,8 +80,10 @@ struct Registry {
         Waiter *waiters;
         Start *starts; /* under way */
         sd_event_source *idle_source;
-        unsigned n_pending;   /* calls whose answer waits for another */
-        char *property_types; /* systemd's own description of the properties of a service */
+        bool machined_service; /* D-Bus would start systemd-machined for its name */
+        int machine1;          /* our role there, a Machine1Role */
+        unsigned n_pending;    /* calls whose answer waits for another */
+        char *property_types;  /* systemd's own description of the properties of a service */
 };
 
 /* An empty one, connected to nothing. NULL when out of memory. */
@@ -96,6 +109,10 @@ Machine *registry_find(Registry *registry, const char *name);
 /* Knows of a unit that we have started before systemd lists it. */
 int registry_add_unit(Registry *registry, const char *unit);
 
+/* Takes a machine over, and announces it; and the other way. */
+int registry_add(Registry *registry, Machine *machine);
+void registry_remove(Registry *registry, Machine *machine);
+
 /* Makes systemd forget that a unit failed. */
 void registry_reset_failed(Registry *registry, const char *unit);
 
@@ -107,6 +124,7 @@ DEFINE_CLEANUP(Machine *, machine_free);
 char *machine_path(const char *name);
 /* Reads record, image and operating system anew where the record is another than that known. */
 int machine_read(Machine *machine);
+void machine_read_os(Machine *machine);
 
 /* bus-registry.c, bus-machine.c */
 extern const sd_bus_vtable registry_vtable[];
@@ -120,6 +138,8 @@ typedef int (*MachineAction)(Registry *registry, Machine *machine, sd_bus_messag
 int machine_power_off(Registry *registry, Machine *machine, sd_bus_message *call);
 int machine_reboot(Registry *registry, Machine *machine, sd_bus_message *call);
 int machine_terminate(Registry *registry, Machine *machine, sd_bus_message *call);
+/* The same, with nothing for an answer. */
+int machine_terminate_quietly(Registry *registry, Machine *machine, sd_bus_message *call);
 int machine_kill(Registry *registry, Machine *machine, sd_bus_message *call);
 int machine_set_properties(Registry *registry, Machine *machine, sd_bus_message *call);
 int machine_get_spec(Registry *registry, Machine *machine, sd_bus_message *call);

@@ -257,6 +257,21 @@ reset_host() {
                 systemctl daemon-reload' >/dev/null 2>&1 || :
 }
 
+# --- polkit --------------------------------------------------------------------------------------------------------
+
+# rule CONDITION: alice may, where this expression is true.
+rule() {
+        printf '%s\n' 'polkit.addRule(function(action, subject) {' "        if (subject.user == \"alice\" && $1)" '                return polkit.Result.YES;' '});' |
+                put_file /etc/polkit-1/rules.d/10-test.rules
+        # polkit sees a new rule in its own time.
+        on systemctl restart polkit.service
+}
+
+no_rule() {
+        on rm -f /etc/polkit-1/rules.d/10-test.rules
+        on systemctl restart polkit.service
+}
+
 # --- mctl run ------------------------------------------------------------------------------------------------------
 
 # Without a trace of failures, which most tests are not about.

@@ -143,18 +143,6 @@ test_hostile_calls() {
 
 # --- what people may -----------------------------------------------------------------------------------------------
 
-rule() {
-        printf '%s\n' 'polkit.addRule(function(action, subject) {' "        if (subject.user == \"alice\" && $1)" '                return polkit.Result.YES;' '});' |
-                put_file /etc/polkit-1/rules.d/10-test.rules
-        # polkit sees a new rule in its own time.
-        on systemctl restart polkit.service
-}
-
-no_rule() {
-        on rm -f /etc/polkit-1/rules.d/10-test.rules
-        on systemctl restart polkit.service
-}
-
 not_permitted() {
         try "$@"
         equal "The exit status of '$*'" "$status" 1

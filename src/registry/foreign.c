@@ -1,0 +1,480 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Machines that are not started by us: registered here by others (systemd-nspawn, libvirt) where we are the provider of
+ * org.freedesktop.machine1, or told by systemd-machined where that is. Their leader is watched by its descriptor. */
+
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/pidfd.h>
+#include <sys/stat.h>
+#include <systemd/sd-login.h>
+#include <time.h>
+
+#include "basic/fd.h"
+#include "basic/log.h"
+#include "basic/process.h"
+#include "registry/machine1.h"
+
+#define ERROR_EXISTS "org.freedesktop.machine1.MachineExists"
+/* As many as there are in a machine's own network, and more than anybody tells. */
+#define INTERFACES_MAX 64U
+
+static int on_leader_gone(sd_event_source *source, int fd, uint32_t events, void *userdata)
+{
+        Machine *m = userdata;
+
+        (void) source;
+        (void) fd;
+        (void) events;
+        registry_remove(m->registry, m);
+        return 0;
+}
+
+int foreign_add(Registry *registry, Machine *m)
+{
+        int r;
+
+        m->leader_fd = pidfd_open(m->record.leader, 0);
+        if (m->leader_fd < 0)
+                return -errno;
+        /* The number was the leader's before it was opened, if it is the same process now. */
+        if (!record_alive(&m->record)) {
+                m->leader_fd = fd_close(m->leader_fd);
+                return -ESRCH;
+        }
+        m->foreign = true;
+        m->seen = true;
+        m->state = MACHINE_RUNNING;
+        r = sd_event_add_io(registry->event, &m->leader_source, m->leader_fd, EPOLLIN, on_leader_gone, m);
+        if (r < 0)
+                return r;
+        machine_read_os(m);
+        return registry_add(registry, m);
+}
+
+static uint64_t now_usec(clockid_t clock)
+{
+        struct timespec ts;
+
+        clock_gettime(clock, &ts);
+        return ts.tv_sec * USEC_PER_SEC + ts.tv_nsec / NSEC_PER_USEC;
+}
+
+/* Who calls, as a process and as a user. */
+static int read_sender(sd_bus_message *call, pid_t *ret_pid, uid_t *ret_uid)
+{
+        sd_bus_creds *creds = NULL;
+        int r;
+
+        r = sd_bus_query_sender_creds(call, SD_BUS_CREDS_PID | SD_BUS_CREDS_EUID, &creds);
+        if (r >= 0)
+                r = sd_bus_creds_get_pid(creds, ret_pid);
+        if (r >= 0)
+                r = sd_bus_creds_get_euid(creds, ret_uid);
+        sd_bus_creds_unref(creds);
+        return r;
+}
+
+static bool process_is_of(pid_t pid, uid_t uid)
+{
+        char path[32];
+        struct stat st;
+
+        snprintf(path, sizeof(path), "/proc/%i", pid);
+        return stat(path, &st) >= 0 && st.st_uid == uid;
+}
+
+/* What is wrong with what somebody wants to register, or NULL. */
+static const char *find_mistake(const Machine *m, size_t id_size, uid_t sender)
+{
+        if (!machine_name_valid(m->name))
+                return "The name of a machine has " MACHINE_NAME_RULE ".";
+        if (id_size != 0 && id_size != 16)
+                return "An ID has 16 bytes.";
+        if (!streq(m->class, "container") && !streq(m->class, "vm"))
+                return "The class of a machine is 'container' or 'vm'.";
+        if (m->record.leader <= 1)
+                return "The leader is a process, and not that of the host.";
+        if (!isempty(m->record.root) && m->record.root[0] != '/')
+                return "The root directory is an absolute path.";
+        if (!str_is_clean(m->service) || strlen(m->service) > UNIT_NAME_MAX)
+                return "The service is a short text.";
+        if (sender != 0 && !process_is_of(m->record.leader, sender))
+                return "A machine of a user has a leader of that user.";
+        return NULL;
+}
+
+static int read_interfaces(Machine *m, sd_bus_message *call)
+{
+        const int32_t *indices;
+        size_t size;
+        int r = sd_bus_message_read_array(call, 'i', (const void **) &indices, &size);
+
+        if (r < 0)
+                return r;
+        m->n_interfaces = MIN(size / sizeof(int32_t), (size_t) INTERFACES_MAX);
+        m->interfaces = calloc(m->n_interfaces + 1, sizeof(int));
+        OOM_CHECK(m->interfaces);
+        for (size_t i = 0; i < m->n_interfaces; i++) {
+                if (indices[i] <= 0)
+                        return -EINVAL;
+                m->interfaces[i] = indices[i];
+        }
+        return 0;
+}
+
+/* Reads the arguments up to the properties of a scope. Returns 0 when an error has been replied. */
+static int read_machine(Registry *registry, sd_bus_message *call, bool network, Machine **ret)
+{
+        _cleanup_(machine_free_cleanup) Machine *m = calloc(1, sizeof(Machine));
+        const char *name, *service, *class, *root, *mistake;
+        const uint8_t *id;
+        uint32_t leader;
+        size_t id_size;
+        pid_t pid;
+        int r;
+
+        OOM_CHECK(m);
+        m->registry = registry;
+        m->leader_fd = -EBADF;
+        r = sd_bus_message_read(call, "s", &name);
+        if (r >= 0)
+                r = sd_bus_message_read_array(call, 'y', (const void **) &id, &id_size);
+        if (r >= 0)
+                r = sd_bus_message_read(call, "ssus", &service, &class, &leader, &root);
+        if (r >= 0)
+                r = read_sender(call, &pid, &m->owner);
+        if (r >= 0 && network)
+                r = read_interfaces(m, call);
+        if (r < 0)
+                return r;
+        m->name = strdup(name);
+        m->service = strdup(service);
+        m->class = strdup(class);
+        m->record.root = isempty(root) ? NULL : strdup(root);
+        if (!m->name || !m->service || !m->class || (!isempty(root) && !m->record.root))
+                return -ENOMEM;
+        m->record.leader = leader == 0 ? pid : (pid_t) MIN(leader, (uint32_t) INT32_MAX);
+        m->record.handed_over = true;
+        m->record.since = now_usec(CLOCK_REALTIME);
+        m->since_monotonic = now_usec(CLOCK_MONOTONIC);
+        mistake = find_mistake(m, id_size, m->owner);
+        if (mistake)
+                return MIN(sd_bus_reply_method_errorf(call, SD_BUS_ERROR_INVALID_ARGS, "%s", mistake), 0);
+        for (size_t i = 0; i < id_size; i++)
+                snprintf(m->record.uuid + 2 * i, 3, "%02x", id[i]);
+        r = process_start_time(m->record.leader, &m->record.start_time);
+        if (r < 0)
+                return r;
+        if (registry_find(registry, name) && registry_find(registry, name)->state != MACHINE_FAILED)
+                return MIN(sd_bus_reply_method_errorf(call, ERROR_EXISTS, "Machine '%s' is there already.",
+                                                      name),
+                           0);
+        *ret = TAKE_PTR(m);
+        return 1;
+}
+
+static int reply_added(Registry *registry, Machine *machine, sd_bus_message *call)
+{
+        _cleanup_(machine_free_cleanup) Machine *m = machine;
+        _cleanup_free_ char *path = machine1_machine_path(m->name);
+        int r;
+
+        OOM_CHECK(path);
+        r = foreign_add(registry, m);
+        if (r < 0)
+                return r;
+        TAKE_PTR(m);
+        return sd_bus_reply_method_return(call, "o", path);
+}
+
+/* A machine whose scope is being made. */
+typedef struct Creation {
+        Registry *registry;
+        sd_bus_message *call;
+        Machine *machine;
+        char *job;
+        sd_bus_slot *slot;
+} Creation;
+
+static void creation_free(Creation *c)
+{
+        c->registry->n_pending--;
+        if (c->machine)
+                machine_free(c->machine);
+        sd_bus_message_unref(c->call);
+        sd_bus_slot_unref(c->slot);
+        free(c->job);
+        free(c);
+}
+DEFINE_CLEANUP(Creation *, creation_free);
+
+static int on_job_removed(sd_bus_message *signal, void *userdata, sd_bus_error *ret_error)
+{
+        Creation *creation = userdata;
+        const char *job, *result;
+        int r;
+
+        (void) ret_error;
+        if (sd_bus_message_read(signal, "uoss", NULL, &job, NULL, &result) < 0 ||
+            !streq_ptr(creation->job, job))
+                return 0;
+        _cleanup_(creation_free_cleanup) Creation *c = creation;
+        r = streq(result, "done") ? reply_added(c->registry, TAKE_PTR(c->machine), c->call)
+                                  : sd_bus_reply_method_errorf(c->call, "org.freedesktop.systemd1.JobFailed",
+                                                               "The scope of machine '%s' was not made: %s.",
+                                                               c->machine->name, result);
+        if (r < 0)
+                (void) sd_bus_reply_method_errno(c->call, r, NULL);
+        return 0;
+}
+
+/* Errors of systemd are the caller's to know. */
+static int on_scope(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)
+{
+        _cleanup_(creation_free_cleanup) Creation *c = userdata;
+        const char *job;
+        int r;
+
+        (void) ret_error;
+        if (sd_bus_message_get_error(reply))
+                return sd_bus_reply_method_error(c->call, sd_bus_message_get_error(reply));
+        r = sd_bus_message_read(reply, "o", &job);
+        if (r >= 0)
+                r = free_and_strdup(&c->job, job);
+        if (r < 0)
+                return sd_bus_reply_method_errno(c->call, r, NULL);
+        TAKE_PTR(c); /* the job's end has it */
+        return 0;
+}
+
+/* Signals and answers come in the order in which systemd sends them: the watch is there before the call. */
+static int create_scope(Registry *registry, Machine *machine, sd_bus_message *call)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *request = NULL;
+        _cleanup_(creation_free_cleanup) Creation *c = calloc(1, sizeof(Creation));
+        _cleanup_free_ char *service = NULL;
+        int r;
+
+        if (!c)
+                machine_free(machine);
+        OOM_CHECK(c);
+        *c = (Creation){ .registry = registry, .call = sd_bus_message_ref(call), .machine = machine };
+        registry->n_pending++;
+
+        service = machine_unit_name(MACHINE_UNIT_TRANSIENT, machine->name);
+        OOM_CHECK(service);
+        machine->unit = strf("%.*s.scope", (int) (strlen(service) - strlen(".service")), service);
+        OOM_CHECK(machine->unit);
+        machine->owns_unit = true;
+
+        r = sd_bus_match_signal_async(registry->bus, &c->slot, "org.freedesktop.systemd1",
+                                      "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager",
+                                      "JobRemoved", on_job_removed, NULL, c);
+        if (r >= 0)
+                r = sd_bus_message_new_method_call(registry->bus, &request, "org.freedesktop.systemd1",
+                                                   "/org/freedesktop/systemd1",
+                                                   "org.freedesktop.systemd1.Manager", "StartTransientUnit");
+        if (r >= 0)
+                r = sd_bus_message_append(request, "ss", machine->unit, "fail");
+        if (r >= 0)
+                r = sd_bus_message_open_container(request, 'a', "(sv)");
+        if (r >= 0)
+                r = sd_bus_message_append(request, "(sv)(sv)(sv)(sv)(sv)(sv)", "PIDs", "au", 1,
+                                          (uint32_t) machine->record.leader, "Slice", "s", "machine.slice",
+                                          "Delegate", "b", true, "CollectMode", "s", "inactive-or-failed",
+                                          "TasksMax", "t", UINT64_C(16384), "Description", "s",
+                                          machine->name);
+        if (r >= 0)
+                r = sd_bus_message_enter_container(call, 'a', "(sv)");
+        if (r >= 0)
+                r = sd_bus_message_copy(request, call, true);
+        if (r >= 0)
+                r = sd_bus_message_close_container(request);
+        if (r >= 0)
+                r = sd_bus_message_append(request, "a(sa(sv))", 0);
+        if (r >= 0)
+                r = sd_bus_call_async(registry->bus, NULL, request, on_scope, c, 0);
+        if (r < 0)
+                return r;
+        TAKE_PTR(c);
+        return 1;
+}
+
+/* The unit that the leader is in is the machine's own when it is where machines are. */
+static int find_unit_of_leader(Machine *m)
+{
+        _cleanup_free_ char *slice = NULL;
+        int r;
+
+        r = sd_pid_get_unit(m->record.leader, &m->unit);
+        if (r < 0)
+                return r;
+        m->owns_unit = sd_pid_get_slice(m->record.leader, &slice) >= 0 && streq(slice, "machine.slice");
+        return 0;
+}
+
+int foreign_register(Registry *registry, sd_bus_message *call)
+{
+        const char *member = sd_bus_message_get_member(call);
+        Machine *m = NULL;
+        int r;
+
+        r = sd_bus_message_rewind(call, true);
+        if (r >= 0)
+                r = read_machine(registry, call, endswith(member, "WithNetwork"), &m);
+        if (r <= 0)
+                return r;
+        if (startswith(member, "Create"))
+                return create_scope(registry, m, call);
+        r = find_unit_of_leader(m);
+        if (r < 0) {
+                machine_free(m);
+                return r;
+        }
+        return reply_added(registry, m, call);
+}
+
+int foreign_unregister(Registry *registry, Machine *m, sd_bus_message *call)
+{
+        if (!m->foreign)
+                return sd_bus_reply_method_errorf(
+                        call, SD_BUS_ERROR_NOT_SUPPORTED,
+                        "Machine '%s' is a unit of mctl, and is registered while it runs.", m->name);
+        registry_remove(registry, m);
+        return sd_bus_reply_method_return(call, "");
+}
+
+int foreign_signal(Machine *m, int sig)
+{
+        return pidfd_send_signal(m->leader_fd, sig, NULL, 0) < 0 ? -errno : 0;
+}
+
+/* --- what systemd-machined tells ---------------------------------------------------------------------------------- */
+
+static Machine *find_foreign(Registry *registry, const char *name)
+{
+        for (size_t i = 0; i < registry->n_machines; i++)
+                if (registry->machines[i]->foreign && streq(registry->machines[i]->name, name))
+                        return registry->machines[i];
+        return NULL;
+}
+
+static int read_told(Machine *m, sd_bus_message *reply)
+{
+        const char *key, *text;
+        uint32_t leader;
+        int r;
+
+        r = sd_bus_message_enter_container(reply, 'a', "{sv}");
+        while (r >= 0 && (r = sd_bus_message_enter_container(reply, 'e', "sv")) > 0) {
+                char **target = NULL;
+                r = sd_bus_message_read(reply, "s", &key);
+                if (r < 0)
+                        break;
+                if (streq(key, "Name"))
+                        target = &m->name;
+                else if (streq(key, "Service"))
+                        target = &m->service;
+                else if (streq(key, "Class"))
+                        target = &m->class;
+                else if (streq(key, "Unit"))
+                        target = &m->unit;
+                else if (streq(key, "RootDirectory"))
+                        target = &m->record.root;
+                if (target) {
+                        r = sd_bus_message_read(reply, "v", "s", &text);
+                        if (r >= 0)
+                                r = free_and_strdup(target, text);
+                } else if (streq(key, "Leader")) {
+                        r = sd_bus_message_read(reply, "v", "u", &leader);
+                        m->record.leader = r < 0 ? 0 : (pid_t) leader;
+                } else if (streq(key, "Timestamp"))
+                        r = sd_bus_message_read(reply, "v", "t", &m->record.since);
+                else
+                        r = sd_bus_message_skip(reply, "v");
+                if (r >= 0)
+                        r = sd_bus_message_exit_container(reply);
+        }
+        return r;
+}
+
+static int on_told(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)
+{
+        _cleanup_(machine_free_cleanup) Machine *m = calloc(1, sizeof(Machine));
+        Registry *registry = userdata;
+        int r;
+
+        (void) ret_error;
+        if (!m || sd_bus_message_get_error(reply))
+                return 0;
+        m->registry = registry;
+        m->leader_fd = -EBADF;
+        m->record.handed_over = true;
+        r = read_told(m, reply);
+        /* Ours have been known before, by their units. */
+        if (r < 0 || !m->name || !m->class || !m->service || !m->unit || streq(m->service, "mctl") ||
+            streq(m->class, "host") || m->record.leader <= 1 || registry_find(registry, m->name) ||
+            process_start_time(m->record.leader, &m->record.start_time) < 0)
+                return 0;
+        if (foreign_add(registry, m) >= 0)
+                TAKE_PTR(m);
+        return 0;
+}
+
+static int ask(Registry *registry, const char *path)
+{
+        return sd_bus_call_method_async(registry->bus, NULL, MACHINE1_NAME, path,
+                                        "org.freedesktop.DBus.Properties", "GetAll", on_told, registry, "s",
+                                        MACHINE1_MACHINE);
+}
+
+static int on_new(sd_bus_message *signal, void *userdata, sd_bus_error *ret_error)
+{
+        const char *path;
+
+        (void) ret_error;
+        if (sd_bus_message_read(signal, "so", NULL, &path) >= 0)
+                (void) ask(userdata, path);
+        return 0;
+}
+
+static int on_removed(sd_bus_message *signal, void *userdata, sd_bus_error *ret_error)
+{
+        const char *name;
+        Machine *m;
+
+        (void) ret_error;
+        if (sd_bus_message_read(signal, "so", &name, NULL) >= 0 && (m = find_foreign(userdata, name)))
+                registry_remove(userdata, m);
+        return 0;
+}
+
+static int on_list(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)
+{
+        const char *path;
+
+        (void) ret_error;
+        if (sd_bus_message_get_error(reply) || sd_bus_message_enter_container(reply, 'a', "(ssso)") < 0)
+                return 0;
+        while (sd_bus_message_read(reply, "(ssso)", NULL, NULL, NULL, &path) > 0)
+                (void) ask(userdata, path);
+        return 0;
+}
+
+int foreign_follow(Registry *registry)
+{
+        static const struct {
+                const char *signal;
+                sd_bus_message_handler_t handler;
+        } signals[] = { { "MachineNew", on_new }, { "MachineRemoved", on_removed } };
+        int r = 0;
+
+        for (size_t i = 0; i < ELEMENTSOF(signals) && r >= 0; i++)
+                r = sd_bus_match_signal_async(registry->bus, NULL, MACHINE1_NAME, MACHINE1_PATH,
+                                              MACHINE1_MANAGER, signals[i].signal, signals[i].handler, NULL,
+                                              registry);
+        return r < 0 ? r
+                     : sd_bus_call_method_async(registry->bus, NULL, MACHINE1_NAME, MACHINE1_PATH,
+                                                MACHINE1_MANAGER, "ListMachines", on_list, registry, "");
+}

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <sys/fsuid.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include "basic/process.h"
+#include "basic/rootfs.h"
+#include "registry/inspect.h"
+
+#define NET_FILE_MAX  (1024U * 1024U)
+#define ADDRESSES_MAX 256U
+/* Scopes of /proc/net/if_inet6: that of the loopback device. */
+#define SCOPE_HOST 0x10U
+
+int inspect_open(const Record *record)
+{
+        uint64_t start;
+        char path[32];
+        int r;
+
+        snprintf(path, sizeof(path), "/proc/%i", record->leader);
+        _cleanup_close_ int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (fd < 0)
+                return -ESRCH;
+        /* It is the leader's directory if the number still was the leader's afterwards. */
+        r = process_start_time(record->leader, &start);
+        return r < 0 || start != record->start_time ? -ESRCH : TAKE_FD(fd);
+}
+
+int inspect_open_root(int proc_fd)
+{
+        return RET_NERRNO(openat(proc_fd, "root", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+}
+
+static bool shares_network(int proc_fd)
+{
+        struct stat own, host;
+
+        return fstatat(proc_fd, "ns/net", &own, 0) >= 0 && stat("/proc/1/ns/net", &host) >= 0 &&
+               own.st_dev == host.st_dev && own.st_ino == host.st_ino;
+}
+
+typedef struct Addresses {
+        sd_bus_message *reply;
+        struct in_addr known[ADDRESSES_MAX]; /* the trie has each of them more than once */
+        size_t n;
+} Addresses;
+
+static int append_address(Addresses *a, int family, const void *bytes, size_t size)
+{
+        int r;
+
+        if (a->n == ADDRESSES_MAX)
+                return 0;
+        if (family == AF_INET) {
+                for (size_t i = 0; i < a->n; i++)
+                        if (memcmp(a->known + i, bytes, size) == 0)
+                                return 0;
+                memcpy(a->known + a->n, bytes, size);
+        }
+        a->n++;
+        r = sd_bus_message_open_container(a->reply, 'r', "iay");
+        if (r >= 0)
+                r = sd_bus_message_append(a->reply, "i", family);
+        if (r >= 0)
+                r = sd_bus_message_append_array(a->reply, 'y', bytes, size);
+        return r < 0 ? r : sd_bus_message_close_container(a->reply);
+}
+
+/* The routing trie has our own addresses as leaves "|-- ADDRESS", followed by a line "/32 host LOCAL". */
+static int append_ipv4(int proc_fd, Addresses *a)
+{
+        _cleanup_free_ char *text = NULL;
+        struct in_addr leaf = {};
+        int r;
+
+        r = file_read_at(proc_fd, "net/fib_trie", NET_FILE_MAX, &text, NULL);
+        if (r < 0)
+                return r == -ENOENT ? 0 : r;
+        for (char *state, *line = strtok_r(text, "\n", &state); line && r >= 0;
+             line = strtok_r(NULL, "\n", &state)) {
+                const char *p = strstr(line, "|-- ");
+                if (p)
+                        leaf.s_addr = inet_pton(AF_INET, p + 4, &leaf) == 1 ? leaf.s_addr : INADDR_ANY;
+                else if (strstr(line, "/32 host LOCAL") && leaf.s_addr != INADDR_ANY &&
+                         ntohl(leaf.s_addr) >> 24 != 127)
+                        r = append_address(a, AF_INET, &leaf, sizeof(leaf));
+        }
+        return r;
+}
+
+static int append_ipv6(int proc_fd, Addresses *a)
+{
+        _cleanup_free_ char *text = NULL;
+        int r;
+
+        r = file_read_at(proc_fd, "net/if_inet6", NET_FILE_MAX, &text, NULL);
+        if (r < 0)
+                return r == -ENOENT ? 0 : r;
+        for (char *state, *line = strtok_r(text, "\n", &state); line && r >= 0;
+             line = strtok_r(NULL, "\n", &state)) {
+                struct in6_addr address;
+                unsigned scope, byte;
+                size_t i;
+
+                for (i = 0; i < sizeof(address) && sscanf(line + 2 * i, "%2x", &byte) == 1; i++)
+                        address.s6_addr[i] = byte;
+                if (i == sizeof(address) && sscanf(line + 2 * i, " %*x %*x %x", &scope) == 1 &&
+                    scope != SCOPE_HOST)
+                        r = append_address(a, AF_INET6, &address, sizeof(address));
+        }
+        return r;
+}
+
+int inspect_addresses(int proc_fd, sd_bus_message *reply)
+{
+        Addresses a = { .reply = reply };
+        int r;
+
+        if (shares_network(proc_fd))
+                return -ENONET;
+        r = sd_bus_message_open_container(reply, 'a', "(iay)");
+        if (r >= 0)
+                r = append_ipv4(proc_fd, &a);
+        if (r >= 0)
+                r = append_ipv6(proc_fd, &a);
+        return r < 0 ? r : sd_bus_message_close_container(reply);
+}
+
+int inspect_users(int proc_fd, uid_t *ret_base, uint32_t *ret_size)
+{
+        _cleanup_free_ char *text = NULL;
+        unsigned inside, outside, size;
+        int r, end = 0;
+
+        r = file_read_at(proc_fd, "uid_map", 4096, &text, NULL);
+        if (r < 0)
+                return r;
+        if (sscanf(text, " %u %u %u %n", &inside, &outside, &size, &end) != 3 || text[end] || inside != 0)
+                return -EOPNOTSUPP;
+        *ret_base = outside;
+        *ret_size = size;
+        return 0;
+}
+
+int inspect_open_terminal(int proc_fd, char **ret_path)
+{
+        unsigned number;
+        struct stat st;
+        uint32_t size;
+        uid_t base;
+        int unlock = 0;
+
+        _cleanup_close_ int root_fd = inspect_open_root(proc_fd);
+        if (root_fd < 0)
+                return root_fd;
+        /* It is opened as what it is known to be: a pipe of this name would make us wait. */
+        _cleanup_close_ int path_fd = rootfs_open(root_fd, "/dev/ptmx", O_PATH);
+        if (path_fd < 0)
+                return path_fd;
+        if (fstat(path_fd, &st) < 0)
+                return -errno;
+        if (!S_ISCHR(st.st_mode) || st.st_rdev != makedev(5, 2))
+                return -ENXIO;
+        /* The other end belongs to who opens this one: to the machine's root, who will give it to a user. */
+        if (inspect_users(proc_fd, &base, &size) < 0)
+                base = 0;
+        (void) setfsgid(base);
+        (void) setfsuid(base);
+        _cleanup_close_ int fd = fd_reopen(path_fd, O_RDWR | O_NOCTTY | O_NONBLOCK);
+        (void) setfsuid(0);
+        (void) setfsgid(0);
+        if (fd < 0)
+                return fd;
+        if (ioctl(fd, TIOCSPTLCK, &unlock) < 0 || ioctl(fd, TIOCGPTN, &number) < 0 ||
+            fcntl(fd, F_SETFL, O_RDWR) < 0)
+                return -errno;
+        *ret_path = strf("/dev/pts/%u", number);
+        return *ret_path ? TAKE_FD(fd) : -ENOMEM;
+}

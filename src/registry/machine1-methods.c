@@ -1,0 +1,638 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* The interfaces org.freedesktop.machine1.Manager and .Machine: see machine1.h. Most methods are there twice, with the
+ * name of a machine and as one of its own; they are rows of one table. */
+
+#include <systemd/sd-login.h>
+
+#include "basic/fd.h"
+#include "basic/os-release.h"
+#include "basic/parse.h"
+#include "registry/inspect.h"
+#include "registry/machine1.h"
+#include "registry/polkit.h"
+
+#define ERROR_NO_MACHINE            "org.freedesktop.machine1.NoSuchMachine"
+#define ERROR_NO_MACHINE_FOR_PID    "org.freedesktop.machine1.NoMachineForPID"
+#define ERROR_NO_PRIVATE_NETWORKING "org.freedesktop.machine1.NoPrivateNetworking"
+#define ERROR_NO_USER_MAPPING       "org.freedesktop.machine1.NoSuchUserMapping"
+#define ERROR_NO_GROUP_MAPPING      "org.freedesktop.machine1.NoSuchGroupMapping"
+
+/* Ids of the host below are nobody's in a machine. */
+#define HOST_IDS 0x10000U
+
+/* --- which machine ------------------------------------------------------------------------------------------------ */
+
+static bool is_registered(const Machine *m)
+{
+        return m->state != MACHINE_FAILED && m->record.handed_over;
+}
+
+Machine *machine1_find(Registry *registry, const char *name)
+{
+        Machine *m = registry_find(registry, name);
+
+        return m && is_registered(m) ? m : NULL;
+}
+
+Machine *machine1_find_process(Registry *registry, pid_t pid)
+{
+        _cleanup_free_ char *unit = NULL;
+
+        for (size_t i = 0; i < registry->n_machines; i++)
+                if (is_registered(registry->machines[i]) && registry->machines[i]->record.leader == pid)
+                        return registry->machines[i];
+        if (sd_pid_get_unit(pid, &unit) < 0)
+                return NULL;
+        for (size_t i = 0; i < registry->n_machines; i++) {
+                Machine *m = registry->machines[i];
+                if (is_registered(m) && m->owns_unit && streq(m->unit, unit))
+                        return m;
+        }
+        return NULL;
+}
+
+static int sender_pid(sd_bus_message *call, pid_t *ret)
+{
+        sd_bus_creds *creds = NULL;
+        int r;
+
+        r = sd_bus_query_sender_creds(call, SD_BUS_CREDS_PID, &creds);
+        if (r >= 0)
+                r = sd_bus_creds_get_pid(creds, ret);
+        sd_bus_creds_unref(creds);
+        return r;
+}
+
+/* By the path of the object, "self" being who asks, else by the name that the call begins with. */
+static int find_of_call(Registry *registry, sd_bus_message *call, Machine **ret)
+{
+        const char *path = sd_bus_message_get_path(call), *name;
+        _cleanup_free_ char *decoded = NULL;
+        pid_t pid;
+        int r;
+
+        r = sd_bus_path_decode(path, MACHINE1_MACHINES, &decoded);
+        if (r < 0)
+                return r;
+        if (r == 0) {
+                r = sd_bus_message_read(call, "s", &name);
+                if (r < 0)
+                        return r;
+        } else
+                name = decoded;
+        *ret = machine1_find(registry, name);
+        if (!*ret && decoded && streq(name, "self") && sender_pid(call, &pid) >= 0)
+                *ret = machine1_find_process(registry, pid);
+        if (*ret)
+                return 1;
+        _cleanup_free_ char *shown = str_escape(name);
+        return MIN(sd_bus_reply_method_errorf(call, ERROR_NO_MACHINE, "No machine '%.80s' known.",
+                                              strna(shown)),
+                   0);
+}
+
+/* --- what can be asked of a machine, or done to it ---------------------------------------------------------------- */
+
+static int reply_path(Registry *registry, Machine *m, sd_bus_message *call)
+{
+        _cleanup_free_ char *path = machine1_machine_path(m->name);
+
+        (void) registry;
+        OOM_CHECK(path);
+        return sd_bus_reply_method_return(call, "o", path);
+}
+
+static int get_addresses(Registry *registry, Machine *m, sd_bus_message *call)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        int r;
+
+        _cleanup_close_ int proc_fd = inspect_open(&m->record);
+        if (proc_fd < 0)
+                return proc_fd;
+        r = sd_bus_message_new_method_return(call, &reply);
+        if (r >= 0)
+                r = inspect_addresses(proc_fd, reply);
+        if (r == -ENONET)
+                return sd_bus_reply_method_errorf(call, ERROR_NO_PRIVATE_NETWORKING,
+                                                  "Machine '%s' uses the network of the host.", m->name);
+        return r < 0 ? r : sd_bus_send(registry->bus, reply, NULL);
+}
+
+static int get_os_release(Registry *registry, Machine *m, sd_bus_message *call)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        _cleanup_strv_ Strv pairs = NULL;
+        int r;
+
+        _cleanup_close_ int proc_fd = inspect_open(&m->record);
+        _cleanup_close_ int root_fd = proc_fd < 0 ? proc_fd : inspect_open_root(proc_fd);
+        if (root_fd < 0)
+                return root_fd;
+        r = os_release_read_all(root_fd, &pairs);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_new_method_return(call, &reply);
+        if (r >= 0)
+                r = sd_bus_message_open_container(reply, 'a', "{ss}");
+        for (size_t i = 0; r >= 0 && pairs && pairs[i]; i += 2)
+                r = sd_bus_message_append(reply, "{ss}", pairs[i], pairs[i + 1]);
+        if (r >= 0)
+                r = sd_bus_message_close_container(reply);
+        return r < 0 ? r : sd_bus_send(registry->bus, reply, NULL);
+}
+
+static int get_uid_shift(Registry *registry, Machine *m, sd_bus_message *call)
+{
+        uint32_t size;
+        uid_t base;
+        int r;
+
+        (void) registry;
+        _cleanup_close_ int proc_fd = inspect_open(&m->record);
+        if (proc_fd < 0)
+                return proc_fd;
+        r = inspect_users(proc_fd, &base, &size);
+        if (r == -EOPNOTSUPP || (r >= 0 && size < HOST_IDS - 2))
+                return sd_bus_reply_method_errorf(call, SD_BUS_ERROR_NOT_SUPPORTED,
+                                                  "Machine '%s' does not map its users as one range.",
+                                                  m->name);
+        return r < 0 ? r : sd_bus_reply_method_return(call, "u", (uint32_t) base);
+}
+
+static int open_root(Registry *registry, Machine *m, sd_bus_message *call)
+{
+        (void) registry;
+        _cleanup_close_ int proc_fd = inspect_open(&m->record);
+        _cleanup_close_ int root_fd = proc_fd < 0 ? proc_fd : inspect_open_root(proc_fd);
+        return root_fd < 0 ? root_fd : sd_bus_reply_method_return(call, "h", root_fd);
+}
+
+static int open_pty(Registry *registry, Machine *m, sd_bus_message *call)
+{
+        _cleanup_free_ char *path = NULL;
+
+        (void) registry;
+        _cleanup_close_ int proc_fd = inspect_open(&m->record);
+        _cleanup_close_ int master_fd = proc_fd < 0 ? proc_fd : inspect_open_terminal(proc_fd, &path);
+        return master_fd < 0 ? master_fd : sd_bus_reply_method_return(call, "hs", master_fd, path);
+}
+
+static int get_ssh(Registry *registry, Machine *m, sd_bus_message *call)
+{
+        (void) registry;
+        return sd_bus_reply_method_errorf(call, SD_BUS_ERROR_NOT_SUPPORTED,
+                                          "Machine '%s' has told no address for ssh.", m->name);
+}
+
+static int map_from(Registry *registry, Machine *m, sd_bus_message *call)
+{
+        bool group = endswith(sd_bus_message_get_member(call), "Group");
+        uint32_t inner, size;
+        uid_t base;
+
+        (void) registry;
+        int r = sd_bus_message_read(call, "u", &inner);
+        if (r < 0)
+                return r;
+        _cleanup_close_ int proc_fd = inspect_open(&m->record);
+        if (proc_fd < 0)
+                return proc_fd;
+        if (inspect_users(proc_fd, &base, &size) < 0 || inner >= size)
+                return sd_bus_reply_method_errorf(call,
+                                                  group ? ERROR_NO_GROUP_MAPPING : ERROR_NO_USER_MAPPING,
+                                                  "Machine '%s' has no mapping for %u.", m->name, inner);
+        return sd_bus_reply_method_return(call, "u", base + inner);
+}
+
+#define ACTION(name) "org.freedesktop.machine1." name
+
+/* Manager's method, Machine's method, what it needs and what polkit is told, and what does it. */
+static const struct Operation {
+        const char *manager, *machine;
+        const char *action, *verb;
+        bool owner; /* who registered the machine needs to be asked nothing */
+        MachineAction run;
+} operations[] = {
+        { "GetMachine", NULL, NULL, NULL, false, reply_path },
+        { "GetMachineAddresses", "GetAddresses", NULL, NULL, false, get_addresses },
+        { "GetMachineSSHInfo", "GetSSHInfo", NULL, NULL, false, get_ssh },
+        { "GetMachineOSRelease", "GetOSRelease", NULL, NULL, false, get_os_release },
+        { "GetMachineUIDShift", "GetUIDShift", NULL, NULL, false, get_uid_shift },
+        { "MapFromMachineUser", NULL, NULL, NULL, false, map_from },
+        { "MapFromMachineGroup", NULL, NULL, NULL, false, map_from },
+        { "OpenMachineRootDirectory", "OpenRootDirectory", ACTION("manage-machines"), "open_root_directory",
+          false, open_root },
+        { "OpenMachinePTY", "OpenPTY", ACTION("open-pty"), "open_pty", false, open_pty },
+        { "OpenMachineLogin", "OpenLogin", ACTION("login"), "login", false, machine1_open_login },
+        { "OpenMachineShell", "OpenShell", ACTION("shell"), "shell", false, machine1_open_shell },
+        { "TerminateMachine", "Terminate", ACTION("manage-machines"), "terminate", true,
+          machine_terminate_quietly },
+        { "KillMachine", "Kill", ACTION("manage-machines"), "kill", true, machine_kill },
+        { "UnregisterMachine", NULL, ACTION("manage-machines"), "unregister", true, foreign_unregister },
+};
+
+static const struct Operation *find_operation(sd_bus_message *call)
+{
+        const char *member = sd_bus_message_get_member(call);
+
+        for (size_t i = 0; i < ELEMENTSOF(operations); i++)
+                if (streq_ptr(operations[i].manager, member) || streq_ptr(operations[i].machine, member))
+                        return operations + i;
+        return NULL;
+}
+
+/* Looked up anew once authorized: that may have taken a while. */
+static int operation_authorized(Registry *registry, sd_bus_message *call)
+{
+        const struct Operation *o = find_operation(call);
+        Machine *m;
+        int r;
+
+        r = sd_bus_message_rewind(call, true);
+        if (r >= 0)
+                r = find_of_call(registry, call, &m);
+        return r <= 0 ? r : o->run(registry, m, call);
+}
+
+static bool is_owner(sd_bus_message *call, const Machine *m)
+{
+        sd_bus_creds *creds = NULL;
+        uid_t uid;
+        bool owner = m->foreign && m->owner != 0 &&
+                     sd_bus_query_sender_creds(call, SD_BUS_CREDS_EUID, &creds) >= 0 &&
+                     sd_bus_creds_get_euid(creds, &uid) >= 0 && uid == m->owner;
+
+        sd_bus_creds_unref(creds);
+        return owner;
+}
+
+/* What a rule may want to know of a shell. */
+static int shell_details(sd_bus_message *call, Strv *details)
+{
+        _cleanup_strv_ Strv args = NULL;
+        _cleanup_free_ char *line = NULL;
+        const char *user, *path;
+        int r;
+
+        r = sd_bus_message_read(call, "ss", &user, &path);
+        if (r >= 0)
+                r = sd_bus_message_read_strv(call, &args);
+        if (r < 0)
+                return r;
+        line = args ? strv_join(args, " ") : strdup("");
+        OOM_CHECK(line);
+        r = strv_append(details, "user");
+        if (r >= 0)
+                r = strv_append(details, isempty(user) ? "root" : user);
+        if (r >= 0)
+                r = strv_append(details, "program");
+        if (r >= 0)
+                r = strv_append(details, path);
+        if (r >= 0)
+                r = strv_append(details, "command_line");
+        return r < 0 ? r : strv_append(details, line);
+}
+
+static int operation_refreshed(Registry *registry, sd_bus_message *call)
+{
+        const struct Operation *o = find_operation(call);
+        _cleanup_strv_ Strv details = NULL;
+        Machine *m;
+        int r;
+
+        r = find_of_call(registry, call, &m);
+        if (r <= 0)
+                return r;
+        if (!o->action || (o->owner && is_owner(call, m)))
+                return o->run(registry, m, call);
+        if (o->run == machine1_open_shell)
+                r = shell_details(call, &details);
+        return r < 0 ? r
+                     : polkit_authorize_with(registry, call, o->action, m->name, o->verb, details,
+                                             operation_authorized);
+}
+
+static int method_operation(sd_bus_message *call, void *userdata, sd_bus_error *error)
+{
+        Registry *registry = userdata;
+
+        (void) error;
+        registry_touch(registry);
+        return registry_refresh_then(registry, call, operation_refreshed);
+}
+
+/* --- the manager -------------------------------------------------------------------------------------------------- */
+
+static int append_listed(sd_bus_message *reply, const char *name, const char *class, const char *service)
+{
+        _cleanup_free_ char *path = machine1_machine_path(name);
+
+        OOM_CHECK(path);
+        return sd_bus_message_append(reply, "(ssso)", name, class, service, path);
+}
+
+static int list_refreshed(Registry *registry, sd_bus_message *call)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        int r;
+
+        r = sd_bus_message_new_method_return(call, &reply);
+        if (r >= 0)
+                r = sd_bus_message_open_container(reply, 'a', "(ssso)");
+        if (r >= 0)
+                r = append_listed(reply, ".host", "host", "");
+        for (size_t i = 0; i < registry->n_machines && r >= 0; i++) {
+                const Machine *m = registry->machines[i];
+                if (is_registered(m))
+                        r = append_listed(reply, m->name, m->class, m->service);
+        }
+        if (r >= 0)
+                r = sd_bus_message_close_container(reply);
+        return r < 0 ? r : sd_bus_send(registry->bus, reply, NULL);
+}
+
+static int method_list(sd_bus_message *call, void *userdata, sd_bus_error *error)
+{
+        (void) error;
+        registry_touch(userdata);
+        return registry_refresh_then(userdata, call, list_refreshed);
+}
+
+static int process_refreshed(Registry *registry, sd_bus_message *call)
+{
+        uint32_t number;
+        pid_t pid;
+        Machine *m;
+        int r;
+
+        r = sd_bus_message_read(call, "u", &number);
+        if (r < 0)
+                return r;
+        pid = number;
+        if (number == 0)
+                r = sender_pid(call, &pid);
+        m = r < 0 || number > INT32_MAX ? NULL : machine1_find_process(registry, pid);
+        return m ? reply_path(registry, m, call)
+                 : sd_bus_reply_method_errorf(call, ERROR_NO_MACHINE_FOR_PID, "Process %u is of no machine.",
+                                              number);
+}
+
+static int method_get_by_pid(sd_bus_message *call, void *userdata, sd_bus_error *error)
+{
+        (void) error;
+        registry_touch(userdata);
+        return registry_refresh_then(userdata, call, process_refreshed);
+}
+
+static int map_to_refreshed(Registry *registry, sd_bus_message *call)
+{
+        bool group = endswith(sd_bus_message_get_member(call), "Group");
+        uint32_t outer, size;
+        uid_t base;
+        int r;
+
+        r = sd_bus_message_read(call, "u", &outer);
+        if (r < 0)
+                return r;
+        if (outer < HOST_IDS)
+                return sd_bus_reply_method_errorf(call, SD_BUS_ERROR_INVALID_ARGS,
+                                                  "%u is an id of the host.", outer);
+        for (size_t i = 0; i < registry->n_machines; i++) {
+                const Machine *m = registry->machines[i];
+                _cleanup_close_ int proc_fd = is_registered(m) ? inspect_open(&m->record) : -EBADF;
+                if (proc_fd < 0 || inspect_users(proc_fd, &base, &size) < 0 || base < HOST_IDS ||
+                    outer < base || outer - base >= size)
+                        continue;
+                _cleanup_free_ char *path = machine1_machine_path(m->name);
+                OOM_CHECK(path);
+                return sd_bus_reply_method_return(call, "sou", m->name, path, outer - base);
+        }
+        return sd_bus_reply_method_errorf(call, group ? ERROR_NO_GROUP_MAPPING : ERROR_NO_USER_MAPPING,
+                                          "No machine has %u.", outer);
+}
+
+static int method_map_to(sd_bus_message *call, void *userdata, sd_bus_error *error)
+{
+        (void) error;
+        registry_touch(userdata);
+        return registry_refresh_then(userdata, call, map_to_refreshed);
+}
+
+static int method_register(sd_bus_message *call, void *userdata, sd_bus_error *error)
+{
+        (void) error;
+        registry_touch(userdata);
+        return polkit_authorize(userdata, call,
+                                startswith(sd_bus_message_get_member(call), "Create")
+                                        ? ACTION("create-machine")
+                                        : ACTION("register-machine"),
+                                "", "register", foreign_register);
+}
+
+const sd_bus_vtable machine1_manager_vtable[] = {
+        SD_BUS_VTABLE_START(0),
+        SD_BUS_METHOD_WITH_ARGS("GetMachine", SD_BUS_ARGS("s", name), SD_BUS_RESULT("o", machine),
+                                method_operation, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("GetMachineByPID", SD_BUS_ARGS("u", pid), SD_BUS_RESULT("o", machine),
+                                method_get_by_pid, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("ListMachines", SD_BUS_NO_ARGS, SD_BUS_RESULT("a(ssso)", machines),
+                                method_list, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("CreateMachine",
+                                SD_BUS_ARGS("s", name, "ay", id, "s", service, "s", class, "u", leader, "s",
+                                            root_directory, "a(sv)", scope_properties),
+                                SD_BUS_RESULT("o", path), method_register, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("CreateMachineWithNetwork",
+                                SD_BUS_ARGS("s", name, "ay", id, "s", service, "s", class, "u", leader, "s",
+                                            root_directory, "ai", ifindices, "a(sv)", scope_properties),
+                                SD_BUS_RESULT("o", path), method_register, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS(
+                "RegisterMachine",
+                SD_BUS_ARGS("s", name, "ay", id, "s", service, "s", class, "u", leader, "s", root_directory),
+                SD_BUS_RESULT("o", path), method_register, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("RegisterMachineWithNetwork",
+                                SD_BUS_ARGS("s", name, "ay", id, "s", service, "s", class, "u", leader, "s",
+                                            root_directory, "ai", ifindices),
+                                SD_BUS_RESULT("o", path), method_register, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("UnregisterMachine", SD_BUS_ARGS("s", name), SD_BUS_NO_RESULT,
+                                method_operation, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("TerminateMachine", SD_BUS_ARGS("s", name), SD_BUS_NO_RESULT,
+                                method_operation, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("KillMachine", SD_BUS_ARGS("s", name, "s", whom, "i", signal),
+                                SD_BUS_NO_RESULT, method_operation, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("GetMachineAddresses", SD_BUS_ARGS("s", name),
+                                SD_BUS_RESULT("a(iay)", addresses), method_operation,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("GetMachineSSHInfo", SD_BUS_ARGS("s", name),
+                                SD_BUS_RESULT("s", ssh_address, "s", ssh_private_key_path), method_operation,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("GetMachineOSRelease", SD_BUS_ARGS("s", name),
+                                SD_BUS_RESULT("a{ss}", fields), method_operation,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("GetMachineUIDShift", SD_BUS_ARGS("s", name), SD_BUS_RESULT("u", shift),
+                                method_operation, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("OpenMachinePTY", SD_BUS_ARGS("s", name),
+                                SD_BUS_RESULT("h", pty, "s", pty_path), method_operation,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("OpenMachineLogin", SD_BUS_ARGS("s", name),
+                                SD_BUS_RESULT("h", pty, "s", pty_path), method_operation,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("OpenMachineShell",
+                                SD_BUS_ARGS("s", name, "s", user, "s", path, "as", args, "as", environment),
+                                SD_BUS_RESULT("h", pty, "s", pty_path), method_operation,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("OpenMachineRootDirectory", SD_BUS_ARGS("s", name), SD_BUS_RESULT("h", fd),
+                                method_operation, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("MapFromMachineUser", SD_BUS_ARGS("s", name, "u", uid_inner),
+                                SD_BUS_RESULT("u", uid_outer), method_operation, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("MapFromMachineGroup", SD_BUS_ARGS("s", name, "u", gid_inner),
+                                SD_BUS_RESULT("u", gid_outer), method_operation, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("MapToMachineUser", SD_BUS_ARGS("u", uid_outer),
+                                SD_BUS_RESULT("s", machine_name, "o", machine_path, "u", uid_inner),
+                                method_map_to, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("MapToMachineGroup", SD_BUS_ARGS("u", gid_outer),
+                                SD_BUS_RESULT("s", machine_name, "o", machine_path, "u", gid_inner),
+                                method_map_to, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_SIGNAL_WITH_ARGS("MachineNew", SD_BUS_ARGS("s", machine, "o", path), 0),
+        SD_BUS_SIGNAL_WITH_ARGS("MachineRemoved", SD_BUS_ARGS("s", machine, "o", path), 0),
+        SD_BUS_VTABLE_END,
+};
+
+/* --- one machine -------------------------------------------------------------------------------------------------- */
+
+int machine1_object_find(sd_bus *bus, const char *path, const char *interface, void *userdata, void **ret,
+                         sd_bus_error *error)
+{
+        _cleanup_free_ char *name = NULL;
+        Registry *registry = userdata;
+        sd_bus_message *call = sd_bus_get_current_message(bus);
+        Machine *m;
+        pid_t pid;
+        int r;
+
+        (void) interface;
+        (void) error;
+        r = sd_bus_path_decode(path, MACHINE1_MACHINES, &name);
+        if (r <= 0)
+                return r;
+        m = machine1_find(registry, name);
+        if (!m && streq(name, "self") && call && sender_pid(call, &pid) >= 0)
+                m = machine1_find_process(registry, pid);
+        if (!m)
+                return 0;
+        /* Methods are the registry's, which looks the machine up again. */
+        *ret = m;
+        return 1;
+}
+
+int machine1_node_enumerate(sd_bus *bus, const char *path, void *userdata, char ***ret, sd_bus_error *error)
+{
+        _cleanup_strv_ Strv nodes = NULL;
+        Registry *registry = userdata;
+        int r = 0;
+
+        (void) bus;
+        (void) path;
+        (void) error;
+        for (size_t i = 0; i < registry->n_machines && r >= 0; i++)
+                if (is_registered(registry->machines[i]))
+                        r = strv_consume(&nodes, machine1_machine_path(registry->machines[i]->name));
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(nodes);
+        return 1;
+}
+
+static int method_of_machine(sd_bus_message *call, void *userdata, sd_bus_error *error)
+{
+        Machine *m = userdata;
+
+        return method_operation(call, m->registry, error);
+}
+
+#define DEFINE_GETTER(name, body)                                                                         \
+        static int get_##name(sd_bus *bus, const char *path, const char *interface, const char *property, \
+                              sd_bus_message *reply, void *userdata, sd_bus_error *error)                 \
+        {                                                                                                 \
+                const Machine *m _unused_ = userdata;                                                     \
+                (void) bus;                                                                               \
+                (void) path;                                                                              \
+                (void) interface;                                                                         \
+                (void) property;                                                                          \
+                (void) error;                                                                             \
+                return body;                                                                              \
+        }                                                                                                 \
+        struct _semicolon_
+
+static int append_id(sd_bus_message *reply, const Machine *m)
+{
+        uint8_t id[16];
+
+        return sd_bus_message_append_array(reply, 'y', id,
+                                           parse_id128(m->record.uuid, id) >= 0 ? sizeof(id) : 0);
+}
+
+/* machined's words for what a machine does. */
+static const char *state_text(const Machine *m)
+{
+        return m->state == MACHINE_STARTING   ? "opening"
+               : m->state == MACHINE_STOPPING ? "closing"
+                                              : "running";
+}
+
+DEFINE_GETTER(m1_name, sd_bus_message_append(reply, "s", m->name));
+DEFINE_GETTER(m1_id, append_id(reply, m));
+DEFINE_GETTER(m1_timestamp, sd_bus_message_append(reply, "t", m->record.since));
+DEFINE_GETTER(m1_monotonic, sd_bus_message_append(reply, "t", m->since_monotonic));
+DEFINE_GETTER(m1_service, sd_bus_message_append(reply, "s", m->service));
+DEFINE_GETTER(m1_unit, sd_bus_message_append(reply, "s", m->unit));
+DEFINE_GETTER(m1_leader, sd_bus_message_append(reply, "u", (uint32_t) m->record.leader));
+DEFINE_GETTER(m1_class, sd_bus_message_append(reply, "s", m->class));
+DEFINE_GETTER(m1_root, sd_bus_message_append(reply, "s", m->record.root ?: ""));
+DEFINE_GETTER(m1_interfaces,
+              sd_bus_message_append_array(reply, 'i', m->interfaces, m->n_interfaces * sizeof(int32_t)));
+DEFINE_GETTER(m1_state, sd_bus_message_append(reply, "s", state_text(m)));
+DEFINE_GETTER(m1_owner, sd_bus_message_append(reply, "u", (uint32_t) m->owner));
+
+#define CONST_PROPERTY(name, type, get) SD_BUS_PROPERTY(name, type, get, 0, SD_BUS_VTABLE_PROPERTY_CONST)
+
+const sd_bus_vtable machine1_machine_vtable[] = {
+        SD_BUS_VTABLE_START(0),
+        CONST_PROPERTY("Name", "s", get_m1_name),
+        CONST_PROPERTY("Id", "ay", get_m1_id),
+        CONST_PROPERTY("Timestamp", "t", get_m1_timestamp),
+        CONST_PROPERTY("TimestampMonotonic", "t", get_m1_monotonic),
+        CONST_PROPERTY("Service", "s", get_m1_service),
+        CONST_PROPERTY("Unit", "s", get_m1_unit),
+        SD_BUS_PROPERTY("Scope", "s", get_m1_unit, 0, SD_BUS_VTABLE_PROPERTY_CONST | SD_BUS_VTABLE_HIDDEN),
+        CONST_PROPERTY("Leader", "u", get_m1_leader),
+        CONST_PROPERTY("Class", "s", get_m1_class),
+        CONST_PROPERTY("RootDirectory", "s", get_m1_root),
+        CONST_PROPERTY("NetworkInterfaces", "ai", get_m1_interfaces),
+        SD_BUS_PROPERTY("State", "s", get_m1_state, 0, 0),
+        CONST_PROPERTY("UID", "u", get_m1_owner),
+        SD_BUS_METHOD_WITH_ARGS("Terminate", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_of_machine,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Kill", SD_BUS_ARGS("s", whom, "i", signal), SD_BUS_NO_RESULT,
+                                method_of_machine, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("GetAddresses", SD_BUS_NO_ARGS, SD_BUS_RESULT("a(iay)", addresses),
+                                method_of_machine, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("GetSSHInfo", SD_BUS_NO_ARGS,
+                                SD_BUS_RESULT("s", ssh_address, "s", ssh_private_key_path),
+                                method_of_machine, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("GetOSRelease", SD_BUS_NO_ARGS, SD_BUS_RESULT("a{ss}", fields),
+                                method_of_machine, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("GetUIDShift", SD_BUS_NO_ARGS, SD_BUS_RESULT("u", shift), method_of_machine,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("OpenPTY", SD_BUS_NO_ARGS, SD_BUS_RESULT("h", pty, "s", pty_path),
+                                method_of_machine, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("OpenLogin", SD_BUS_NO_ARGS, SD_BUS_RESULT("h", pty, "s", pty_path),
+                                method_of_machine, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS(
+                "OpenShell", SD_BUS_ARGS("s", user, "s", path, "as", args, "as", environment),
+                SD_BUS_RESULT("h", pty, "s", pty_path), method_of_machine, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("OpenRootDirectory", SD_BUS_NO_ARGS, SD_BUS_RESULT("h", fd),
+                                method_of_machine, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_VTABLE_END,
+};

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <unistd.h>
+
+#include "basic/fd.h"
+#include "basic/log.h"
+#include "basic/parse.h"
+#include "registry/machine1.h"
+
+#define CONFIG_FILE     SYSCONFDIR "/registry.conf"
+#define CONFIG_FILE_MAX (64U * 1024U)
+#define MACHINED        "systemd-machined.service"
+
+char *machine1_machine_path(const char *name)
+{
+        char *path = NULL;
+
+        return sd_bus_path_encode(MACHINE1_MACHINES, name, &path) < 0 ? NULL : path;
+}
+
+/* Provider= of registry.conf: 1 for yes, 0 for no, -1 for auto and where there is no such file. */
+static int read_provider(void)
+{
+        _cleanup_free_ char *text = NULL;
+        int provider = -1, r;
+
+        r = file_read_at(AT_FDCWD, CONFIG_FILE, CONFIG_FILE_MAX, &text, NULL);
+        if (r < 0) {
+                if (r != -ENOENT)
+                        log_warning_errno(r, "Failed to read '%s'", CONFIG_FILE);
+                return -1;
+        }
+        for (char *state, *line = strtok_r(text, "\n", &state); line; line = strtok_r(NULL, "\n", &state)) {
+                const char *value = startswith(line, "Provider=");
+                if (value && streq(value, "auto"))
+                        provider = -1;
+                else if (value && parse_boolean(value) >= 0)
+                        provider = parse_boolean(value);
+                else if (line[0] != '#' && line[0] != ';' && !streq(line, "[Registry]"))
+                        log_warning(
+                                "%s: '%s' is not understood: expected Provider=auto, yes or no in [Registry].",
+                                CONFIG_FILE, line);
+        }
+        return provider;
+}
+
+/* Whether systemd-machined is there to be started. */
+static bool has_machined(Registry *registry)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        const char *state;
+
+        return sd_bus_call_method(registry->bus, "org.freedesktop.systemd1", "/org/freedesktop/systemd1",
+                                  "org.freedesktop.systemd1.Manager", "GetUnitFileState", NULL, &reply, "s",
+                                  MACHINED) >= 0 &&
+               sd_bus_message_read(reply, "s", &state) >= 0 && !startswith(state, "masked");
+}
+
+static int become_provider(Registry *registry)
+{
+        int r;
+
+        r = sd_bus_add_object_vtable(registry->bus, NULL, MACHINE1_PATH, MACHINE1_MANAGER,
+                                     machine1_manager_vtable, registry);
+        if (r >= 0)
+                r = sd_bus_add_fallback_vtable(registry->bus, NULL, MACHINE1_MACHINES, MACHINE1_MACHINE,
+                                               machine1_machine_vtable, machine1_object_find, registry);
+        if (r >= 0)
+                r = sd_bus_add_node_enumerator(registry->bus, NULL, MACHINE1_MACHINES,
+                                               machine1_node_enumerate, registry);
+        if (r < 0)
+                return log_error_errno(r, "Failed to publish objects");
+        r = state_files_load(registry);
+        if (r < 0)
+                return log_error_errno(r, "Failed to read '%s'", MACHINE1_STATE_DIR);
+        r = sd_bus_request_name(registry->bus, MACHINE1_NAME, 0);
+        if (r == -EEXIST) {
+                log_warning("%s has an owner already: machines are not offered there.", MACHINE1_NAME);
+                return 0;
+        }
+        if (r < 0)
+                return log_error_errno(r, "Failed to take the name " MACHINE1_NAME);
+        registry->machine1 = MACHINE1_PROVIDER;
+        return 0;
+}
+
+int machine1_setup(Registry *registry)
+{
+        int provider = read_provider();
+        bool machined = has_machined(registry);
+        int r = 0;
+
+        registry->machined_service = access("/usr/share/dbus-1/system-services/" MACHINE1_NAME ".service",
+                                            F_OK) >= 0;
+        if (provider == 1 || (provider < 0 && !machined))
+                r = become_provider(registry);
+        else if (machined) {
+                registry->machine1 = MACHINE1_CLIENT;
+                r = foreign_follow(registry);
+        }
+        for (size_t i = 0; i < registry->n_machines && r >= 0; i++)
+                machine1_publish(registry, registry->machines[i], registry->machines[i]->announced);
+        return r;
+}
+
+void machine1_release(Registry *registry)
+{
+        if (registry->machine1 == MACHINE1_PROVIDER)
+                (void) sd_bus_release_name(registry->bus, MACHINE1_NAME);
+}
+
+void machine1_hold(Registry *registry)
+{
+        if (registry->machine1 == MACHINE1_PROVIDER)
+                (void) sd_bus_request_name_async(registry->bus, NULL, MACHINE1_NAME, 0, NULL, NULL);
+}
+
+bool machine1_must_stay(const Registry *registry)
+{
+        return registry->machine1 == MACHINE1_PROVIDER && registry->machined_service;
+}
+
+static int on_registered(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)
+{
+        const sd_bus_error *e = sd_bus_message_get_error(reply);
+
+        (void) userdata;
+        (void) ret_error;
+        if (e && !sd_bus_error_has_name(e, "org.freedesktop.machine1.MachineExists") &&
+            !sd_bus_error_has_name(e, "org.freedesktop.machine1.NoSuchMachine"))
+                log_warning("systemd-machined says: %s", e->message);
+        return 0;
+}
+
+/* Service= says whose it is: what is ours is not taken for a stranger's when systemd-machined tells us of it. */
+static int register_there(Registry *registry, const Machine *m)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *request = NULL;
+        uint8_t id[16];
+        int r;
+
+        r = sd_bus_message_new_method_call(registry->bus, &request, MACHINE1_NAME, MACHINE1_PATH,
+                                           MACHINE1_MANAGER, "RegisterMachineWithNetwork");
+        if (r >= 0)
+                r = sd_bus_message_append(request, "s", m->name);
+        if (r >= 0)
+                r = sd_bus_message_append_array(request, 'y', id,
+                                                parse_id128(m->record.uuid, id) >= 0 ? sizeof(id) : 0);
+        if (r >= 0)
+                r = sd_bus_message_append(request, "ssusai", "mctl", "container",
+                                          (uint32_t) m->record.leader, m->record.root ?: "", 0);
+        return r < 0 ? r : sd_bus_call_async(registry->bus, NULL, request, on_registered, NULL, 0);
+}
+
+static int tell_machined(Registry *registry, const Machine *m, bool there)
+{
+        return there ? register_there(registry, m)
+                     : sd_bus_call_method_async(registry->bus, NULL, MACHINE1_NAME, MACHINE1_PATH,
+                                                MACHINE1_MANAGER, "UnregisterMachine", on_registered, NULL,
+                                                "s", m->name);
+}
+
+static int tell_clients(Registry *registry, const Machine *m, bool there)
+{
+        _cleanup_free_ char *path = machine1_machine_path(m->name);
+        int r = 0;
+
+        OOM_CHECK(path);
+        if (there)
+                r = state_file_write(m);
+        else
+                state_file_remove(m);
+        return r < 0 ? r
+                     : sd_bus_emit_signal(registry->bus, MACHINE1_PATH, MACHINE1_MANAGER,
+                                          there ? "MachineNew" : "MachineRemoved", "so", m->name, path);
+}
+
+void machine1_publish(Registry *registry, Machine *machine, bool there)
+{
+        int r = 0;
+
+        there = there && machine->record.handed_over;
+        if (there == machine->published || registry->machine1 == MACHINE1_NONE)
+                return;
+        if (registry->machine1 == MACHINE1_PROVIDER)
+                r = tell_clients(registry, machine, there);
+        else if (!machine->foreign)
+                r = tell_machined(registry, machine, there);
+        if (r < 0)
+                log_warning_errno(r, "Failed to publish machine '%s'", machine->name);
+        machine->published = there;
+}

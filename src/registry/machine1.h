@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "registry/registry.h"
+
+/* org.freedesktop.machine1: the registry that all of systemd's clients know (org.freedesktop.machine1(5)).
+ *
+ * There is one of it on a host. Where systemd-machined is installed it is its, and our machines are registered there
+ * (client); where it is not, or is masked, we are it (provider): the bus name, the objects and the files below
+ * /run/systemd/machines are ours. Provider= in registry.conf decides otherwise.
+ *
+ * A machine is known here from the time that it has a leader until it has ended. Machines that others register
+ * (systemd-nspawn, libvirt) are machines of ours too, but for their unit: see foreign.c. */
+
+#define MACHINE1_NAME      "org.freedesktop.machine1"
+#define MACHINE1_PATH      "/org/freedesktop/machine1"
+#define MACHINE1_MANAGER   "org.freedesktop.machine1.Manager"
+#define MACHINE1_MACHINE   "org.freedesktop.machine1.Machine"
+#define MACHINE1_MACHINES  "/org/freedesktop/machine1/machine"
+#define MACHINE1_STATE_DIR "/run/systemd/machines"
+
+/* What systemd-machined is to a registry that finds it there. */
+typedef enum Machine1Role {
+        MACHINE1_NONE, /* nobody's: Provider=no, and no systemd-machined */
+        MACHINE1_PROVIDER,
+        MACHINE1_CLIENT,
+} Machine1Role;
+
+/* Finds out which role is ours, and takes it: objects, name, files, machines that were registered before. */
+int machine1_setup(Registry *registry);
+
+/* Gives the name back, and takes it again; nothing else changes. */
+void machine1_release(Registry *registry);
+void machine1_hold(Registry *registry);
+
+/* Whether nobody would start us when we are asked for by that name: D-Bus believes it to be systemd-machined's. */
+bool machine1_must_stay(const Registry *registry);
+
+/* A machine got a leader, or lost it. */
+void machine1_publish(Registry *registry, Machine *machine, bool there);
+
+/* The object path of a machine; the caller frees it. */
+char *machine1_machine_path(const char *name);
+
+/* machine1-methods.c */
+extern const sd_bus_vtable machine1_manager_vtable[];
+extern const sd_bus_vtable machine1_machine_vtable[];
+int machine1_object_find(sd_bus *bus, const char *path, const char *interface, void *userdata, void **ret,
+                         sd_bus_error *error);
+int machine1_node_enumerate(sd_bus *bus, const char *path, void *userdata, char ***ret, sd_bus_error *error);
+/* The machine that a process belongs to, or NULL. */
+Machine *machine1_find_process(Registry *registry, pid_t pid);
+Machine *machine1_find(Registry *registry, const char *name);
+
+/* session.c: OpenLogin() and OpenShell(s user, s path, as args, as environment) → (h terminal, s path) */
+int machine1_open_login(Registry *registry, Machine *machine, sd_bus_message *call);
+int machine1_open_shell(Registry *registry, Machine *machine, sd_bus_message *call);
+
+/* state-file.c: /run/systemd/machines/NAME, which readers watch and read without asking anybody. */
+int state_file_write(const Machine *machine);
+void state_file_remove(const Machine *machine);
+/* Adds the machines that others registered before the registry was started anew. */
+int state_files_load(Registry *registry);
+
+/* foreign.c: RegisterMachine*() and CreateMachine*() of others, and what systemd-machined tells us as its client. */
+int foreign_register(Registry *registry, sd_bus_message *call);
+int foreign_unregister(Registry *registry, Machine *machine, sd_bus_message *call);
+/* Watches the leader of a machine that has no unit of ours, and adds it. Takes it over where it returns no error. */
+int foreign_add(Registry *registry, Machine *machine);
+/* Sends a signal to the leader. */
+int foreign_signal(Machine *machine, int sig);
+/* Follows the machines of systemd-machined. */
+int foreign_follow(Registry *registry);

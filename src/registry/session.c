@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Login sessions in a machine, as machinectl has them: a terminal of the machine is opened, and systemd inside is asked
+ * over its own system bus to start something on it. */
+
+#include <fcntl.h>
+#include <sys/ioctl.h>
+
+#include "basic/fd.h"
+#include "registry/inspect.h"
+#include "registry/machine1.h"
+
+typedef struct Session {
+        Registry *registry;
+        sd_bus_message *call;
+        sd_bus *bus; /* of the machine */
+        int master_fd;
+        char *path; /* of the other end */
+} Session;
+
+static void session_free(Session *s)
+{
+        s->registry->n_pending--;
+        sd_bus_close_unref(s->bus);
+        sd_bus_message_unref(s->call);
+        fd_close(s->master_fd);
+        free(s->path);
+        free(s);
+}
+DEFINE_CLEANUP(Session *, session_free);
+
+static int on_session_started(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)
+{
+        _cleanup_(session_free_cleanup) Session *s = userdata;
+        const sd_bus_error *e = sd_bus_message_get_error(reply);
+
+        (void) ret_error;
+        if (e) {
+                _cleanup_free_ char *shown = str_escape(e->message);
+                return sd_bus_reply_method_errorf(s->call, SD_BUS_ERROR_FAILED,
+                                                  "The system inside did not start it: %s", strna(shown));
+        }
+        return sd_bus_reply_method_return(s->call, "hs", s->master_fd, s->path);
+}
+
+static int session_new(Registry *registry, Machine *m, sd_bus_message *call, Session **ret)
+{
+        _cleanup_(session_free_cleanup) Session *s = calloc(1, sizeof(Session));
+        char address[64];
+        int r;
+
+        OOM_CHECK(s);
+        *s = (Session){ .registry = registry, .call = sd_bus_message_ref(call), .master_fd = -EBADF };
+        registry->n_pending++;
+        _cleanup_close_ int proc_fd = inspect_open(&m->record);
+        if (proc_fd < 0)
+                return proc_fd;
+        s->master_fd = inspect_open_terminal(proc_fd, &s->path);
+        if (s->master_fd < 0)
+                return s->master_fd;
+        snprintf(address, sizeof(address), "x-machine-unix:pid=%i", m->record.leader);
+        r = sd_bus_new(&s->bus);
+        if (r >= 0)
+                r = sd_bus_set_address(s->bus, address);
+        if (r >= 0)
+                r = sd_bus_set_bus_client(s->bus, true);
+        if (r >= 0)
+                r = sd_bus_negotiate_fds(s->bus, true);
+        if (r >= 0)
+                r = sd_bus_start(s->bus);
+        if (r >= 0)
+                r = sd_bus_attach_event(s->bus, registry->event, SD_EVENT_PRIORITY_NORMAL);
+        if (r >= 0)
+                *ret = TAKE_PTR(s);
+        return r;
+}
+
+static int session_call(Session *session, sd_bus_message *request)
+{
+        _cleanup_(session_free_cleanup) Session *s = session;
+        int r = sd_bus_call_async(s->bus, NULL, request, on_session_started, s, 0);
+
+        if (r < 0)
+                return r;
+        TAKE_PTR(s);
+        return 1;
+}
+
+static int reply_no_bus(sd_bus_message *call, Machine *m, int error)
+{
+        return sd_bus_reply_method_errorf(call, SD_BUS_ERROR_FAILED,
+                                          "Machine '%s' has no system bus that can be asked: %s", m->name,
+                                          strerror(-error));
+}
+
+int machine1_open_login(Registry *registry, Machine *m, sd_bus_message *call)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *request = NULL;
+        _cleanup_free_ char *unit = NULL;
+        Session *s;
+        int r;
+
+        r = session_new(registry, m, call, &s);
+        if (r < 0)
+                return reply_no_bus(call, m, r);
+        unit = strf("container-getty@%s.service", s->path + strlen("/dev/pts/"));
+        r = unit ? sd_bus_message_new_method_call(s->bus, &request, "org.freedesktop.systemd1",
+                                                  "/org/freedesktop/systemd1",
+                                                  "org.freedesktop.systemd1.Manager", "StartUnit")
+                 : -ENOMEM;
+        if (r >= 0)
+                r = sd_bus_message_append(request, "ss", unit, "replace");
+        if (r < 0) {
+                session_free(s);
+                return r;
+        }
+        return session_call(s, request);
+}
+
+/* The service that systemd inside starts: a login session of that user on the terminal. */
+static int append_shell(sd_bus_message *m, const Session *s, const char *user, const char *path, char **args,
+                        char **environment)
+{
+        static char *const default_args[] = { (char *) "sh", (char *) "-c",
+                                              (char *) "exec \"${SHELL:-/bin/sh}\" -l", NULL };
+        static const char *const streams[] = { "StandardInputFileDescriptor", "StandardOutputFileDescriptor",
+                                               "StandardErrorFileDescriptor" };
+        int r = 0;
+
+        _cleanup_close_ int tty_fd = ioctl(s->master_fd, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
+        if (tty_fd < 0)
+                return -errno;
+        for (size_t i = 0; i < ELEMENTSOF(streams) && r >= 0; i++)
+                r = sd_bus_message_append(m, "(sv)", streams[i], "h", tty_fd);
+        if (r >= 0)
+                r = sd_bus_message_append(m, "(sv)(sv)(sv)(sv)(sv)(sv)(sv)(sv)(sv)(sv)", "Description", "s",
+                                          "Shell on a terminal", "TTYPath", "s", s->path, "TTYReset", "b",
+                                          true, "SendSIGHUP", "b", true, "IgnoreSIGPIPE", "b", false,
+                                          "KillMode", "s", "mixed", "User", "s", user, "WorkingDirectory",
+                                          "s", "-~", "PAMName", "s", "login", "UtmpMode", "s", "user");
+        if (r >= 0 && environment && environment[0]) {
+                r = sd_bus_message_open_container(m, 'r', "sv");
+                if (r >= 0)
+                        r = sd_bus_message_append(m, "s", "Environment");
+                if (r >= 0)
+                        r = sd_bus_message_open_container(m, 'v', "as");
+                if (r >= 0)
+                        r = sd_bus_message_append_strv(m, environment);
+                if (r >= 0)
+                        r = sd_bus_message_close_container(m);
+                if (r >= 0)
+                        r = sd_bus_message_close_container(m);
+        }
+        if (r >= 0)
+                r = sd_bus_message_open_container(m, 'r', "sv");
+        if (r >= 0)
+                r = sd_bus_message_append(m, "s", "ExecStart");
+        if (r >= 0)
+                r = sd_bus_message_open_container(m, 'v', "a(sasb)");
+        if (r >= 0)
+                r = sd_bus_message_open_container(m, 'a', "(sasb)");
+        if (r >= 0)
+                r = sd_bus_message_open_container(m, 'r', "sasb");
+        if (r >= 0)
+                r = sd_bus_message_append(m, "s", isempty(path) ? "/bin/sh" : path);
+        if (r >= 0)
+                r = sd_bus_message_append_strv(m, isempty(path)     ? (char **) default_args
+                                                  : args && args[0] ? args
+                                                                    : (char *[]){ (char *) path, NULL });
+        if (r >= 0)
+                r = sd_bus_message_append(m, "b", true);
+        for (unsigned i = 0; i < 4 && r >= 0; i++)
+                r = sd_bus_message_close_container(m);
+        return r;
+}
+
+int machine1_open_shell(Registry *registry, Machine *m, sd_bus_message *call)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *request = NULL;
+        _cleanup_strv_ Strv args = NULL, environment = NULL;
+        _cleanup_free_ char *unit = NULL;
+        const char *user, *path;
+        Session *s;
+        int r;
+
+        r = sd_bus_message_read(call, "ss", &user, &path);
+        if (r >= 0)
+                r = sd_bus_message_read_strv(call, &args);
+        if (r >= 0)
+                r = sd_bus_message_read_strv(call, &environment);
+        if (r < 0)
+                return r;
+        if (!isempty(path) && path[0] != '/')
+                return sd_bus_reply_method_errorf(call, SD_BUS_ERROR_INVALID_ARGS,
+                                                  "The program needs an absolute path.");
+        r = session_new(registry, m, call, &s);
+        if (r < 0)
+                return reply_no_bus(call, m, r);
+        unit = strf("container-shell@%s.service", s->path + strlen("/dev/pts/"));
+        r = unit ? sd_bus_message_new_method_call(s->bus, &request, "org.freedesktop.systemd1",
+                                                  "/org/freedesktop/systemd1",
+                                                  "org.freedesktop.systemd1.Manager", "StartTransientUnit")
+                 : -ENOMEM;
+        if (r >= 0)
+                r = sd_bus_message_append(request, "ss", unit, "fail");
+        if (r >= 0)
+                r = sd_bus_message_open_container(request, 'a', "(sv)");
+        if (r >= 0)
+                r = append_shell(request, s, isempty(user) ? "root" : user, path, args, environment);
+        if (r >= 0)
+                r = sd_bus_message_close_container(request);
+        if (r >= 0)
+                r = sd_bus_message_append(request, "a(sa(sv))", 0);
+        if (r < 0) {
+                session_free(s);
+                return r;
+        }
+        return session_call(s, request);
+}

@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* The files of a registry below /run/systemd/machines: NAME, assignments that sd_machine_get_class(3), nss-mymachines,
+ * "systemctl -M" and others read, and for a machine that has a unit of its own a link "unit:UNIT" to its name. Readers
+ * watch the directory for renames. */
+
+#include <sys/stat.h>
+
+#include "basic/fd.h"
+#include "basic/log.h"
+#include "basic/os-release.h"
+#include "basic/parse.h"
+#include "registry/machine1.h"
+
+#define STATE_FILE_MAX 8192U
+
+static int open_dir(void)
+{
+        return RET_NERRNO(open("/run/systemd/machines", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+}
+
+/* What could end a line early is not written: names and units have been checked, paths may be anybody's. */
+static const char *clean(const char *s)
+{
+        return s && str_is_clean(s) && !strpbrk(s, "\"\\$`") ? s : "";
+}
+
+static char *join_interfaces(const Machine *m)
+{
+        _cleanup_free_ char *text = strdup("");
+
+        for (size_t i = 0; i < m->n_interfaces && text; i++) {
+                char *longer = strf("%s%s%i", text, i > 0 ? " " : "", m->interfaces[i]);
+                free(text);
+                text = longer;
+        }
+        return TAKE_PTR(text);
+}
+
+int state_file_write(const Machine *m)
+{
+        _cleanup_free_ char *interfaces = join_interfaces(m), *link = strf("unit:%s", m->unit);
+        _cleanup_free_ char *text = strf(
+                "# This file belongs to mctl-registryd.\n"
+                "NAME=%s\nUID=%u\nSCOPE=\"%s\"\nSERVICE=\"%s\"\nROOT=\"%s\"\nID=%s\n"
+                "LEADER=%i\nLEADER_START=%" PRIu64 "\nCLASS=%s\nREALTIME=%" PRIu64 "\nMONOTONIC=%" PRIu64
+                "\nNETIF=\"%s\"\n",
+                m->name, m->owner, clean(m->unit), clean(m->service), clean(m->record.root), m->record.uuid,
+                m->record.leader, m->record.start_time, m->class, m->record.since, m->since_monotonic,
+                strna(interfaces));
+        int r;
+
+        if (!interfaces || !link || !text)
+                return -ENOMEM;
+        _cleanup_close_ int dir_fd = open_dir();
+        if (dir_fd < 0)
+                return dir_fd;
+        r = file_write_atomic_at(dir_fd, m->name, 0644, text, strlen(text));
+        if (r >= 0 && m->owns_unit) {
+                (void) unlinkat(dir_fd, link, 0);
+                r = RET_NERRNO(symlinkat(m->name, dir_fd, link));
+        }
+        return MIN(r, 0);
+}
+
+void state_file_remove(const Machine *m)
+{
+        _cleanup_free_ char *link = strf("unit:%s", m->unit);
+
+        _cleanup_close_ int dir_fd = open_dir();
+        if (dir_fd < 0)
+                return;
+        if (link && m->owns_unit)
+                (void) unlinkat(dir_fd, link, 0);
+        (void) unlinkat(dir_fd, m->name, 0);
+}
+
+static int parse_interfaces(const char *text, Machine *m)
+{
+        _cleanup_free_ char *copy = strdup(text);
+        uint64_t index;
+
+        OOM_CHECK(copy);
+        for (char *state, *word = strtok_r(copy, " ", &state); word; word = strtok_r(NULL, " ", &state)) {
+                if (parse_u64(word, 1, INT32_MAX, &index) < 0)
+                        return -EBADMSG;
+                int *p = reallocarray(m->interfaces, m->n_interfaces + 1, sizeof(int));
+                OOM_CHECK(p);
+                m->interfaces = p;
+                p[m->n_interfaces++] = index;
+        }
+        return 0;
+}
+
+/* The directory is root's, and so are the files; but what is no file of a registry is no machine. */
+static int load(int dir_fd, const char *name, Machine *m)
+{
+        static const char *const keys[] = { "SERVICE", "CLASS",     "SCOPE",        "LEADER", "REALTIME",
+                                            "UID",     "MONOTONIC", "LEADER_START", "NAME" };
+        _cleanup_free_ char *text = NULL, *id = NULL, *interfaces = NULL;
+        _cleanup_strv_ Strv values = NULL;
+        uint64_t owner;
+        int r;
+
+        r = file_read_at(dir_fd, name, STATE_FILE_MAX, &text, NULL);
+        for (size_t i = 0; i < ELEMENTSOF(keys) && r >= 0; i++) {
+                char *value = os_release_field(text, keys[i]);
+                r = value ? strv_consume(&values, value) : -EBADMSG;
+        }
+        if (r < 0)
+                return r;
+        if (!streq(values[8], name) || !machine_name_valid(name) ||
+            (!streq(values[1], "container") && !streq(values[1], "vm")) ||
+            parse_pid(values[3], &m->record.leader) < 0 ||
+            parse_u64(values[4], 0, UINT64_MAX, &m->record.since) < 0 ||
+            parse_u64(values[5], 0, UINT32_MAX - 1, &owner) < 0 ||
+            parse_u64(values[6], 0, UINT64_MAX, &m->since_monotonic) < 0 ||
+            parse_u64(values[7], 0, UINT64_MAX, &m->record.start_time) < 0)
+                return -EBADMSG;
+        m->owner = owner;
+        m->record.handed_over = true;
+        m->name = strdup(name);
+        m->service = strdup(values[0]);
+        m->class = strdup(values[1]);
+        m->unit = strdup(values[2]);
+        m->record.root = os_release_field(text, "ROOT");
+        id = os_release_field(text, "ID");
+        snprintf(m->record.uuid, sizeof(m->record.uuid), "%s", id && strlen(id) == 32 ? id : "");
+        interfaces = os_release_field(text, "NETIF");
+        return !m->name || !m->service || !m->class || !m->unit ? -ENOMEM
+               : interfaces                                     ? parse_interfaces(interfaces, m)
+                                                                : 0;
+}
+
+static int load_one(Registry *registry, int dir_fd, const char *name)
+{
+        _cleanup_(machine_free_cleanup) Machine *m = calloc(1, sizeof(Machine));
+        _cleanup_free_ char *link = NULL;
+        int r;
+
+        OOM_CHECK(m);
+        r = load(dir_fd, name, m);
+        if (r == -ENOMEM)
+                return r;
+        if (r < 0)
+                log_warning("'%s/%s' is no file of this registry: removed.", MACHINE1_STATE_DIR, name);
+        /* What is ours is known from its unit, and written anew. */
+        if (r < 0 || streq(m->service, "mctl") || !record_alive(&m->record) ||
+            registry_find(registry, name)) {
+                (void) unlinkat(dir_fd, name, 0);
+                return 0;
+        }
+        m->registry = registry;
+        m->published = true;
+        link = strf("unit:%s", m->unit);
+        OOM_CHECK(link);
+        m->owns_unit = faccessat(dir_fd, link, F_OK, AT_SYMLINK_NOFOLLOW) >= 0;
+        r = foreign_add(registry, m);
+        if (r >= 0)
+                TAKE_PTR(m);
+        return r;
+}
+
+int state_files_load(Registry *registry)
+{
+        _cleanup_(closedir_cleanup) DIR *dir = NULL;
+        int r = 0, dir_fd = open_dir();
+
+        if (dir_fd < 0)
+                return dir_fd;
+        dir = fdopendir(dir_fd);
+        if (!dir) {
+                fd_close(dir_fd);
+                return -ENOMEM;
+        }
+        for (struct dirent *e; r >= 0 && (e = readdir(dir));) {
+                if (e->d_name[0] == '.')
+                        continue;
+                if (startswith(e->d_name, "unit:")) {
+                        char name[MACHINE_NAME_MAX + 1] = "";
+                        /* A link to nothing: its machine ended while nobody looked. */
+                        if (readlinkat(dir_fd, e->d_name, name, sizeof(name) - 1) < 0 ||
+                            !machine_name_valid(name) ||
+                            faccessat(dir_fd, name, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+                                (void) unlinkat(dir_fd, e->d_name, 0);
+                } else
+                        r = load_one(registry, dir_fd, e->d_name);
+        }
+        return r;
+}

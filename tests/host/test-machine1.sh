@@ -1,0 +1,320 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# org.freedesktop.machine1 and the clients that know it, as they are: where mctl is its provider, and where
+# systemd-machined is.
+
+# shellcheck source=tests/host/lib.sh
+. "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/lib.sh"
+
+want_debian=yes
+host_options=(--with=systemd-container)
+registry=mctl-registryd.service
+m1=(org.freedesktop.machine1 /org/freedesktop/machine1 org.freedesktop.machine1.Manager)
+
+prepare_host() {
+        be_provider
+        # A tree for systemd-nspawn, which wants a system to boot.
+        on cp -a /var/lib/machines/debian /var/lib/machines/theirs
+}
+
+be_provider() {
+        on_sh 'systemctl stop systemd-machined
+                systemctl mask systemd-machined
+                systemctl restart mctl-registryd' >/dev/null 2>&1
+        equal "Who has the name" "$(owner_of_name)" mctl-registryd
+}
+
+be_client() {
+        on_sh 'systemctl unmask systemd-machined
+                systemctl stop mctl-registryd
+                systemctl start systemd-machined
+                systemctl start mctl-registryd' >/dev/null 2>&1
+        equal "Who has the name" "$(owner_of_name)" systemd-machined
+}
+
+owner_of_name() {
+        on_sh 'ps -o comm= -p "$(busctl --json=short call org.freedesktop.DBus /org/freedesktop/DBus org.freedesktop.DBus \
+                GetConnectionUnixProcessID s org.freedesktop.machine1 | jq ".data[0]")"' | cut -c 1-16 | sed 's/machine$/machined/'
+}
+
+# On a terminal, with somebody who listens: without that, the client hangs up.
+on_terminal() {
+        on_sh 'sleep 3 | timeout 10 script -qec "$1" /dev/null' sh "$*" | tr -d '\r'
+}
+
+# The name in machinectl's list.
+is_known() {
+        local text
+
+        text=$(on machinectl list --no-legend --no-pager) && [[ $text =~ (^|$'\n')"$1 " ]]
+}
+
+is_unknown() {
+        local text
+
+        text=$(on machinectl list --no-legend --no-pager) && [[ ! $text =~ (^|$'\n')"$1 " ]]
+}
+
+test_list_and_show() {
+        boot debian
+        works on machinectl list --no-pager --no-legend
+        matches stdout "$out" '^debian +container +mctl +debian +'
+        works on machinectl status debian --no-pager
+        contains stdout "$out" "machine-debian.service"
+        contains stdout "$out" "$(leader_of debian)"
+        works on machinectl show debian
+        contains stdout "$out" $'\nUnit=machine-debian.service\n'
+        contains stdout "$out" $'\nLeader='"$(leader_of debian)"$'\n'
+        contains stdout "$out" $'\nRootDirectory=/var/lib/machines/debian\n'
+        contains stdout "$out" $'\nState=running'
+        equal "The machine of the process" "$(on ps -o machine= -p "$(leader_of debian)" | tr -d ' ')" debian
+        power_off debian
+        is_unknown debian || fail "The machine is still listed"
+        empty "The files" "$(on ls -A /run/systemd/machines)"
+}
+
+test_clients() {
+        boot debian
+        works on systemctl -M debian is-system-running
+        works on systemctl list-machines --no-pager --no-legend
+        matches stdout "$out" '(^|
+) *debian +running +0 +0'
+        # With 257, list-units fails and list-sockets has another word for the machine, with systemd-machined as well.
+        works on systemctl --recursive --no-pager list-sockets
+        equal "How many dbus.socket there are" "$(grep -c dbus.socket <<<"$out")" 2
+        works on hostnamectl -M debian
+        contains stdout "$out" "Transient hostname: debian"
+        works on loginctl -M debian list-sessions --no-pager
+        works on busctl -M debian list --no-pager --no-legend
+        contains stdout "$out" org.freedesktop.systemd1
+        works on journalctl -M debian --no-pager -q
+        contains stdout "$out" "Startup finished"
+        works on systemd-run -M debian --pipe --wait -q echo from inside
+        equal stdout "$out" "from inside"
+        works on systemd-cgls -M debian --no-pager
+        contains stdout "$out" systemd-journald.service
+        power_off debian
+}
+
+test_shell_and_login() {
+        boot debian
+        contains "The shell's output" "$(on_terminal machinectl shell debian /usr/bin/id)" "uid=0(root) gid=0(root)"
+        contains "The shell's output" "$(on_terminal machinectl shell nobody@debian /usr/bin/id)" "uid=65534(nobody)"
+        contains "The terminal" "$(on_terminal machinectl shell debian /usr/bin/tty)" /dev/pts/
+        contains "The environment" "$(on_terminal machinectl -E FOO=bar shell debian /usr/bin/env)" FOO=bar
+        contains "The login prompt" "$(on_terminal machinectl login debian)" "debian login:"
+        power_off debian
+}
+
+test_ends() {
+        boot debian
+        works on machinectl poweroff debian
+        soon is_gone debian
+        boot debian
+        works on machinectl terminate debian
+        soon is_gone debian
+        boot debian
+        local leader
+        leader=$(leader_of debian)
+        works on machinectl reboot debian
+        soon rebooted "$leader"
+        works on machinectl kill --signal=SIGRTMIN+4 debian
+        soon is_gone debian
+        equal "What failed" "$(on systemctl --failed --no-legend --plain --no-pager 'machine-*')" ""
+}
+
+rebooted() {
+        local now
+
+        now=$(leader_of debian)
+        [ "$now" != none ] && [ "$now" != "$1" ] && [ "$(field debian state)" = running ]
+}
+
+test_questions() {
+        local base leader
+
+        boot debian
+        leader=$(leader_of debian)
+        base=$(field debian uidBase)
+        equal "The machine of a process" "$(on busctl call "${m1[@]}" GetMachineByPID u "$leader")" \
+                'o "/org/freedesktop/machine1/machine/debian"'
+        equal "The shift" "$(on busctl call "${m1[@]}" GetMachineUIDShift s debian)" "u $base"
+        equal "A user outside" "$(on busctl call "${m1[@]}" MapFromMachineUser su debian 7)" "u $((base + 7))"
+        equal "A user inside" "$(on busctl call "${m1[@]}" MapToMachineUser u $((base + 7)))" \
+                'sou "debian" "/org/freedesktop/machine1/machine/debian" 7'
+        contains "The release" "$(on busctl call "${m1[@]}" GetMachineOSRelease s debian)" '"ID" "debian"'
+        equal "The addresses" "$(on busctl call "${m1[@]}" GetMachineAddresses s debian)" "a(iay) 0"
+        refused 1 "'nobody'" on busctl call "${m1[@]}" GetMachine s nobody
+        refused 1 "Process 1 " on busctl call "${m1[@]}" GetMachineByPID u 1
+        refused 1 "host" on busctl call "${m1[@]}" MapToMachineUser u 7
+        refused 1 "no mapping for 4000000" on busctl call "${m1[@]}" MapFromMachineUser su debian 4000000
+        power_off debian
+        boot debian --private-network=no --private-users=no
+        refused 1 "network of the host" on busctl call "${m1[@]}" GetMachineAddresses s debian
+        power_off debian
+}
+
+test_addresses() {
+        boot debian
+        inside debian ip link set lo up
+        inside debian ip addr add 10.7.0.2/24 dev lo scope global
+        inside debian ip addr add fd00:7::2/64 dev lo nodad
+        equal "The addresses" "$(on busctl call "${m1[@]}" GetMachineAddresses s debian)" \
+                "a(iay) 2 2 4 10 7 0 2 10 16 253 0 0 7 0 0 0 0 0 0 0 0 0 0 0 2"
+        contains "What machinectl lists" "$(on machinectl list --no-pager --no-legend)" 10.7.0.2
+        power_off debian
+}
+
+nspawn() {
+        local name=$1
+        shift
+
+        on systemd-run -q --unit="their-$name" systemd-nspawn -q -M "$name" "$@"
+}
+
+# Machines that others register are machines like ours.
+test_nspawn_registers() {
+        nspawn booted -D /var/lib/machines/theirs -b --keep-unit
+        nspawn scoped -D /var/lib/machines/bb --as-pid2 sleep 1000
+        soon is_known booted
+        soon is_known scoped
+        equal "The unit" "$(field booted unit)" their-booted.service
+        equal "The unit" "$(field scoped unit)" machine-scoped.scope
+        equal "The state" "$(field scoped state)" running
+        contains "The OS" "$(field booted os)" Debian
+        refused 1 "running already" on mctl boot bb --name scoped --volatile=overlay
+        works on systemctl -M booted is-system-running --wait
+        # Whatever becomes of the registry.
+        on systemctl kill -s KILL --kill-whom=main "$registry"
+        equal "The unit after kill -9" "$(field booted unit)" their-booted.service
+        equal "The unit after kill -9" "$(field scoped unit)" machine-scoped.scope
+        on systemctl reset-failed "$registry"
+        works on mctl poweroff booted
+        soon is_gone booted
+        works on mctl terminate scoped
+        soon is_gone scoped
+        empty "The files" "$(on ls -A /run/systemd/machines)"
+        on systemctl reset-failed
+}
+
+test_users() {
+        local pid
+
+        boot debian
+        for verb in terminate poweroff; do
+                try on_user alice machinectl --no-ask-password "$verb" debian
+                differ "The exit status of $verb" "$status" 0
+        done
+        try on_user alice busctl call "${m1[@]}" OpenMachineShell sssasas debian root /bin/sh 0 0
+        equal "The exit status" "$status" 1
+        try on_user alice busctl call "${m1[@]}" OpenMachineRootDirectory s debian
+        equal "The exit status" "$status" 1
+        equal "The state" "$(field debian state)" running
+        works on_user alice machinectl list --no-pager
+        contains stdout "$out" debian
+
+        rule 'action.id == "org.freedesktop.machine1.manage-machines" && action.lookup("machine") == "debian" && action.lookup("verb") == "terminate"'
+        try on_user alice machinectl --no-ask-password kill debian
+        differ "The exit status of kill" "$status" 0
+        equal "The state" "$(field debian state)" running
+        works on_user alice machinectl --no-ask-password terminate debian
+        soon is_gone debian
+
+        # Who may register has only processes of his own.
+        rule 'action.id == "org.freedesktop.machine1.register-machine"'
+        pid=$(on systemctl show --value -p MainPID dbus.service)
+        refused 1 "of that user" on_user alice busctl call "${m1[@]}" RegisterMachine sayssus hers 0 test container "$pid" ""
+        refused 1 "class" on_user alice busctl call "${m1[@]}" RegisterMachine sayssus hers 0 test host 0 ""
+        refused 1 "name" on_user alice busctl call "${m1[@]}" RegisterMachine sayssus ../x 0 test container 0 ""
+        refused 1 "leader" on busctl call "${m1[@]}" RegisterMachine sayssus hers 0 test container 1 ""
+        works on_user alice sh -c 'busctl call "$@" RegisterMachine sayssus hers 0 test container $$ "" && machinectl list --no-legend --no-pager' \
+                sh "${m1[@]}"
+        contains stdout "$out" "hers container test"
+        soon is_gone hers
+        no_rule
+}
+
+# Nothing of what a machine does to its own files holds the registry up.
+test_hostile_machine() {
+        boot debian
+        inside_sh debian 'rm /dev/ptmx && mkfifo /dev/ptmx'
+        try on timeout 5 busctl call "${m1[@]}" OpenMachinePTY s debian
+        equal "The exit status" "$status" 1
+        inside_sh debian 'rm /dev/ptmx && ln -s /proc/1/root/dev/null /dev/ptmx'
+        try on timeout 5 busctl call "${m1[@]}" OpenMachinePTY s debian
+        equal "The exit status" "$status" 1
+        inside_sh debian 'rm /dev/ptmx && ln -s pts/ptmx /dev/ptmx
+                rm /run/dbus/system_bus_socket && ln -s /proc/1/root/run/dbus/system_bus_socket /run/dbus/system_bus_socket
+                rm /etc/os-release && mkfifo /etc/os-release'
+        try on timeout 20 busctl call "${m1[@]}" OpenMachineShell sssasas debian root /bin/sh 0 0
+        equal "The exit status" "$status" 1
+        try on timeout 5 busctl call "${m1[@]}" GetMachineOSRelease s debian
+        equal "The exit status" "$status" 1
+        works on mctl terminate debian
+        soon is_gone debian
+        # The tree is as the machine left it.
+        on_sh 'cd /var/lib/machines/debian && rm etc/os-release && ln -s ../usr/lib/os-release etc/os-release'
+}
+
+test_foreign_state_files() {
+        on_sh 'cd /run/systemd/machines
+                printf "NAME=junk\nLEADER=1\n" >junk
+                printf "\001\002" >bin
+                printf "NAME=other\nUID=0\nSCOPE=\"x.scope\"\nSERVICE=\"x\"\nLEADER=2\nLEADER_START=1\nCLASS=container\nREALTIME=1\nMONOTONIC=1\n" >gone
+                mkfifo fifo
+                ln -s /etc/passwd unit:x.service
+                systemctl restart mctl-registryd'
+        equal "The machines" "$(on machinectl list --no-legend --no-pager)" ""
+        equal "What is left" "$(on ls /run/systemd/machines)" ""
+        contains "The log" "$(on journalctl --no-pager -u mctl-registryd)" "machines/junk' is no file of this registry"
+}
+
+test_provider_no() {
+        printf '[Registry]\nProvider=no\n' | put_file /etc/mctl/registry.conf
+        on systemctl restart "$registry"
+        try on busctl call "${m1[@]}" ListMachines
+        differ "The exit status" "$status" 0
+        boot bb
+        power_off bb
+        printf '[Registry]\nProvider=perhaps\n' | put_file /etc/mctl/registry.conf
+        on systemctl restart "$registry"
+        contains "The log" "$(on journalctl --no-pager -u mctl-registryd)" "'Provider=perhaps' is not understood"
+        on rm /etc/mctl/registry.conf
+        on systemctl restart "$registry"
+        works on busctl call "${m1[@]}" ListMachines
+}
+
+# Beside systemd-machined, both tell the same.
+test_client() {
+        be_client
+        boot debian
+        soon is_known debian
+        works on machinectl show debian
+        contains stdout "$out" $'\nService=mctl\n'
+        contains stdout "$out" $'\nUnit=machine-debian.service\n'
+        contains stdout "$out" $'\nLeader='"$(leader_of debian)"$'\n'
+        contains stdout "$out" $'\nRootDirectory=/var/lib/machines/debian\n'
+        works on systemctl -M debian is-system-running
+        contains "The shell's output" "$(on_terminal machinectl shell debian /usr/bin/id)" "uid=0(root) gid=0(root)"
+        nspawn scoped -D /var/lib/machines/bb --as-pid2 sleep 1000
+        soon is_known scoped
+        soon is_listed scoped
+        equal "The class" "$(field scoped class)" container
+        # Either of the two may be started again.
+        on systemctl kill -s KILL --kill-whom=main "$registry"
+        on systemctl reset-failed "$registry"
+        soon is_listed scoped
+        is_known debian || fail "debian is not registered any more"
+        on systemctl restart systemd-machined
+        soon is_known debian
+        works on mctl terminate scoped
+        soon is_unknown scoped
+        soon is_gone scoped
+        power_off debian
+        soon is_unknown debian
+        on systemctl reset-failed
+        be_provider
+}
+
+run_tests
