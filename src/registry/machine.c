@@ -154,6 +154,19 @@ static int manager_call(Registry *registry, sd_bus_message **ret, const char *me
         return r;
 }
 
+/* Takes the request over. Without a call, nobody waits for the answer. */
+static int send_request(Registry *registry, sd_bus_message *request, sd_bus_message *call,
+                        sd_bus_message_handler_t done)
+{
+        int r;
+
+        if (call)
+                return registry_forward(registry, request, call, done, NULL);
+        r = sd_bus_send(registry->bus, request, NULL);
+        sd_bus_message_unref(request);
+        return r;
+}
+
 static int stop_unit(Registry *registry, Machine *machine, sd_bus_message *call,
                      sd_bus_message_handler_t done)
 {
@@ -161,7 +174,7 @@ static int stop_unit(Registry *registry, Machine *machine, sd_bus_message *call,
         int r;
 
         r = manager_call(registry, &request, "StopUnit", "ss", machine->unit, "replace");
-        return r < 0 ? r : registry_forward(registry, request, call, done, NULL);
+        return r < 0 ? r : send_request(registry, request, call, done);
 }
 
 /* No job of systemd stands for what a signal to a foreign leader does. */
@@ -178,13 +191,7 @@ static int kill_unit(Registry *registry, Machine *machine, const char *whom, int
         int r;
 
         r = manager_call(registry, &request, "KillUnit", "ssi", machine->unit, whom, sig);
-        if (r < 0)
-                return r;
-        if (call)
-                return registry_forward(registry, request, call, reply_nothing, NULL);
-        r = sd_bus_send(registry->bus, request, NULL);
-        sd_bus_message_unref(request);
-        return r;
+        return r < 0 ? r : send_request(registry, request, call, reply_nothing);
 }
 
 /* The stop ladder is systemd's: the unit's KillSignal= asks the init to power off. */
@@ -232,7 +239,18 @@ int machine_terminate_quietly(Registry *registry, Machine *machine, sd_bus_messa
         if (machine->owns_unit)
                 return terminate(registry, machine, call, reply_nothing);
         r = foreign_signal(machine, SIGKILL);
-        return r < 0 ? r : sd_bus_reply_method_return(call, "");
+        return r < 0 || !call ? r : sd_bus_reply_method_return(call, "");
+}
+
+static int send_signal(Registry *registry, Machine *machine, const char *whom, int sig, sd_bus_message *call)
+{
+        bool leader = streq(whom, "leader");
+        int r;
+
+        if (!machine->foreign || (!leader && machine->owns_unit))
+                return kill_unit(registry, machine, leader ? "main" : "all", sig, call);
+        r = foreign_signal(machine, sig);
+        return r < 0 || !call ? r : sd_bus_reply_method_return(call, "");
 }
 
 int machine_kill(Registry *registry, Machine *machine, sd_bus_message *call)
@@ -247,17 +265,16 @@ int machine_kill(Registry *registry, Machine *machine, sd_bus_message *call)
         if (sig < 1 || sig > SIGRTMAX)
                 return sd_bus_reply_method_errorf(call, SD_BUS_ERROR_INVALID_ARGS, "There is no signal %i.",
                                                   sig);
-        if (machine->foreign && (streq(whom, "leader") || !machine->owns_unit)) {
-                r = foreign_signal(machine, sig);
-                return r < 0 ? r : sd_bus_reply_method_return(call, "");
-        }
-        if (streq(whom, "leader"))
-                whom = "main";
-        else if (!isempty(whom) && !streq(whom, "all"))
+        if (!isempty(whom) && !streq(whom, "leader") && !streq(whom, "all"))
                 return sd_bus_reply_method_errorf(call, SD_BUS_ERROR_INVALID_ARGS,
                                                   "A signal goes to 'leader' or to 'all', not to '%s'.",
                                                   whom);
-        return kill_unit(registry, machine, isempty(whom) ? "all" : whom, sig, call);
+        return send_signal(registry, machine, whom, sig, call);
+}
+
+int machine_signal(Registry *registry, Machine *machine, const char *whom, int sig)
+{
+        return send_signal(registry, machine, whom, sig, NULL);
 }
 
 int machine_set_properties(Registry *registry, Machine *machine, sd_bus_message *call)

@@ -18,9 +18,6 @@
 #define ERROR_NO_USER_MAPPING       "org.freedesktop.machine1.NoSuchUserMapping"
 #define ERROR_NO_GROUP_MAPPING      "org.freedesktop.machine1.NoSuchGroupMapping"
 
-/* Ids of the host below are nobody's in a machine. */
-#define HOST_IDS 0x10000U
-
 /* --- which machine ------------------------------------------------------------------------------------------------ */
 
 static bool is_registered(const Machine *m)
@@ -48,6 +45,23 @@ Machine *machine1_find_process(Registry *registry, pid_t pid)
                 Machine *m = registry->machines[i];
                 if (is_registered(m) && m->owns_unit && streq(m->unit, unit))
                         return m;
+        }
+        return NULL;
+}
+
+Machine *machine1_find_user(Registry *registry, uint32_t outer, uint32_t *ret_inner)
+{
+        uint32_t size;
+        uid_t base;
+
+        for (size_t i = 0; i < registry->n_machines; i++) {
+                Machine *m = registry->machines[i];
+                _cleanup_close_ int proc_fd = is_registered(m) ? inspect_open(&m->record) : -EBADF;
+                if (proc_fd < 0 || inspect_users(proc_fd, &base, &size) < 0 || base < MACHINE1_HOST_IDS ||
+                    outer < base || outer - base >= size)
+                        continue;
+                *ret_inner = outer - base;
+                return m;
         }
         return NULL;
 }
@@ -154,7 +168,7 @@ static int get_uid_shift(Registry *registry, Machine *m, sd_bus_message *call)
         if (proc_fd < 0)
                 return proc_fd;
         r = inspect_users(proc_fd, &base, &size);
-        if (r == -EOPNOTSUPP || (r >= 0 && size < HOST_IDS - 2))
+        if (r == -EOPNOTSUPP || (r >= 0 && size < MACHINE1_HOST_IDS - 2))
                 return sd_bus_reply_method_errorf(call, SD_BUS_ERROR_NOT_SUPPORTED,
                                                   "Machine '%s' does not map its users as one range.",
                                                   m->name);
@@ -389,28 +403,25 @@ static int method_get_by_pid(sd_bus_message *call, void *userdata, sd_bus_error 
 static int map_to_refreshed(Registry *registry, sd_bus_message *call)
 {
         bool group = endswith(sd_bus_message_get_member(call), "Group");
-        uint32_t outer, size;
-        uid_t base;
+        _cleanup_free_ char *path = NULL;
+        uint32_t outer, inner;
+        Machine *m;
         int r;
 
         r = sd_bus_message_read(call, "u", &outer);
         if (r < 0)
                 return r;
-        if (outer < HOST_IDS)
+        if (outer < MACHINE1_HOST_IDS)
                 return sd_bus_reply_method_errorf(call, SD_BUS_ERROR_INVALID_ARGS,
                                                   "%u is an id of the host.", outer);
-        for (size_t i = 0; i < registry->n_machines; i++) {
-                const Machine *m = registry->machines[i];
-                _cleanup_close_ int proc_fd = is_registered(m) ? inspect_open(&m->record) : -EBADF;
-                if (proc_fd < 0 || inspect_users(proc_fd, &base, &size) < 0 || base < HOST_IDS ||
-                    outer < base || outer - base >= size)
-                        continue;
-                _cleanup_free_ char *path = machine1_machine_path(m->name);
-                OOM_CHECK(path);
-                return sd_bus_reply_method_return(call, "sou", m->name, path, outer - base);
-        }
-        return sd_bus_reply_method_errorf(call, group ? ERROR_NO_GROUP_MAPPING : ERROR_NO_USER_MAPPING,
-                                          "No machine has %u.", outer);
+        m = machine1_find_user(registry, outer, &inner);
+        if (!m)
+                return sd_bus_reply_method_errorf(call,
+                                                  group ? ERROR_NO_GROUP_MAPPING : ERROR_NO_USER_MAPPING,
+                                                  "No machine has %u.", outer);
+        path = machine1_machine_path(m->name);
+        OOM_CHECK(path);
+        return sd_bus_reply_method_return(call, "sou", m->name, path, inner);
 }
 
 static int method_map_to(sd_bus_message *call, void *userdata, sd_bus_error *error)

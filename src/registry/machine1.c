@@ -80,7 +80,7 @@ static int become_provider(Registry *registry)
         if (r < 0)
                 return log_error_errno(r, "Failed to take the name " MACHINE1_NAME);
         registry->machine1 = MACHINE1_PROVIDER;
-        return 0;
+        return machine1_varlink_setup(registry);
 }
 
 int machine1_setup(Registry *registry)

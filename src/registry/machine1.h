@@ -19,6 +19,9 @@
 #define MACHINE1_MACHINES  "/org/freedesktop/machine1/machine"
 #define MACHINE1_STATE_DIR "/run/systemd/machines"
 
+/* Ids below are of the host, and nobody's in a machine that has a range of its own. */
+#define MACHINE1_HOST_IDS 0x10000U
+
 /* What systemd-machined is to a registry that finds it there. */
 typedef enum Machine1Role {
         MACHINE1_NONE, /* nobody's: Provider=no, and no systemd-machined */
@@ -51,6 +54,11 @@ int machine1_node_enumerate(sd_bus *bus, const char *path, void *userdata, char 
 /* The machine that a process belongs to, or NULL. */
 Machine *machine1_find_process(Registry *registry, pid_t pid);
 Machine *machine1_find(Registry *registry, const char *name);
+/* The machine that has this user or group of the host, and which one that is inside, or NULL. */
+Machine *machine1_find_user(Registry *registry, uint32_t outer, uint32_t *ret_inner);
+
+/* machine1-varlink.c: opens the sockets of newer clients, and of nss-systemd. */
+int machine1_varlink_setup(Registry *registry);
 
 /* session.c: OpenLogin() and OpenShell(s user, s path, as args, as environment) → (h terminal, s path) */
 int machine1_open_login(Registry *registry, Machine *machine, sd_bus_message *call);

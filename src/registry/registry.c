@@ -2,6 +2,7 @@
 #include "basic/fd.h"
 #include "basic/log.h"
 #include "registry/machine1.h"
+#include "registry/varlink.h"
 
 /* What happens within this time leads to one refresh. */
 #define REFRESH_DELAY_USEC (20 * USEC_PER_MSEC)
@@ -29,6 +30,8 @@ void registry_free(Registry *registry)
         }
         for (size_t i = 0; i < registry->n_machines; i++)
                 machine_free(registry->machines[i]);
+        varlink_free(registry->userdb_server);
+        varlink_free(registry->machine_server);
         free(registry->machines);
         free(registry->property_types);
         sd_event_source_unref(registry->refresh_source);

@@ -80,6 +80,7 @@ struct Registry {
         Waiter *waiters;
         Start *starts; /* under way */
         sd_event_source *idle_source;
+        struct VarlinkServer *userdb_server, *machine_server;
         bool machined_service; /* D-Bus would start systemd-machined for its name */
         int machine1;          /* our role there, a Machine1Role */
         unsigned n_pending;    /* calls whose answer waits for another */
@@ -138,9 +139,11 @@ typedef int (*MachineAction)(Registry *registry, Machine *machine, sd_bus_messag
 int machine_power_off(Registry *registry, Machine *machine, sd_bus_message *call);
 int machine_reboot(Registry *registry, Machine *machine, sd_bus_message *call);
 int machine_terminate(Registry *registry, Machine *machine, sd_bus_message *call);
-/* The same, with nothing for an answer. */
+/* The same, with nothing for an answer, and without one where `call` is NULL. */
 int machine_terminate_quietly(Registry *registry, Machine *machine, sd_bus_message *call);
 int machine_kill(Registry *registry, Machine *machine, sd_bus_message *call);
+/* The same without a call: sends a signal to "leader" or "all". */
+int machine_signal(Registry *registry, Machine *machine, const char *whom, int sig);
 int machine_set_properties(Registry *registry, Machine *machine, sd_bus_message *call);
 int machine_get_spec(Registry *registry, Machine *machine, sd_bus_message *call);
 

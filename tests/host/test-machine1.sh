@@ -8,7 +8,7 @@
 . "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/lib.sh"
 
 want_debian=yes
-host_options=(--with=systemd-container)
+host_options=("--with=systemd-container,libnss-systemd,socat")
 registry=mctl-registryd.service
 m1=(org.freedesktop.machine1 /org/freedesktop/machine1 org.freedesktop.machine1.Manager)
 
@@ -233,6 +233,85 @@ test_users() {
         contains stdout "$out" "hers container test"
         soon is_gone hers
         no_rule
+}
+
+# varlink METHOD PARAMETERS: the first answer of a server that newer clients know.
+varlink() {
+        on_sh 'printf "{\"method\":\"%s\",\"parameters\":%s%s}\\0" "$2" "$3" "${4:-}" |
+                timeout 5 socat -t 2 - "UNIX-CONNECT:$1" | tr "\\0" "\\n" | head -n "${5:-1}"' sh "$@"
+}
+
+userdb=/run/systemd/userdb/io.systemd.Machine
+machine_socket=/run/systemd/machine/io.systemd.Machine
+
+test_users_of_machines() {
+        local base text
+
+        boot debian
+        base=$(field debian uidBase)
+        text=$(on getent passwd $((base + 5)))
+        matches "The user by number" "$text" "^vu-debian-5:[^:]*:$((base + 5)):65534:"
+        text=$(on getent passwd vu-debian-0)
+        matches "The user by name" "$text" "^vu-debian-0:[^:]*:$base:65534:"
+        text=$(on getent group vg-debian-7)
+        matches "The group by name" "$text" "^vg-debian-7:[^:]*:$((base + 7)):"
+        if on_sh 'command -v userdbctl' >/dev/null; then
+                contains "userdbctl" "$(on userdbctl user vu-debian-1 --no-pager)" "vu-debian-1"
+        fi
+        try on getent passwd vu-debian-70000
+        equal "The exit status" "$status" 2
+        try on getent passwd vu-nobody-0
+        equal "The exit status" "$status" 2
+        # Processes of the machine are shown by name.
+        contains "The owner" "$(on ps -o user:32= -p "$(leader_of debian)")" vu-debian-0
+        for text in '{"uid":-1,"service":"io.systemd.Machine"}' '{"uid":"x","service":"io.systemd.Machine"}' '{}'; do
+                contains "The answer to $text" "$(varlink $userdb io.systemd.UserDatabase.GetUserRecord "$text")" \
+                        org.varlink.service.InvalidParameter
+        done
+        contains "The answer" "$(varlink $userdb io.systemd.UserDatabase.GetUserRecord '{"service":"io.systemd.Machine"}')" \
+                EnumerationNotSupported
+        contains "The answer" "$(varlink $userdb io.systemd.UserDatabase.GetUserRecord '{"service":"x"}')" BadService
+        contains "The answer" "$(varlink $userdb io.systemd.UserDatabase.GetUserRecord "{\"uid\":$base,\"userName\":\"vu-debian-1\",\"service\":\"io.systemd.Machine\"}")" \
+                ConflictingRecordFound
+        power_off debian
+}
+
+test_varlink() {
+        boot bb --name one
+        boot bb --name two --volatile=overlay
+        valid_json "$(varlink $machine_socket io.systemd.Machine.List '{"name":"one"}')" \
+                'json["parameters"]["name"] == "one" and json["parameters"]["leader"]["pid"] == '"$(leader_of one)"
+        equal "How many answers" "$(varlink $machine_socket io.systemd.Machine.List '{}' ',"more":true' 9 | grep -c '"name"')" 2
+        contains "The answer" "$(varlink $machine_socket io.systemd.Machine.List '{}')" ExpectedMore
+        contains "The answer" "$(varlink $machine_socket io.systemd.Machine.List '{"name":"x"}')" NoSuchMachine
+        contains "The answer" "$(varlink $machine_socket io.systemd.Machine.Nonsense '{}')" MethodNotFound
+        contains "The answer" "$(varlink $machine_socket org.varlink.service.GetInfo '{}')" '"mctl-registryd"'
+        contains "The answer" "$(on_user alice sh -c 'printf "{\"method\":\"io.systemd.Machine.Terminate\",\"parameters\":{\"name\":\"one\"}}\0" |
+                socat -t 1 - UNIX-CONNECT:/run/systemd/machine/io.systemd.Machine' | tr -d '\0')" PermissionDenied
+        equal "The state" "$(field one state)" running
+        equal "The answer" "$(varlink $machine_socket io.systemd.Machine.Kill '{"name":"one","whom":"leader","signal":15}')" \
+                '{"parameters":{}}'
+        soon is_gone one
+        varlink $machine_socket io.systemd.Machine.Terminate '{"name":"two"}'
+        soon is_gone two
+}
+
+# Who stalls, floods or talks nonsense harms nobody else.
+test_varlink_is_hostile() {
+        local pid
+
+        boot bb
+        pid=$(property $registry MainPID)
+        on_sh 'for i in $(seq 150); do (sleep 4 | socat - UNIX-CONNECT:$1 >/dev/null 2>&1 &) ; done
+                head -c 300000 /dev/zero | tr "\\0" x | timeout 2 socat - UNIX-CONNECT:$1 >/dev/null 2>&1 || :
+                printf "[]\\0{\\0null\\0" | timeout 2 socat - UNIX-CONNECT:$1 >/dev/null 2>&1 || :
+                printf "{\"method\":5}\\0" | timeout 2 socat - UNIX-CONNECT:$1 >/dev/null 2>&1 || :
+                head -c 60000 /dev/zero | tr "\\0" "[" | timeout 2 socat - UNIX-CONNECT:$1 >/dev/null 2>&1 || :' sh $machine_socket
+        works on timeout 5 mctl list
+        sleep 4
+        contains "The answer" "$(varlink $machine_socket io.systemd.Machine.List '{"name":"bb"}')" '"name":"bb"'
+        equal "The process" "$(property $registry MainPID)" "$pid"
+        power_off bb
 }
 
 # Nothing of what a machine does to its own files holds the registry up.

@@ -254,7 +254,7 @@ test_devices_are_closed() {
         for node in disk mem kmsg; do
                 try within machine-bb.service "head -c 1 /root/$node >/dev/null"
                 differ "The status of reading $node" "$status" 0
-                contains "Why" "$err" "Operation not permitted"
+                contains "Why" "$err" "Permission denied"
         done
         power_off bb
         boot bb --private-users=no

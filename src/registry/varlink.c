@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include "basic/fd.h"
+#include "basic/log.h"
+#include "registry/varlink.h"
+
+#define CONNECTIONS_MAX 128U
+#define MESSAGE_MAX     (64U * 1024U)
+#define BACKLOG_MAX     (4U * 1024U * 1024U)
+#define PATIENCE_USEC   (30 * USEC_PER_SEC)
+
+struct VarlinkConnection {
+        VarlinkServer *server;
+        VarlinkConnection *next;
+        int fd;
+        uid_t uid;
+        sd_event_source *io_source, *timer_source;
+        char in[MESSAGE_MAX];
+        size_t n_in;
+        char *out; /* what waits to be sent */
+        size_t n_out;
+        bool oneway; /* the call at hand wants no answer */
+};
+
+struct VarlinkServer {
+        sd_event *event;
+        const VarlinkMethod *methods;
+        void *userdata;
+        char *path;
+        int fd;
+        sd_event_source *source;
+        VarlinkConnection *connections;
+        size_t n_connections;
+};
+
+static void connection_free(VarlinkConnection *c)
+{
+        for (VarlinkConnection **p = &c->server->connections; *p; p = &(*p)->next)
+                if (*p == c) {
+                        *p = c->next;
+                        c->server->n_connections--;
+                        break;
+                }
+        sd_event_source_disable_unref(c->io_source);
+        sd_event_source_disable_unref(c->timer_source);
+        fd_close(c->fd);
+        free(c->out);
+        free(c);
+}
+DEFINE_CLEANUP(VarlinkConnection *, connection_free);
+
+static int queue(VarlinkConnection *c, json_t *message)
+{
+        _cleanup_free_ char *text = json_dumps(message, JSON_COMPACT);
+
+        json_decref(message);
+        OOM_CHECK(text);
+        size_t size = strlen(text) + 1;
+        if (c->n_out + size > BACKLOG_MAX)
+                return -ENOBUFS;
+        char *out = realloc(c->out, c->n_out + size);
+        OOM_CHECK(out);
+        memcpy(out + c->n_out, text, size);
+        c->out = out;
+        c->n_out += size;
+        return 0;
+}
+
+int varlink_reply(VarlinkConnection *c, json_t *parameters, bool continues)
+{
+        json_t *message = json_object();
+
+        json_object_set_new(message, "parameters", parameters ?: json_object());
+        if (continues)
+                json_object_set_new(message, "continues", json_true());
+        if (c->oneway) {
+                json_decref(message);
+                return 0;
+        }
+        return queue(c, message);
+}
+
+int varlink_error(VarlinkConnection *c, const char *error, json_t *parameters)
+{
+        json_t *message = json_object();
+
+        json_object_set_new(message, "error", json_string(error));
+        json_object_set_new(message, "parameters", parameters ?: json_object());
+        if (c->oneway) {
+                json_decref(message);
+                return 0;
+        }
+        return queue(c, message);
+}
+
+int varlink_invalid(VarlinkConnection *c, const char *parameter)
+{
+        return varlink_error(c, "org.varlink.service.InvalidParameter",
+                             json_pack("{ss}", "parameter", parameter));
+}
+
+uid_t varlink_peer(const VarlinkConnection *c)
+{
+        return c->uid;
+}
+
+static int get_info(VarlinkConnection *c)
+{
+        json_t *interfaces = json_array();
+        const char *last = "";
+
+        for (const VarlinkMethod *m = c->server->methods; m->name; m++) {
+                size_t n = strrchr(m->name, '.') - m->name;
+                if (strncmp(last, m->name, n) != 0 || last[n] != '.')
+                        json_array_append_new(interfaces, json_stringn(m->name, n));
+                last = m->name;
+        }
+        json_array_append_new(interfaces, json_string("org.varlink.service"));
+        return varlink_reply(c,
+                             json_pack("{ss ss ss ss so}", "vendor", "mctl", "product", "mctl-registryd",
+                                       "version", MCTL_VERSION, "url", "", "interfaces", interfaces),
+                             false);
+}
+
+static int handle(VarlinkConnection *c, const json_t *message)
+{
+        const char *name = json_string_value(json_object_get(message, "method"));
+        const json_t *parameters = json_object_get(message, "parameters");
+
+        if (!name || (parameters && !json_is_object(parameters) && !json_is_null(parameters)))
+                return -EBADMSG;
+        c->oneway = json_is_true(json_object_get(message, "oneway"));
+        if (streq(name, "org.varlink.service.GetInfo"))
+                return get_info(c);
+        for (const VarlinkMethod *m = c->server->methods; m->name; m++)
+                if (streq(m->name, name))
+                        return m->run(c, json_is_object(parameters) ? parameters : NULL,
+                                      json_is_true(json_object_get(message, "more")), c->server->userdata);
+        return varlink_error(c, "org.varlink.service.MethodNotFound", json_pack("{ss*}", "method", name));
+}
+
+/* All messages that are there as a whole. */
+static int handle_all(VarlinkConnection *c)
+{
+        char *end;
+        int r = 0;
+
+        while (r >= 0 && (end = memchr(c->in, 0, c->n_in))) {
+                json_t *message = json_loads(c->in, JSON_REJECT_DUPLICATES, NULL);
+                size_t size = end + 1 - c->in;
+
+                r = json_is_object(message) ? handle(c, message) : -EBADMSG;
+                json_decref(message);
+                memmove(c->in, c->in + size, c->n_in - size);
+                c->n_in -= size;
+        }
+        return r;
+}
+
+static int receive(VarlinkConnection *c)
+{
+        ssize_t n;
+
+        if (c->n_in == sizeof(c->in))
+                return -EMSGSIZE;
+        n = recv(c->fd, c->in + c->n_in, sizeof(c->in) - c->n_in, MSG_DONTWAIT);
+        if (n == 0)
+                return -ECONNRESET;
+        if (n < 0)
+                return errno == EAGAIN || errno == EINTR ? 0 : -errno;
+        c->n_in += n;
+        return handle_all(c);
+}
+
+static int send_out(VarlinkConnection *c)
+{
+        ssize_t n;
+
+        if (c->n_out == 0)
+                return 0;
+        n = send(c->fd, c->out, c->n_out, MSG_DONTWAIT | MSG_NOSIGNAL);
+        if (n < 0)
+                return errno == EAGAIN || errno == EINTR ? 0 : -errno;
+        memmove(c->out, c->out + n, c->n_out - n);
+        c->n_out -= n;
+        return 0;
+}
+
+/* While an answer waits to be taken, nothing more is asked. */
+static int on_io(sd_event_source *source, int fd, uint32_t events, void *userdata)
+{
+        VarlinkConnection *c = userdata;
+        int r = 0;
+
+        (void) fd;
+        if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) && c->n_out == 0)
+                r = receive(c);
+        if (r >= 0)
+                r = send_out(c);
+        if (r >= 0)
+                r = sd_event_source_set_io_events(source, c->n_out > 0 ? EPOLLOUT : EPOLLIN);
+        if (r >= 0)
+                r = sd_event_source_set_time_relative(c->timer_source, PATIENCE_USEC);
+        if (r < 0)
+                connection_free(c);
+        return 0;
+}
+
+static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        (void) source;
+        (void) usec;
+        connection_free(userdata);
+        return 0;
+}
+
+static int add_connection(VarlinkServer *s, int fd)
+{
+        _cleanup_(connection_free_cleanup) VarlinkConnection *c = NULL;
+        struct ucred peer;
+        socklen_t size = sizeof(peer);
+        int r;
+
+        c = malloc(sizeof(VarlinkConnection));
+        if (!c)
+                fd_close(fd);
+        OOM_CHECK(c);
+        c->n_in = c->n_out = 0;
+        c->out = NULL;
+        c->io_source = c->timer_source = NULL;
+        c->server = s;
+        c->fd = fd;
+        c->next = s->connections;
+        s->connections = c;
+        s->n_connections++;
+        if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
+                return -errno;
+        c->uid = peer.uid;
+        r = sd_event_add_io(s->event, &c->io_source, fd, EPOLLIN, on_io, c);
+        if (r >= 0)
+                r = sd_event_add_time_relative(s->event, &c->timer_source, CLOCK_MONOTONIC, PATIENCE_USEC, 0,
+                                               on_timer, c);
+        if (r < 0)
+                return r;
+        TAKE_PTR(c);
+        return 0;
+}
+
+static int on_connect(sd_event_source *source, int listen_fd, uint32_t events, void *userdata)
+{
+        VarlinkServer *s = userdata;
+        int r, fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+        (void) source;
+        (void) events;
+        if (fd < 0)
+                return 0;
+        if (s->n_connections >= CONNECTIONS_MAX) {
+                fd_close(fd);
+                return 0;
+        }
+        r = add_connection(s, fd);
+        if (r < 0)
+                log_warning_errno(r, "Failed to serve a connection to '%s'", s->path);
+        return 0;
+}
+
+int varlink_listen(sd_event *event, const char *path, const VarlinkMethod *methods, void *userdata,
+                   VarlinkServer **ret)
+{
+        struct sockaddr_un address = { .sun_family = AF_UNIX };
+        VarlinkServer *s = calloc(1, sizeof(VarlinkServer));
+        int r;
+
+        OOM_CHECK(s);
+        assert(strlen(path) < sizeof(address.sun_path));
+        memcpy(address.sun_path, path, strlen(path) + 1);
+        *s = (VarlinkServer){
+                .event = event, .methods = methods, .userdata = userdata, .path = strdup(path)
+        };
+        s->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        (void) unlink(path);
+        r = !s->path ? -ENOMEM : s->fd < 0 ? -errno : 0;
+        if (r >= 0 && (bind(s->fd, (struct sockaddr *) &address, sizeof(address)) < 0 ||
+                       chmod(path, 0666) < 0 || listen(s->fd, SOMAXCONN) < 0))
+                r = -errno;
+        if (r >= 0)
+                r = sd_event_add_io(event, &s->source, s->fd, EPOLLIN, on_connect, s);
+        if (r < 0) {
+                varlink_free(s);
+                return r;
+        }
+        *ret = s;
+        return 0;
+}
+
+void varlink_free(VarlinkServer *s)
+{
+        if (!s)
+                return;
+        while (s->connections)
+                connection_free(s->connections);
+        sd_event_source_disable_unref(s->source);
+        fd_close(s->fd);
+        if (s->path)
+                (void) unlink(s->path);
+        free(s->path);
+        free(s);
+}

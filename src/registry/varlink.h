@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <jansson.h>
+#include <systemd/sd-event.h>
+
+#include "basic/str.h"
+
+/* A small server of the varlink protocol (varlink.org): JSON objects, each ended by a NUL byte, over stream sockets.
+ * Whoever connects is a stranger: there is a bound on the size of a message, on what waits to be sent, on the number of
+ * connections, and on the time that one may take to say something. */
+
+typedef struct VarlinkServer VarlinkServer;
+typedef struct VarlinkConnection VarlinkConnection;
+
+typedef struct VarlinkMethod {
+        const char *name; /* with the interface in front of it */
+        /* Answers with varlink_reply() or varlink_error(). `parameters` is an object, or NULL. A negative errno ends the
+         * connection. */
+        int (*run)(VarlinkConnection *c, const json_t *parameters, bool more, void *userdata);
+} VarlinkMethod;
+
+/* Listens on a path, in the place of what may be there. The methods end with an empty one, and must outlive it. */
+int varlink_listen(sd_event *event, const char *path, const VarlinkMethod *methods, void *userdata,
+                   VarlinkServer **ret);
+
+/* Ends it with its connections, and removes the socket. */
+void varlink_free(VarlinkServer *server);
+
+/* Takes the parameters over; NULL is none. `continues` says that there is more of the same answer. */
+int varlink_reply(VarlinkConnection *c, json_t *parameters, bool continues);
+int varlink_error(VarlinkConnection *c, const char *error, json_t *parameters);
+
+/* A parameter that has another type than it should, or is missing. */
+int varlink_invalid(VarlinkConnection *c, const char *parameter);
+
+/* Who is at the other end. */
+uid_t varlink_peer(const VarlinkConnection *c);
