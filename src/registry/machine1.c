@@ -67,6 +67,8 @@ static int become_provider(Registry *registry)
         if (r >= 0)
                 r = sd_bus_add_node_enumerator(registry->bus, NULL, MACHINE1_MACHINES,
                                                machine1_node_enumerate, registry);
+        if (r >= 0)
+                r = machine1_images_setup(registry);
         if (r < 0)
                 return log_error_errno(r, "Failed to publish objects");
         r = state_files_load(registry);

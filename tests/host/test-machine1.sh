@@ -155,6 +155,31 @@ test_questions() {
         power_off debian
 }
 
+test_images() {
+        works on machinectl list-images --no-pager --no-legend
+        matches stdout "$out" '(^|
+)bb +directory +no'
+        matches stdout "$out" '(^|
+)debian +directory +no'
+        lacks stdout "$out" .host
+        works on machinectl show-image debian
+        contains stdout "$out" "Path=/var/lib/machines/debian"
+        works on machinectl image-status debian --no-pager
+        contains stdout "$out" "Debian GNU/Linux"
+        refused 1 "No image 'nothing' known" on busctl call "${m1[@]}" GetImage s nothing
+        refused 1 "No image '../x' known" on busctl call "${m1[@]}" GetImage s ../x
+        equal "The ID" "$(on busctl call "${m1[@]}" GetImageMachineID s bb)" "ay 0"
+        # A unit by the name that machinectl start has for it can be ours.
+        on_sh 'ln -s /usr/lib/systemd/system/container@.service /etc/systemd/system/systemd-nspawn@.service
+                mkdir -p /etc/mctl && printf "[Image]\nImage=bb\n" >/etc/mctl/bb.machine
+                systemctl daemon-reload'
+        works on machinectl start bb
+        equal "The unit" "$(field bb unit)" container@bb.service
+        works on machinectl poweroff bb
+        soon is_gone bb
+        on_sh 'rm /etc/systemd/system/systemd-nspawn@.service /etc/mctl/bb.machine; systemctl daemon-reload'
+}
+
 test_addresses() {
         boot debian
         inside debian ip link set lo up

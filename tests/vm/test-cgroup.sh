@@ -269,13 +269,12 @@ test_devices_are_closed() {
 }
 
 test_devices_of_privileged() {
-        on_sh 'mknod /var/lib/machines/bb/root/disk b 254 0'
         # It warns of what it does.
         try on mctl boot bb --profile=privileged --private-users=no
         equal "The exit status" "$status" 0
-        works within machine-bb.service 'head -c 1 /root/disk >/dev/null'
+        # Nodes that lie in an image are not for anybody; but it can make its own.
+        works within machine-bb.service 'mknod /dev/disk b 254 0 && head -c 1 /dev/disk >/dev/null'
         power_off bb
-        on rm /var/lib/machines/bb/root/disk
 }
 
 # --- this kernel ---------------------------------------------------------------------------------------------------

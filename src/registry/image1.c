@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Images on org.freedesktop.machine1: what is there, and what it says of itself. They are looked at when somebody asks. */
+
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/vfs.h>
+
+#include "basic/fd.h"
+#include "basic/os-release.h"
+#include "basic/parse.h"
+#include "basic/rootfs.h"
+#include "image/image.h"
+#include "registry/machine1.h"
+
+#define MACHINE1_IMAGES  "/org/freedesktop/machine1/image"
+#define ERROR_NO_IMAGE   "org.freedesktop.machine1.NoSuchImage"
+#define HOST             ".host"
+#define BTRFS_SUBVOL_INO 256U
+#define IMAGES_MAX       4096U
+
+typedef struct ImageStat {
+        const char *type;
+        bool read_only;
+        uint64_t created, modified; /* µs since 1970, 0 when it is not known */
+} ImageStat;
+
+/* What of the host is read-only to us is not so for others: its first process sees it as it is. */
+#define HOST_ROOT "/proc/1/root"
+
+/* Opens an image of the store; ".host" is the host itself. */
+static int open_image(const char *name)
+{
+        if (streq(name, HOST))
+                return RET_NERRNO(open(HOST_ROOT "/", O_PATH | O_DIRECTORY | O_CLOEXEC));
+        if (!image_name_valid(name))
+                return -ENOENT;
+        _cleanup_close_ int store_fd = open(HOST_ROOT IMAGE_STORE, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        if (store_fd < 0)
+                return -errno;
+        return RET_NERRNO(openat(store_fd, name, O_PATH | O_DIRECTORY | O_CLOEXEC));
+}
+
+static char *image_path(const char *name)
+{
+        return streq(name, HOST) ? strdup("/") : strf(IMAGE_STORE "/%s", name);
+}
+
+static uint64_t to_usec(const struct statx_timestamp *t)
+{
+        return t->tv_sec < 0 ? 0 : t->tv_sec * USEC_PER_SEC + t->tv_nsec / NSEC_PER_USEC;
+}
+
+static int stat_image(const char *name, ImageStat *ret)
+{
+        struct statvfs vfs;
+        struct statfs fs;
+        struct statx sx;
+
+        _cleanup_close_ int fd = open_image(name);
+        if (fd < 0)
+                return fd;
+        if (statx(fd, "", AT_EMPTY_PATH, STATX_BTIME | STATX_MTIME | STATX_INO, &sx) < 0 ||
+            fstatvfs(fd, &vfs) < 0 || fstatfs(fd, &fs) < 0)
+                return -errno;
+        *ret = (ImageStat){
+                .type = fs.f_type == BTRFS_SUPER_MAGIC && sx.stx_ino == BTRFS_SUBVOL_INO ? "subvolume"
+                                                                                         : "directory",
+                .read_only = vfs.f_flag & ST_RDONLY,
+                .created = sx.stx_mask & STATX_BTIME ? to_usec(&sx.stx_btime) : 0,
+                .modified = to_usec(&sx.stx_mtime),
+        };
+        return 0;
+}
+
+static int list_names(Strv *ret)
+{
+        _cleanup_(closedir_cleanup) DIR *dir = opendir(IMAGE_STORE);
+        _cleanup_strv_ Strv names = NULL;
+        size_t n = 0;
+        int r;
+
+        r = strv_append(&names, HOST);
+        for (struct dirent *e; r >= 0 && dir && n < IMAGES_MAX && (e = readdir(dir));)
+                if (image_name_valid(e->d_name)) {
+                        r = strv_append(&names, e->d_name);
+                        n++;
+                }
+        if (r >= 0)
+                *ret = TAKE_PTR(names);
+        return r;
+}
+
+static char *object_path(const char *name)
+{
+        char *path = NULL;
+
+        return sd_bus_path_encode(MACHINE1_IMAGES, name, &path) < 0 ? NULL : path;
+}
+
+int machine1_list_images(sd_bus_message *call, void *userdata, sd_bus_error *error)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        _cleanup_strv_ Strv names = NULL;
+        int r;
+
+        (void) error;
+        registry_touch(userdata);
+        r = list_names(&names);
+        if (r >= 0)
+                r = sd_bus_message_new_method_return(call, &reply);
+        if (r >= 0)
+                r = sd_bus_message_open_container(reply, 'a', "(ssbttto)");
+        STRV_FOREACH (name, names) {
+                _cleanup_free_ char *path = object_path(*name);
+                ImageStat st;
+                if (r < 0)
+                        break;
+                if (!path)
+                        return -ENOMEM;
+                if (stat_image(*name, &st) >= 0)
+                        r = sd_bus_message_append(reply, "(ssbttto)", *name, st.type, st.read_only,
+                                                  st.created, st.modified, UINT64_MAX, path);
+        }
+        if (r >= 0)
+                r = sd_bus_message_close_container(reply);
+        return r < 0 ? r : sd_bus_send(sd_bus_message_get_bus(call), reply, NULL);
+}
+
+/* The image that a call is about, by its object or by the name that it begins with. Returns 0 when an error has been
+ * replied. */
+static int read_name(sd_bus_message *call, char **ret)
+{
+        const char *name;
+        int r;
+
+        r = sd_bus_path_decode(sd_bus_message_get_path(call), MACHINE1_IMAGES, ret);
+        if (r == 0) {
+                r = sd_bus_message_read(call, "s", &name);
+                if (r >= 0)
+                        r = free_and_strdup(ret, name);
+        }
+        if (r < 0)
+                return r;
+        _cleanup_close_ int fd = open_image(*ret);
+        if (fd >= 0)
+                return 1;
+        _cleanup_free_ char *shown = str_escape(*ret);
+        return MIN(sd_bus_reply_method_errorf(call, ERROR_NO_IMAGE, "No image '%.80s' known.", strna(shown)),
+                   0);
+}
+
+int machine1_get_image(sd_bus_message *call, void *userdata, sd_bus_error *error)
+{
+        _cleanup_free_ char *name = NULL, *path = NULL;
+        int r;
+
+        (void) error;
+        registry_touch(userdata);
+        r = read_name(call, &name);
+        if (r <= 0)
+                return r < 0 ? r : 1;
+        path = object_path(name);
+        OOM_CHECK(path);
+        return sd_bus_reply_method_return(call, "o", path);
+}
+
+/* The image's own word on itself: its files are read with bounds, as far as they are clean. */
+int machine1_ask_image(sd_bus_message *call, void *userdata, sd_bus_error *error)
+{
+        const char *member = sd_bus_message_get_member(call);
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        _cleanup_image_info_ ImageInfo info = {};
+        _cleanup_strv_ Strv pairs = NULL;
+        _cleanup_free_ char *name = NULL, *text = NULL;
+        uint8_t id[16];
+        int r;
+
+        (void) error;
+        registry_touch(userdata);
+        r = read_name(call, &name);
+        if (r <= 0)
+                return r < 0 ? r : 1;
+        _cleanup_close_ int fd = open_image(name);
+        if (fd < 0)
+                return fd;
+        if (endswith(member, "Hostname")) {
+                (void) rootfs_read_file(fd, "/etc/hostname", 256, &text, NULL);
+                if (text)
+                        text[strcspn(text, "\n")] = 0;
+                return sd_bus_reply_method_return(call, "s", text && str_is_clean(text) ? text : "");
+        }
+        r = sd_bus_message_new_method_return(call, &reply);
+        if (r >= 0 && endswith(member, "MachineID")) {
+                (void) image_inspect(fd, &info);
+                r = sd_bus_message_append_array(reply, 'y', id,
+                                                parse_id128(info.uuid, id) >= 0 ? sizeof(id) : 0);
+        } else if (r >= 0) {
+                (void) os_release_read_all(fd, &pairs);
+                r = sd_bus_message_open_container(reply, 'a', "{ss}");
+                for (size_t i = 0; r >= 0 && pairs && pairs[i]; i += 2)
+                        r = sd_bus_message_append(reply, "{ss}", pairs[i], pairs[i + 1]);
+                if (r >= 0)
+                        r = sd_bus_message_close_container(reply);
+        }
+        return r < 0 ? r : sd_bus_send(sd_bus_message_get_bus(call), reply, NULL);
+}
+
+/* --- one image ---------------------------------------------------------------------------------------------------- */
+
+static int object_find(sd_bus *bus, const char *path, const char *interface, void *userdata, void **ret,
+                       sd_bus_error *error)
+{
+        _cleanup_free_ char *name = NULL;
+        int r;
+
+        (void) bus;
+        (void) interface;
+        (void) error;
+        r = sd_bus_path_decode(path, MACHINE1_IMAGES, &name);
+        if (r <= 0)
+                return r;
+        _cleanup_close_ int fd = open_image(name);
+        *ret = userdata;
+        return fd >= 0;
+}
+
+static int node_enumerate(sd_bus *bus, const char *path, void *userdata, char ***ret, sd_bus_error *error)
+{
+        _cleanup_strv_ Strv names = NULL, nodes = NULL;
+        int r;
+
+        (void) bus;
+        (void) path;
+        (void) userdata;
+        (void) error;
+        r = list_names(&names);
+        STRV_FOREACH (name, names)
+                if (r >= 0)
+                        r = strv_consume(&nodes, object_path(*name));
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(nodes);
+        return 1;
+}
+
+static int get_property(sd_bus *bus, const char *path, const char *interface, const char *property,
+                        sd_bus_message *reply, void *userdata, sd_bus_error *error)
+{
+        _cleanup_free_ char *name = NULL, *file = NULL;
+        ImageStat st;
+        int r;
+
+        (void) bus;
+        (void) interface;
+        (void) userdata;
+        (void) error;
+        r = sd_bus_path_decode(path, MACHINE1_IMAGES, &name);
+        if (r >= 0)
+                r = stat_image(name, &st);
+        if (r < 0)
+                return r;
+        file = image_path(name);
+        OOM_CHECK(file);
+        if (streq(property, "Name"))
+                return sd_bus_message_append(reply, "s", name);
+        if (streq(property, "Path"))
+                return sd_bus_message_append(reply, "s", file);
+        if (streq(property, "Type"))
+                return sd_bus_message_append(reply, "s", st.type);
+        if (streq(property, "ReadOnly"))
+                return sd_bus_message_append(reply, "b", st.read_only);
+        if (streq(property, "CreationTimestamp"))
+                return sd_bus_message_append(reply, "t", st.created);
+        if (streq(property, "ModificationTimestamp"))
+                return sd_bus_message_append(reply, "t", st.modified);
+        return sd_bus_message_append(reply, "t", UINT64_MAX); /* usage and limits of quota groups */
+}
+
+static const sd_bus_vtable image_vtable[] = {
+        SD_BUS_VTABLE_START(0),
+        SD_BUS_PROPERTY("Name", "s", get_property, 0, 0),
+        SD_BUS_PROPERTY("Path", "s", get_property, 0, 0),
+        SD_BUS_PROPERTY("Type", "s", get_property, 0, 0),
+        SD_BUS_PROPERTY("ReadOnly", "b", get_property, 0, 0),
+        SD_BUS_PROPERTY("CreationTimestamp", "t", get_property, 0, 0),
+        SD_BUS_PROPERTY("ModificationTimestamp", "t", get_property, 0, 0),
+        SD_BUS_PROPERTY("Usage", "t", get_property, 0, 0),
+        SD_BUS_PROPERTY("Limit", "t", get_property, 0, 0),
+        SD_BUS_PROPERTY("UsageExclusive", "t", get_property, 0, 0),
+        SD_BUS_PROPERTY("LimitExclusive", "t", get_property, 0, 0),
+        SD_BUS_METHOD_WITH_ARGS("GetHostname", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", hostname),
+                                machine1_ask_image, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("GetMachineID", SD_BUS_NO_ARGS, SD_BUS_RESULT("ay", machine_id),
+                                machine1_ask_image, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("GetOSRelease", SD_BUS_NO_ARGS, SD_BUS_RESULT("a{ss}", os_release),
+                                machine1_ask_image, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_VTABLE_END,
+};
+
+int machine1_images_setup(Registry *registry)
+{
+        int r = sd_bus_add_fallback_vtable(registry->bus, NULL, MACHINE1_IMAGES,
+                                           "org.freedesktop.machine1.Image", image_vtable, object_find,
+                                           registry);
+
+        return r < 0 ? r
+                     : sd_bus_add_node_enumerator(registry->bus, NULL, MACHINE1_IMAGES, node_enumerate,
+                                                  registry);
+}
