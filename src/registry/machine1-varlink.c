@@ -257,10 +257,12 @@ int machine1_varlink_setup(Registry *registry)
 {
         int r;
 
-        r = varlink_listen(registry->event, "/run/systemd/userdb/" USERDB_SERVICE, userdb_methods, registry,
-                           &registry->userdb_server);
+        r = varlink_new(registry->event, userdb_methods, registry, &registry->userdb_server);
         if (r >= 0)
-                r = varlink_listen(registry->event, "/run/systemd/machine/io.systemd.Machine",
-                                   machine_methods, registry, &registry->machine_server);
+                r = varlink_listen(registry->userdb_server, "/run/systemd/userdb/" USERDB_SERVICE);
+        if (r >= 0)
+                r = varlink_new(registry->event, machine_methods, registry, &registry->machine_server);
+        if (r >= 0)
+                r = varlink_listen(registry->machine_server, "/run/systemd/machine/io.systemd.Machine");
         return r < 0 ? log_error_errno(r, "Failed to listen for varlink clients") : 0;
 }

@@ -218,7 +218,7 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
         return 0;
 }
 
-static int add_connection(VarlinkServer *s, int fd)
+int varlink_serve(VarlinkServer *s, int fd)
 {
         _cleanup_(connection_free_cleanup) VarlinkConnection *c = NULL;
         struct ucred peer;
@@ -263,39 +263,38 @@ static int on_connect(sd_event_source *source, int listen_fd, uint32_t events, v
                 fd_close(fd);
                 return 0;
         }
-        r = add_connection(s, fd);
+        r = varlink_serve(s, fd);
         if (r < 0)
                 log_warning_errno(r, "Failed to serve a connection to '%s'", s->path);
         return 0;
 }
 
-int varlink_listen(sd_event *event, const char *path, const VarlinkMethod *methods, void *userdata,
-                   VarlinkServer **ret)
+int varlink_new(sd_event *event, const VarlinkMethod *methods, void *userdata, VarlinkServer **ret)
 {
-        struct sockaddr_un address = { .sun_family = AF_UNIX };
         VarlinkServer *s = calloc(1, sizeof(VarlinkServer));
-        int r;
 
         OOM_CHECK(s);
-        assert(strlen(path) < sizeof(address.sun_path));
-        memcpy(address.sun_path, path, strlen(path) + 1);
-        *s = (VarlinkServer){
-                .event = event, .methods = methods, .userdata = userdata, .path = strdup(path)
-        };
-        s->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-        (void) unlink(path);
-        r = !s->path ? -ENOMEM : s->fd < 0 ? -errno : 0;
-        if (r >= 0 && (bind(s->fd, (struct sockaddr *) &address, sizeof(address)) < 0 ||
-                       chmod(path, 0666) < 0 || listen(s->fd, SOMAXCONN) < 0))
-                r = -errno;
-        if (r >= 0)
-                r = sd_event_add_io(event, &s->source, s->fd, EPOLLIN, on_connect, s);
-        if (r < 0) {
-                varlink_free(s);
-                return r;
-        }
+        *s = (VarlinkServer){ .event = event, .methods = methods, .userdata = userdata, .fd = -EBADF };
         *ret = s;
         return 0;
+}
+
+int varlink_listen(VarlinkServer *s, const char *path)
+{
+        struct sockaddr_un address = { .sun_family = AF_UNIX };
+
+        assert(strlen(path) < sizeof(address.sun_path));
+        memcpy(address.sun_path, path, strlen(path) + 1);
+        s->path = strdup(path);
+        OOM_CHECK(s->path);
+        s->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        if (s->fd < 0)
+                return -errno;
+        (void) unlink(path);
+        if (bind(s->fd, (struct sockaddr *) &address, sizeof(address)) < 0 || chmod(path, 0666) < 0 ||
+            listen(s->fd, SOMAXCONN) < 0)
+                return -errno;
+        return sd_event_add_io(s->event, &s->source, s->fd, EPOLLIN, on_connect, s);
 }
 
 void varlink_free(VarlinkServer *s)

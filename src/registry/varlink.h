@@ -20,9 +20,14 @@ typedef struct VarlinkMethod {
         int (*run)(VarlinkConnection *c, const json_t *parameters, bool more, void *userdata);
 } VarlinkMethod;
 
-/* Listens on a path, in the place of what may be there. The methods end with an empty one, and must outlive it. */
-int varlink_listen(sd_event *event, const char *path, const VarlinkMethod *methods, void *userdata,
-                   VarlinkServer **ret);
+/* Makes one that nobody can reach yet. The methods end with an empty one, and must outlive it. */
+int varlink_new(sd_event *event, const VarlinkMethod *methods, void *userdata, VarlinkServer **ret);
+
+/* Listens on a path, in the place of what may be there. */
+int varlink_listen(VarlinkServer *server, const char *path);
+
+/* Serves a connection that is there already. Takes the descriptor over, which does not block. */
+int varlink_serve(VarlinkServer *server, int fd);
 
 /* Ends it with its connections, and removes the socket. */
 void varlink_free(VarlinkServer *server);
