@@ -5,20 +5,26 @@
 
 #define OS_RELEASE_MAX       (64U * 1024U)
 #define OS_RELEASE_FIELD_MAX 256U
+#define ENV_FILE_FIELD_MAX   4096U
 
 char *os_release_field(const char *text, const char *key)
+{
+        return env_file_field(text, key, OS_RELEASE_FIELD_MAX);
+}
+
+char *env_file_field(const char *text, const char *key, size_t max)
 {
         for (const char *line = text; line && *line;
              line = strchr(line, '\n'), line = line ? line + 1 : NULL) {
                 const char *p = startswith(line, key);
-                char value[OS_RELEASE_FIELD_MAX + 1], quote = 0;
+                char value[ENV_FILE_FIELD_MAX + 1], quote = 0;
                 size_t n = 0;
 
                 if (!p || *p++ != '=')
                         continue;
                 if (*p == '"' || *p == '\'')
                         quote = *p++;
-                for (; *p && *p != '\n' && *p != quote && n < OS_RELEASE_FIELD_MAX; p++) {
+                for (; *p && *p != '\n' && *p != quote && n < MIN(max, ENV_FILE_FIELD_MAX); p++) {
                         if (*p == '\\' && quote != '\'' && p[1] && p[1] != '\n')
                                 p++;
                         value[n++] = *p;

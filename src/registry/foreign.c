@@ -18,6 +18,10 @@
 #define ERROR_EXISTS "org.freedesktop.machine1.MachineExists"
 /* As many as there are in a machine's own network, and more than anybody tells. */
 #define INTERFACES_MAX 64U
+#define ROOT_MAX       1000U
+/* What others can have here, all together and a user who is not root. */
+#define FOREIGN_MAX         1024U
+#define FOREIGN_OF_USER_MAX 32U
 
 static int on_leader_gone(sd_event_source *source, int fd, uint32_t events, void *userdata)
 {
@@ -75,12 +79,12 @@ static int read_sender(sd_bus_message *call, pid_t *ret_pid, uid_t *ret_uid)
         return r;
 }
 
-static bool process_is_of(pid_t pid, uid_t uid)
+bool foreign_is_of(const Machine *m, uid_t uid)
 {
         char path[32];
         struct stat st;
 
-        snprintf(path, sizeof(path), "/proc/%i", pid);
+        snprintf(path, sizeof(path), "/proc/%i", m->record.leader);
         return stat(path, &st) >= 0 && st.st_uid == uid;
 }
 
@@ -95,11 +99,11 @@ static const char *find_mistake(const Machine *m, size_t id_size, uid_t sender)
                 return "The class of a machine is 'container' or 'vm'.";
         if (m->record.leader <= 1)
                 return "The leader is a process, and not that of the host.";
-        if (!isempty(m->record.root) && m->record.root[0] != '/')
-                return "The root directory is an absolute path.";
+        if (m->record.root && (m->record.root[0] != '/' || strlen(m->record.root) > ROOT_MAX))
+                return "The root directory is an absolute path, and no long one.";
         if (!str_is_clean(m->service) || strlen(m->service) > UNIT_NAME_MAX)
                 return "The service is a short text.";
-        if (sender != 0 && !process_is_of(m->record.leader, sender))
+        if (sender != 0 && !foreign_is_of(m, sender))
                 return "A machine of a user has a leader of that user.";
         return NULL;
 }
@@ -121,6 +125,30 @@ static int read_interfaces(Machine *m, sd_bus_message *call)
                 m->interfaces[i] = indices[i];
         }
         return 0;
+}
+
+static bool is_taken(Registry *registry, const char *name)
+{
+        const Machine *m = registry_find(registry, name);
+
+        return m && m->state != MACHINE_FAILED;
+}
+
+static int reply_taken(sd_bus_message *call, const char *name)
+{
+        return sd_bus_reply_method_errorf(call, ERROR_EXISTS, "Machine '%s' is there already.", name);
+}
+
+static bool is_too_much(const Registry *registry, uid_t owner)
+{
+        size_t all = 0, of_owner = 0;
+
+        for (size_t i = 0; i < registry->n_machines; i++) {
+                const Machine *m = registry->machines[i];
+                all += m->foreign;
+                of_owner += m->foreign && m->owner == owner;
+        }
+        return all >= FOREIGN_MAX || (owner != 0 && of_owner >= FOREIGN_OF_USER_MAX);
 }
 
 /* Reads the arguments up to the properties of a scope. Returns 0 when an error has been replied. */
@@ -166,9 +194,11 @@ static int read_machine(Registry *registry, sd_bus_message *call, bool network, 
         r = process_start_time(m->record.leader, &m->record.start_time);
         if (r < 0)
                 return r;
-        if (registry_find(registry, name) && registry_find(registry, name)->state != MACHINE_FAILED)
-                return MIN(sd_bus_reply_method_errorf(call, ERROR_EXISTS, "Machine '%s' is there already.",
-                                                      name),
+        if (is_taken(registry, name))
+                return MIN(reply_taken(call, name), 0);
+        if (is_too_much(registry, m->owner))
+                return MIN(sd_bus_reply_method_errorf(call, SD_BUS_ERROR_LIMITS_EXCEEDED,
+                                                      "There are too many machines of others."),
                            0);
         *ret = TAKE_PTR(m);
         return 1;
@@ -181,6 +211,8 @@ static int reply_added(Registry *registry, Machine *machine, sd_bus_message *cal
         int r;
 
         OOM_CHECK(path);
+        if (is_taken(registry, m->name)) /* meanwhile */
+                return reply_taken(call, m->name);
         r = foreign_add(registry, m);
         if (r < 0)
                 return r;
@@ -301,8 +333,9 @@ static int create_scope(Registry *registry, Machine *machine, sd_bus_message *ca
         return 1;
 }
 
-/* The unit that the leader is in is the machine's own when it is where machines are. */
-static int find_unit_of_leader(Machine *m)
+/* The unit that the leader is in is the machine's own when it is where machines are, and no other machine's. A user's own
+ * units are elsewhere. */
+static int find_unit_of_leader(Registry *registry, Machine *m)
 {
         _cleanup_free_ char *slice = NULL;
         int r;
@@ -310,7 +343,11 @@ static int find_unit_of_leader(Machine *m)
         r = sd_pid_get_unit(m->record.leader, &m->unit);
         if (r < 0)
                 return r;
-        m->owns_unit = sd_pid_get_slice(m->record.leader, &slice) >= 0 && streq(slice, "machine.slice");
+        m->owns_unit = m->owner == 0 && sd_pid_get_slice(m->record.leader, &slice) >= 0 &&
+                       streq(slice, "machine.slice");
+        for (size_t i = 0; i < registry->n_machines; i++)
+                if (registry->machines[i]->owns_unit && streq(registry->machines[i]->unit, m->unit))
+                        m->owns_unit = false;
         return 0;
 }
 
@@ -327,7 +364,7 @@ int foreign_register(Registry *registry, sd_bus_message *call)
                 return r;
         if (startswith(member, "Create"))
                 return create_scope(registry, m, call);
-        r = find_unit_of_leader(m);
+        r = find_unit_of_leader(registry, m);
         if (r < 0) {
                 machine_free(m);
                 return r;

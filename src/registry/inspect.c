@@ -35,12 +35,15 @@ int inspect_open_root(int proc_fd)
         return RET_NERRNO(openat(proc_fd, "root", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
 }
 
-static bool shares_network(int proc_fd)
+bool inspect_shares(int proc_fd, const char *namespace)
 {
+        char own_path[32], host_path[32];
         struct stat own, host;
 
-        return fstatat(proc_fd, "ns/net", &own, 0) >= 0 && stat("/proc/1/ns/net", &host) >= 0 &&
-               own.st_dev == host.st_dev && own.st_ino == host.st_ino;
+        snprintf(own_path, sizeof(own_path), "ns/%s", namespace);
+        snprintf(host_path, sizeof(host_path), "/proc/1/ns/%s", namespace);
+        return fstatat(proc_fd, own_path, &own, 0) < 0 || stat(host_path, &host) < 0 ||
+               (own.st_dev == host.st_dev && own.st_ino == host.st_ino);
 }
 
 typedef struct Addresses {
@@ -120,7 +123,7 @@ int inspect_addresses(int proc_fd, sd_bus_message *reply)
         Addresses a = { .reply = reply };
         int r;
 
-        if (shares_network(proc_fd))
+        if (inspect_shares(proc_fd, "net"))
                 return -ENONET;
         r = sd_bus_message_open_container(reply, 'a', "(iay)");
         if (r >= 0)

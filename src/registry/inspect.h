@@ -12,6 +12,9 @@
 /* Opens /proc/PID of the leader. -ESRCH when it is gone. */
 int inspect_open(const Record *record);
 
+/* Whether the leader is in a namespace ("mnt", "user", "net", …) of the host, or it cannot be told. */
+bool inspect_shares(int proc_fd, const char *namespace);
+
 /* Opens the root directory as the leader sees it, for reading. */
 int inspect_open_root(int proc_fd);
 

@@ -286,6 +286,9 @@ int machine_set_properties(Registry *registry, Machine *machine, sd_bus_message 
         int runtime, r;
 
         OOM_CHECK(spec);
+        if (!machine->owns_unit)
+                return sd_bus_reply_method_errorf(call, SD_BUS_ERROR_NOT_SUPPORTED,
+                                                  "Machine '%s' has no unit of its own.", machine->name);
         r = sd_bus_message_read(call, "b", &runtime);
         if (r >= 0)
                 r = sd_bus_message_read_strv(call, &assignments);
@@ -311,6 +314,9 @@ int machine_get_spec(Registry *registry, Machine *machine, sd_bus_message *call)
         int r;
 
         (void) registry;
+        if (machine->foreign)
+                return sd_bus_reply_method_errorf(call, ERROR_NO_SUCH_MACHINE,
+                                                  "Machine '%s' is none of mctl.", machine->name);
         _cleanup_close_ int run_fd = run_dir_open();
         if (run_fd < 0)
                 return run_fd;

@@ -32,6 +32,18 @@ Machine *machine1_find(Registry *registry, const char *name)
         return m && is_registered(m) ? m : NULL;
 }
 
+int machine1_open(const Machine *m)
+{
+        if (!streq(m->class, "container"))
+                return -EOPNOTSUPP;
+        _cleanup_close_ int fd = inspect_open(&m->record);
+        if (fd < 0)
+                return fd;
+        if (m->foreign && (inspect_shares(fd, "mnt") || (m->owner != 0 && inspect_shares(fd, "user"))))
+                return -EOPNOTSUPP;
+        return TAKE_FD(fd);
+}
+
 Machine *machine1_find_process(Registry *registry, pid_t pid)
 {
         _cleanup_free_ char *unit = NULL;
@@ -56,7 +68,7 @@ Machine *machine1_find_user(Registry *registry, uint32_t outer, uint32_t *ret_in
 
         for (size_t i = 0; i < registry->n_machines; i++) {
                 Machine *m = registry->machines[i];
-                _cleanup_close_ int proc_fd = is_registered(m) ? inspect_open(&m->record) : -EBADF;
+                _cleanup_close_ int proc_fd = is_registered(m) ? machine1_open(m) : -EBADF;
                 if (proc_fd < 0 || inspect_users(proc_fd, &base, &size) < 0 || base < MACHINE1_HOST_IDS ||
                     outer < base || outer - base >= size)
                         continue;
@@ -122,7 +134,7 @@ static int get_addresses(Registry *registry, Machine *m, sd_bus_message *call)
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
         int r;
 
-        _cleanup_close_ int proc_fd = inspect_open(&m->record);
+        _cleanup_close_ int proc_fd = machine1_open(m);
         if (proc_fd < 0)
                 return proc_fd;
         r = sd_bus_message_new_method_return(call, &reply);
@@ -140,7 +152,7 @@ static int get_os_release(Registry *registry, Machine *m, sd_bus_message *call)
         _cleanup_strv_ Strv pairs = NULL;
         int r;
 
-        _cleanup_close_ int proc_fd = inspect_open(&m->record);
+        _cleanup_close_ int proc_fd = machine1_open(m);
         _cleanup_close_ int root_fd = proc_fd < 0 ? proc_fd : inspect_open_root(proc_fd);
         if (root_fd < 0)
                 return root_fd;
@@ -164,7 +176,7 @@ static int get_uid_shift(Registry *registry, Machine *m, sd_bus_message *call)
         int r;
 
         (void) registry;
-        _cleanup_close_ int proc_fd = inspect_open(&m->record);
+        _cleanup_close_ int proc_fd = machine1_open(m);
         if (proc_fd < 0)
                 return proc_fd;
         r = inspect_users(proc_fd, &base, &size);
@@ -178,7 +190,7 @@ static int get_uid_shift(Registry *registry, Machine *m, sd_bus_message *call)
 static int open_root(Registry *registry, Machine *m, sd_bus_message *call)
 {
         (void) registry;
-        _cleanup_close_ int proc_fd = inspect_open(&m->record);
+        _cleanup_close_ int proc_fd = machine1_open(m);
         _cleanup_close_ int root_fd = proc_fd < 0 ? proc_fd : inspect_open_root(proc_fd);
         return root_fd < 0 ? root_fd : sd_bus_reply_method_return(call, "h", root_fd);
 }
@@ -188,7 +200,7 @@ static int open_pty(Registry *registry, Machine *m, sd_bus_message *call)
         _cleanup_free_ char *path = NULL;
 
         (void) registry;
-        _cleanup_close_ int proc_fd = inspect_open(&m->record);
+        _cleanup_close_ int proc_fd = machine1_open(m);
         _cleanup_close_ int master_fd = proc_fd < 0 ? proc_fd : inspect_open_terminal(proc_fd, &path);
         return master_fd < 0 ? master_fd : sd_bus_reply_method_return(call, "hs", master_fd, path);
 }
@@ -210,7 +222,7 @@ static int map_from(Registry *registry, Machine *m, sd_bus_message *call)
         int r = sd_bus_message_read(call, "u", &inner);
         if (r < 0)
                 return r;
-        _cleanup_close_ int proc_fd = inspect_open(&m->record);
+        _cleanup_close_ int proc_fd = machine1_open(m);
         if (proc_fd < 0)
                 return proc_fd;
         if (inspect_users(proc_fd, &base, &size) < 0 || inner >= size)
@@ -276,7 +288,8 @@ static bool is_owner(sd_bus_message *call, const Machine *m)
         uid_t uid;
         bool owner = m->foreign && m->owner != 0 &&
                      sd_bus_query_sender_creds(call, SD_BUS_CREDS_EUID, &creds) >= 0 &&
-                     sd_bus_creds_get_euid(creds, &uid) >= 0 && uid == m->owner;
+                     sd_bus_creds_get_euid(creds, &uid) >= 0 && uid == m->owner &&
+                     foreign_is_of(m, uid); /* it may have become another user's since */
 
         sd_bus_creds_unref(creds);
         return owner;

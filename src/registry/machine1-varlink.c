@@ -29,7 +29,7 @@ static const Machine *machine_of_name(Registry *registry, const char *user, cons
         uint32_t size;
         uid_t base;
 
-        _cleanup_close_ int proc_fd = m ? inspect_open(&m->record) : -EBADF;
+        _cleanup_close_ int proc_fd = m ? machine1_open(m) : -EBADF;
         if (proc_fd < 0 || inspect_users(proc_fd, &base, &size) < 0 || base < MACHINE1_HOST_IDS ||
             parse_u64(dash + 1, 0, size - 1, &number) < 0)
                 return NULL;
@@ -125,26 +125,34 @@ static json_t *describe(const Machine *m)
                          (json_int_t) m->since_monotonic, "UID", (json_int_t) m->owner);
 }
 
-/* By its name or by a process of it; NULL where neither was said, and an answer was sent. */
+typedef enum Lookup {
+        LOOKUP_ANSWERED, /* with an error */
+        LOOKUP_FOUND,
+        LOOKUP_ALL, /* nothing was said */
+} Lookup;
+
+/* By its name or by a process of it. */
 static int look_up(VarlinkConnection *c, const json_t *parameters, Registry *registry, Machine **ret)
 {
         const json_t *name = json_object_get(parameters, "name"), *pid = json_object_get(parameters, "pid");
         const json_t *number = json_is_object(pid) ? json_object_get(pid, "pid") : pid;
+        int r = 0;
 
-        *ret = NULL;
         if (name && !json_is_null(name) && !json_is_string(name))
-                return varlink_invalid(c, "name");
-        if (pid && !json_is_null(pid) &&
-            (!json_is_integer(number) || json_integer_value(number) <= 0 ||
-             json_integer_value(number) > INT32_MAX))
-                return varlink_invalid(c, "pid");
-        if (json_is_string(name))
-                *ret = machine1_find(registry, json_string_value(name));
-        else if (json_is_integer(number))
-                *ret = machine1_find_process(registry, json_integer_value(number));
-        else
-                return 0;
-        return *ret ? 1 : varlink_error(c, MACHINE "NoSuchMachine", NULL);
+                r = varlink_invalid(c, "name");
+        else if (pid && !json_is_null(pid) &&
+                 (!json_is_integer(number) || json_integer_value(number) <= 0 ||
+                  json_integer_value(number) > INT32_MAX))
+                r = varlink_invalid(c, "pid");
+        else if (json_is_string(name) || json_is_integer(number)) {
+                *ret = json_is_string(name) ? machine1_find(registry, json_string_value(name))
+                                            : machine1_find_process(registry, json_integer_value(number));
+                if (*ret)
+                        return LOOKUP_FOUND;
+                r = varlink_error(c, MACHINE "NoSuchMachine", NULL);
+        } else
+                return LOOKUP_ALL;
+        return r < 0 ? r : LOOKUP_ANSWERED;
 }
 
 static int list(VarlinkConnection *c, const json_t *parameters, bool more, void *userdata)
@@ -156,12 +164,10 @@ static int list(VarlinkConnection *c, const json_t *parameters, bool more, void 
 
         registry_touch(registry);
         r = look_up(c, parameters, registry, &m);
-        if (r < 0)
+        if (r < 0 || r == LOOKUP_ANSWERED)
                 return r;
-        if (m)
+        if (r == LOOKUP_FOUND)
                 return varlink_reply(c, describe(m), false);
-        if (json_is_string(json_object_get(parameters, "name")) || json_object_get(parameters, "pid"))
-                return 0; /* answered */
         if (!more)
                 return varlink_error(c, "org.varlink.service.ExpectedMore", NULL);
         for (size_t i = 0; i < registry->n_machines && r >= 0; i++) {
@@ -189,9 +195,9 @@ static Machine *look_up_for_root(VarlinkConnection *c, const json_t *parameters,
                 return NULL;
         }
         *ret = look_up(c, parameters, registry, &m);
-        if (*ret == 0 && !m && !json_object_get(parameters, "name") && !json_object_get(parameters, "pid"))
+        if (*ret == LOOKUP_ALL)
                 *ret = varlink_invalid(c, "name");
-        return *ret < 0 ? NULL : m;
+        return *ret == LOOKUP_FOUND ? m : NULL;
 }
 
 static int terminate(VarlinkConnection *c, const json_t *parameters, bool more, void *userdata)

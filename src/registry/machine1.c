@@ -43,16 +43,22 @@ static int read_provider(void)
         return provider;
 }
 
-/* Whether systemd-machined is there to be started. */
+/* Whether systemd-machined is there to be started; it is where nothing else is known. */
 static bool has_machined(Registry *registry)
 {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
         const char *state;
+        int r;
 
-        return sd_bus_call_method(registry->bus, "org.freedesktop.systemd1", "/org/freedesktop/systemd1",
-                                  "org.freedesktop.systemd1.Manager", "GetUnitFileState", NULL, &reply, "s",
-                                  MACHINED) >= 0 &&
-               sd_bus_message_read(reply, "s", &state) >= 0 && !startswith(state, "masked");
+        r = sd_bus_call_method(registry->bus, "org.freedesktop.systemd1", "/org/freedesktop/systemd1",
+                               "org.freedesktop.systemd1.Manager", "GetUnitFileState", &error, &reply, "s",
+                               MACHINED);
+        if (r >= 0)
+                r = sd_bus_message_read(reply, "s", &state);
+        if (r < 0 && r != -ENOENT)
+                log_warning_errno(r, "Failed to ask for %s", MACHINED);
+        return r < 0 ? r != -ENOENT : !startswith(state, "masked");
 }
 
 static int become_provider(Registry *registry)
@@ -71,9 +77,6 @@ static int become_provider(Registry *registry)
                 r = machine1_images_setup(registry);
         if (r < 0)
                 return log_error_errno(r, "Failed to publish objects");
-        r = state_files_load(registry);
-        if (r < 0)
-                return log_error_errno(r, "Failed to read '%s'", MACHINE1_STATE_DIR);
         r = sd_bus_request_name(registry->bus, MACHINE1_NAME, 0);
         if (r == -EEXIST) {
                 log_warning("%s has an owner already: machines are not offered there.", MACHINE1_NAME);
@@ -82,6 +85,9 @@ static int become_provider(Registry *registry)
         if (r < 0)
                 return log_error_errno(r, "Failed to take the name " MACHINE1_NAME);
         registry->machine1 = MACHINE1_PROVIDER;
+        r = state_files_load(registry);
+        if (r < 0)
+                return log_error_errno(r, "Failed to read '%s'", MACHINE1_STATE_DIR);
         return machine1_varlink_setup(registry);
 }
 

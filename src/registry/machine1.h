@@ -54,6 +54,9 @@ int machine1_node_enumerate(sd_bus *bus, const char *path, void *userdata, char 
 /* The machine that a process belongs to, or NULL. */
 Machine *machine1_find_process(Registry *registry, pid_t pid);
 Machine *machine1_find(Registry *registry, const char *name);
+/* Opens /proc/PID of the leader of a container. -EOPNOTSUPP where what it shows would be the host: for virtual machines, and
+ * for what somebody registered that is in no mount namespace of its own, or in no user namespace but is a user's. */
+int machine1_open(const Machine *machine);
 /* The machine that has this user or group of the host, and which one that is inside, or NULL. */
 Machine *machine1_find_user(Registry *registry, uint32_t outer, uint32_t *ret_inner);
 
@@ -82,6 +85,8 @@ int foreign_register(Registry *registry, sd_bus_message *call);
 int foreign_unregister(Registry *registry, Machine *machine, sd_bus_message *call);
 /* Watches the leader of a machine that has no unit of ours, and adds it. Takes it over where it returns no error. */
 int foreign_add(Registry *registry, Machine *machine);
+/* Whether the leader is a process of this user. */
+bool foreign_is_of(const Machine *machine, uid_t uid);
 /* Sends a signal to the leader. */
 int foreign_signal(Machine *machine, int sig);
 /* Follows the machines of systemd-machined. */

@@ -5,6 +5,9 @@
 /* A person may be typing a password. */
 #define POLKIT_TIMEOUT_USEC (10 * 60 * USEC_PER_SEC)
 
+/* The bus lets us wait for a number of answers only, and systemd's are among them. */
+#define QUESTIONS_MAX 64U
+
 typedef struct Question {
         Registry *registry;
         sd_bus_message *call;
@@ -14,6 +17,7 @@ typedef struct Question {
 static void question_free(Question *q)
 {
         q->registry->n_pending--;
+        q->registry->n_questions--;
         sd_bus_message_unref(q->call);
         free(q);
 }
@@ -100,6 +104,9 @@ int polkit_authorize_with(Registry *registry, sd_bus_message *call, const char *
                 return r < 0 ? r : 1;
         }
 
+        if (registry->n_questions >= QUESTIONS_MAX)
+                return sd_bus_reply_method_errorf(call, SD_BUS_ERROR_LIMITS_EXCEEDED,
+                                                  "Too many people are being asked for a password.");
         r = sd_bus_message_new_method_call(registry->bus, &request, "org.freedesktop.PolicyKit1",
                                            "/org/freedesktop/PolicyKit1/Authority",
                                            "org.freedesktop.PolicyKit1.Authority", "CheckAuthorization");
@@ -120,6 +127,7 @@ int polkit_authorize_with(Registry *registry, sd_bus_message *call, const char *
         OOM_CHECK(q);
         *q = (Question){ registry, sd_bus_message_ref(call), handler };
         registry->n_pending++;
+        registry->n_questions++;
         r = sd_bus_call_async(registry->bus, NULL, request, on_answer, q, POLKIT_TIMEOUT_USEC);
         if (r < 0)
                 return r;

@@ -7,6 +7,8 @@
 /* What happens within this time leads to one refresh. */
 #define REFRESH_DELAY_USEC (20 * USEC_PER_MSEC)
 #define IDLE_USEC          (30 * USEC_PER_SEC)
+/* Calls that wait for a listing. */
+#define WAITERS_MAX 4096U
 
 static int refresh_start(Registry *registry);
 
@@ -22,12 +24,19 @@ static void waiter_free(Waiter *w)
 }
 DEFINE_CLEANUP(Waiter *, waiter_free);
 
+static void free_waiters(Waiter *w)
+{
+        while (w) {
+                Waiter *next = w->next;
+                waiter_free(w);
+                w = next;
+        }
+}
+
 void registry_free(Registry *registry)
 {
-        for (Waiter *w = registry->waiters, *next; w; w = next) {
-                next = w->next;
-                waiter_free(w);
-        }
+        free_waiters(registry->waiters);
+        free_waiters(registry->next_waiters);
         for (size_t i = 0; i < registry->n_machines; i++)
                 machine_free(registry->machines[i]);
         varlink_free(registry->userdb_server);
@@ -110,6 +119,7 @@ static int add_unit(Registry *registry, const char *unit, Machine **ret)
 {
         _cleanup_(machine_free_cleanup) Machine *m = calloc(1, sizeof(Machine));
         _cleanup_free_ char *path = NULL;
+        Machine *taken;
         int r;
 
         OOM_CHECK(m);
@@ -120,6 +130,9 @@ static int add_unit(Registry *registry, const char *unit, Machine **ret)
         }
         if (r < 0)
                 return r;
+        /* Whoever registered that name before, it is that of a unit of ours now. */
+        while ((taken = registry_find(registry, m->name)) && taken->foreign)
+                registry_remove(registry, taken);
         m->registry = registry;
         m->leader_fd = -EBADF;
         m->owns_unit = true;
@@ -262,6 +275,7 @@ static void answer_waiters(Registry *registry, Waiter *waiters)
         while (waiters) {
                 _cleanup_(waiter_free_cleanup) Waiter *w = waiters;
                 waiters = w->next;
+                registry->n_waiters--;
                 int r = w->handler(registry, w->call);
                 if (r < 0)
                         (void) sd_bus_reply_method_errno(w->call, r, NULL);
@@ -297,16 +311,16 @@ static int on_units(sd_bus_message *reply, void *userdata, sd_bus_error *ret_err
                 r = sweep(registry);
         if (r < 0)
                 log_error_errno(r, "Failed to list the units of machines");
-        if (!registry->refresh_again)
-                answer_waiters(registry, waiters);
-        else {
-                /* Who asked after this listing had begun is owed the next. */
+        /* Who asked after this listing had begun is owed the next. */
+        if (registry->refresh_again) {
                 registry->refresh_again = false;
-                registry->waiters = waiters;
+                registry->waiters = registry->next_waiters;
+                registry->next_waiters = NULL;
                 r = refresh_start(registry);
                 if (r < 0)
                         log_error_errno(r, "Failed to list the units of machines");
         }
+        answer_waiters(registry, waiters);
         return 0;
 }
 
@@ -334,17 +348,25 @@ static int refresh_start(Registry *registry)
 
 int registry_refresh_then(Registry *registry, sd_bus_message *call, RefreshedHandler handler)
 {
-        _cleanup_(waiter_free_cleanup) Waiter *w = calloc(1, sizeof(Waiter));
-        OOM_CHECK(w);
+        _cleanup_(waiter_free_cleanup) Waiter *w = NULL;
+        Waiter **tail;
         int r;
 
+        if (registry->n_waiters >= WAITERS_MAX)
+                return sd_bus_reply_method_errorf(call, SD_BUS_ERROR_LIMITS_EXCEEDED,
+                                                  "Too many calls at once.");
+        w = calloc(1, sizeof(Waiter));
+        OOM_CHECK(w);
+        tail = registry->refresh_slot ? &registry->next_waiters : &registry->waiters;
         r = refresh_start(registry);
         if (r < 0)
                 return r;
         w->call = sd_bus_message_ref(call);
         w->handler = handler;
-        w->next = registry->waiters;
-        registry->waiters = TAKE_PTR(w);
+        while (*tail)
+                tail = &(*tail)->next;
+        *tail = TAKE_PTR(w);
+        registry->n_waiters++;
         return 1;
 }
 
@@ -389,7 +411,7 @@ static bool is_idle(const Registry *registry)
         for (size_t i = 0; i < registry->n_machines; i++)
                 if (registry->machines[i]->state != MACHINE_FAILED)
                         return false;
-        return registry->n_pending == 0 && !registry->waiters;
+        return registry->n_pending == 0 && registry->n_waiters == 0;
 }
 
 static int on_name_released(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)

@@ -362,6 +362,8 @@ static int start_begin(Registry *registry, sd_bus_message *call, bool sure)
         if (r <= 0)
                 return r;
         m = registry_find(registry, start->spec->name);
+        if (m && m->foreign && m->owner != 0)
+                m = NULL; /* what a user registered is in nobody's way */
         if (m && m->state != MACHINE_FAILED && !sure)
                 return registry_refresh_then(registry, call, start_again);
         if (m && m->state != MACHINE_FAILED)

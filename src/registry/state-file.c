@@ -12,17 +12,30 @@
 #include "basic/parse.h"
 #include "registry/machine1.h"
 
-#define STATE_FILE_MAX 8192U
+#define STATE_FILE_MAX 16384U
+#define VALUE_MAX      2048U
 
 static int open_dir(void)
 {
         return RET_NERRNO(open("/run/systemd/machines", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
 }
 
-/* What could end a line early is not written: names and units have been checked, paths may be anybody's. */
-static const char *clean(const char *s)
+/* A line KEY="VALUE", where there is a value that one line can say. Names of units have backslashes. */
+static int append_line(Strv *lines, const char *key, const char *value)
 {
-        return s && str_is_clean(s) && !strpbrk(s, "\"\\$`") ? s : "";
+        _cleanup_free_ char *escaped = value ? malloc(strlen(value) * 2 + 1) : NULL;
+        char *p = escaped;
+
+        if (isempty(value) || !str_is_clean(value))
+                return 0;
+        OOM_CHECK(escaped);
+        for (const char *c = value; *c; c++) {
+                if (strchr("\"\\$`", *c))
+                        *p++ = '\\';
+                *p++ = *c;
+        }
+        *p = 0;
+        return strv_appendf(lines, "%s=\"%s\"", key, escaped);
 }
 
 static char *join_interfaces(const Machine *m)
@@ -39,19 +52,32 @@ static char *join_interfaces(const Machine *m)
 
 int state_file_write(const Machine *m)
 {
-        _cleanup_free_ char *interfaces = join_interfaces(m), *link = strf("unit:%s", m->unit);
-        _cleanup_free_ char *text = strf(
-                "# This file belongs to mctl-registryd.\n"
-                "NAME=%s\nUID=%u\nSCOPE=\"%s\"\nSERVICE=\"%s\"\nROOT=\"%s\"\nID=%s\n"
-                "LEADER=%i\nLEADER_START=%" PRIu64 "\nCLASS=%s\nREALTIME=%" PRIu64 "\nMONOTONIC=%" PRIu64
-                "\nNETIF=\"%s\"\n",
-                m->name, m->owner, clean(m->unit), clean(m->service), clean(m->record.root), m->record.uuid,
-                m->record.leader, m->record.start_time, m->class, m->record.since, m->since_monotonic,
-                strna(interfaces));
+        _cleanup_free_ char *interfaces = join_interfaces(m), *link = strf("unit:%s", m->unit), *text = NULL;
+        _cleanup_strv_ Strv lines = NULL;
         int r;
 
-        if (!interfaces || !link || !text)
+        if (!interfaces || !link)
                 return -ENOMEM;
+        r = strv_appendf(
+                &lines,
+                "# This file belongs to mctl-registryd.\nNAME=%s\nUID=%u\nLEADER=%i\nLEADER_START=%" PRIu64
+                "\nCLASS=%s\nREALTIME=%" PRIu64 "\nMONOTONIC=%" PRIu64,
+                m->name, m->owner, m->record.leader, m->record.start_time, m->class, m->record.since,
+                m->since_monotonic);
+        if (r >= 0)
+                r = append_line(&lines, "SCOPE", m->unit);
+        if (r >= 0)
+                r = append_line(&lines, "SERVICE", m->service);
+        if (r >= 0)
+                r = append_line(&lines, "ROOT", m->record.root);
+        if (r >= 0)
+                r = append_line(&lines, "ID", m->record.uuid);
+        if (r >= 0)
+                r = append_line(&lines, "NETIF", interfaces);
+        if (r >= 0)
+                r = strv_append(&lines, "");
+        text = r < 0 ? NULL : strv_join(lines, "\n");
+        OOM_CHECK(text);
         _cleanup_close_ int dir_fd = open_dir();
         if (dir_fd < 0)
                 return dir_fd;
@@ -95,8 +121,8 @@ static int parse_interfaces(const char *text, Machine *m)
 /* The directory is root's, and so are the files; but what is no file of a registry is no machine. */
 static int load(int dir_fd, const char *name, Machine *m)
 {
-        static const char *const keys[] = { "SERVICE", "CLASS",     "SCOPE",        "LEADER", "REALTIME",
-                                            "UID",     "MONOTONIC", "LEADER_START", "NAME" };
+        static const char *const keys[] = { "CLASS", "SCOPE",     "LEADER",       "REALTIME",
+                                            "UID",   "MONOTONIC", "LEADER_START", "NAME" };
         _cleanup_free_ char *text = NULL, *id = NULL, *interfaces = NULL;
         _cleanup_strv_ Strv values = NULL;
         uint64_t owner;
@@ -104,29 +130,29 @@ static int load(int dir_fd, const char *name, Machine *m)
 
         r = file_read_at(dir_fd, name, STATE_FILE_MAX, &text, NULL);
         for (size_t i = 0; i < ELEMENTSOF(keys) && r >= 0; i++) {
-                char *value = os_release_field(text, keys[i]);
+                char *value = env_file_field(text, keys[i], VALUE_MAX);
                 r = value ? strv_consume(&values, value) : -EBADMSG;
         }
         if (r < 0)
                 return r;
-        if (!streq(values[8], name) || !machine_name_valid(name) ||
-            (!streq(values[1], "container") && !streq(values[1], "vm")) ||
-            parse_pid(values[3], &m->record.leader) < 0 ||
-            parse_u64(values[4], 0, UINT64_MAX, &m->record.since) < 0 ||
-            parse_u64(values[5], 0, UINT32_MAX - 1, &owner) < 0 ||
-            parse_u64(values[6], 0, UINT64_MAX, &m->since_monotonic) < 0 ||
-            parse_u64(values[7], 0, UINT64_MAX, &m->record.start_time) < 0)
+        if (!streq(values[7], name) || !machine_name_valid(name) ||
+            (!streq(values[0], "container") && !streq(values[0], "vm")) ||
+            parse_pid(values[2], &m->record.leader) < 0 ||
+            parse_u64(values[3], 0, UINT64_MAX, &m->record.since) < 0 ||
+            parse_u64(values[4], 0, UINT32_MAX - 1, &owner) < 0 ||
+            parse_u64(values[5], 0, UINT64_MAX, &m->since_monotonic) < 0 ||
+            parse_u64(values[6], 0, UINT64_MAX, &m->record.start_time) < 0)
                 return -EBADMSG;
         m->owner = owner;
         m->record.handed_over = true;
         m->name = strdup(name);
-        m->service = strdup(values[0]);
-        m->class = strdup(values[1]);
-        m->unit = strdup(values[2]);
-        m->record.root = os_release_field(text, "ROOT");
-        id = os_release_field(text, "ID");
+        m->service = env_file_field(text, "SERVICE", VALUE_MAX) ?: strdup("");
+        m->class = strdup(values[0]);
+        m->unit = strdup(values[1]);
+        m->record.root = env_file_field(text, "ROOT", VALUE_MAX);
+        id = env_file_field(text, "ID", VALUE_MAX);
         snprintf(m->record.uuid, sizeof(m->record.uuid), "%s", id && strlen(id) == 32 ? id : "");
-        interfaces = os_release_field(text, "NETIF");
+        interfaces = env_file_field(text, "NETIF", VALUE_MAX);
         return !m->name || !m->service || !m->class || !m->unit ? -ENOMEM
                : interfaces                                     ? parse_interfaces(interfaces, m)
                                                                 : 0;
@@ -158,7 +184,9 @@ static int load_one(Registry *registry, int dir_fd, const char *name)
         r = foreign_add(registry, m);
         if (r >= 0)
                 TAKE_PTR(m);
-        return r;
+        else
+                log_warning_errno(r, "Failed to take machine '%s' over", name);
+        return 0;
 }
 
 int state_files_load(Registry *registry)

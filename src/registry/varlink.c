@@ -8,10 +8,11 @@
 #include "basic/log.h"
 #include "registry/varlink.h"
 
-#define CONNECTIONS_MAX 128U
-#define MESSAGE_MAX     (64U * 1024U)
-#define BACKLOG_MAX     (4U * 1024U * 1024U)
-#define PATIENCE_USEC   (30 * USEC_PER_SEC)
+#define CONNECTIONS_MAX         256U
+#define CONNECTIONS_OF_USER_MAX 32U
+#define MESSAGE_MAX             (64U * 1024U)
+#define BACKLOG_MAX             (4U * 1024U * 1024U)
+#define PATIENCE_USEC           (30 * USEC_PER_SEC)
 
 struct VarlinkConnection {
         VarlinkServer *server;
@@ -223,6 +224,7 @@ int varlink_serve(VarlinkServer *s, int fd)
         _cleanup_(connection_free_cleanup) VarlinkConnection *c = NULL;
         struct ucred peer;
         socklen_t size = sizeof(peer);
+        size_t n = 0;
         int r;
 
         c = malloc(sizeof(VarlinkConnection));
@@ -240,6 +242,10 @@ int varlink_serve(VarlinkServer *s, int fd)
         if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
                 return -errno;
         c->uid = peer.uid;
+        for (const VarlinkConnection *other = s->connections; other; other = other->next)
+                n += other->uid == peer.uid;
+        if (peer.uid != 0 && n > CONNECTIONS_OF_USER_MAX)
+                return -EUSERS;
         r = sd_event_add_io(s->event, &c->io_source, fd, EPOLLIN, on_io, c);
         if (r >= 0)
                 r = sd_event_add_time_relative(s->event, &c->timer_source, CLOCK_MONOTONIC, PATIENCE_USEC, 0,
@@ -264,7 +270,7 @@ static int on_connect(sd_event_source *source, int listen_fd, uint32_t events, v
                 return 0;
         }
         r = varlink_serve(s, fd);
-        if (r < 0)
+        if (r < 0 && r != -EUSERS)
                 log_warning_errno(r, "Failed to serve a connection to '%s'", s->path);
         return 0;
 }

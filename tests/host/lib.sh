@@ -264,12 +264,12 @@ rule() {
         printf '%s\n' 'polkit.addRule(function(action, subject) {' "        if (subject.user == \"alice\" && $1)" '                return polkit.Result.YES;' '});' |
                 put_file /etc/polkit-1/rules.d/10-test.rules
         # polkit sees a new rule in its own time.
-        on systemctl restart polkit.service
+        on_sh "systemctl reset-failed polkit.service 2>/dev/null || :; systemctl restart polkit.service"
 }
 
 no_rule() {
         on rm -f /etc/polkit-1/rules.d/10-test.rules
-        on systemctl restart polkit.service
+        on_sh "systemctl reset-failed polkit.service 2>/dev/null || :; systemctl restart polkit.service"
 }
 
 # --- mctl run ------------------------------------------------------------------------------------------------------

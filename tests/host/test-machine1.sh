@@ -119,7 +119,7 @@ test_ends() {
         leader=$(leader_of debian)
         works on machinectl reboot debian
         soon rebooted "$leader"
-        works on machinectl kill --signal=SIGRTMIN+4 debian
+        works on machinectl kill --kill-whom=leader --signal=SIGRTMIN+4 debian
         soon is_gone debian
         equal "What failed" "$(on systemctl --failed --no-legend --plain --no-pager 'machine-*')" ""
 }
@@ -201,24 +201,24 @@ nspawn() {
 # Machines that others register are machines like ours.
 test_nspawn_registers() {
         nspawn booted -D /var/lib/machines/theirs -b --keep-unit
-        nspawn scoped -D /var/lib/machines/bb --as-pid2 sleep 1000
+        nspawn sco-ped -D /var/lib/machines/bb --as-pid2 sleep 1000
         soon is_known booted
-        soon is_known scoped
+        soon is_known sco-ped
         equal "The unit" "$(field booted unit)" their-booted.service
-        equal "The unit" "$(field scoped unit)" machine-scoped.scope
-        equal "The state" "$(field scoped state)" running
+        equal "The unit" "$(field sco-ped unit)" 'machine-sco\x2dped.scope'
+        equal "The state" "$(field sco-ped state)" running
         contains "The OS" "$(field booted os)" Debian
-        refused 1 "running already" on mctl boot bb --name scoped --volatile=overlay
+        refused 1 "running already" on mctl boot bb --name sco-ped --volatile=overlay
         works on systemctl -M booted is-system-running --wait
         # Whatever becomes of the registry.
         on systemctl kill -s KILL --kill-whom=main "$registry"
         equal "The unit after kill -9" "$(field booted unit)" their-booted.service
-        equal "The unit after kill -9" "$(field scoped unit)" machine-scoped.scope
+        equal "The unit after kill -9" "$(field sco-ped unit)" 'machine-sco\x2dped.scope'
         on systemctl reset-failed "$registry"
         works on mctl poweroff booted
         soon is_gone booted
-        works on mctl terminate scoped
-        soon is_gone scoped
+        works on mctl terminate sco-ped
+        soon is_gone sco-ped
         empty "The files" "$(on ls -A /run/systemd/machines)"
         on systemctl reset-failed
 }
@@ -257,6 +257,47 @@ test_users() {
                 sh "${m1[@]}"
         contains stdout "$out" "hers container test"
         soon is_gone hers
+        no_rule
+}
+
+# What a user registers is a process of his, and nothing more.
+test_users_go_no_further() {
+        local pid
+
+        rule 'action.id.indexOf("org.freedesktop.machine1.") == 0'
+        on systemd-run -q --unit=hers --uid=alice sleep 1000
+        pid=$(property hers.service MainPID)
+        works on_user alice busctl call "${m1[@]}" RegisterMachine sayssus bb 0 test container "$pid" ""
+        # It is in the namespaces of the host, where nobody is let in by that name.
+        refused 1 "not supported" on_user alice busctl call "${m1[@]}" OpenMachineShell sssasas bb root /bin/sh 0 0
+        refused 1 "not supported" on_user alice busctl call "${m1[@]}" OpenMachineRootDirectory s bb
+        refused 1 "not supported" on_user alice busctl call "${m1[@]}" GetMachineOSRelease s bb
+        # The name is no longer his when a unit of the host has it.
+        boot bb
+        equal "The unit" "$(field bb unit)" machine-bb.service
+        equal "How many there are" "$(on mctl list --no-legend | wc -l)" 1
+        works on machinectl show bb
+        contains stdout "$out" $'\nUnit=machine-bb.service\n'
+        power_off bb
+        on systemctl stop hers
+
+        # Nor is the unit of another machine.
+        works on mctl run -d --name web --private-users=no -u 1000 bb sleep 1000
+        pid=$(leader_of web)
+        works on_user alice busctl call "${m1[@]}" RegisterMachine sayssus hers 0 test container "$pid" ""
+        equal "Whose the unit is" "$(on readlink /run/systemd/machines/unit:machine-web.service)" web
+        works on_user alice busctl call "${m1[@]}" UnregisterMachine s hers
+        equal "Whose the unit is" "$(on readlink /run/systemd/machines/unit:machine-web.service)" web
+        works on mctl terminate web
+        soon is_gone web
+        # There is an end to it.
+        on systemd-run -q --unit=hers --uid=alice sleep 1000
+        pid=$(property hers.service MainPID)
+        try on_user alice sh -c 'pid=$1; shift; for i in $(seq 40); do busctl call "$@" RegisterMachine sayssus "m$i" 0 t container "$pid" "" || exit; done' \
+                sh "$pid" "${m1[@]}"
+        contains stderr "$err" "too many"
+        on systemctl stop hers
+        soon is_gone m1
         no_rule
 }
 
@@ -309,6 +350,9 @@ test_varlink() {
         equal "How many answers" "$(varlink $machine_socket io.systemd.Machine.List '{}' ',"more":true' 9 | grep -c '"name"')" 2
         contains "The answer" "$(varlink $machine_socket io.systemd.Machine.List '{}')" ExpectedMore
         contains "The answer" "$(varlink $machine_socket io.systemd.Machine.List '{"name":"x"}')" NoSuchMachine
+        contains "The answer" "$(varlink $machine_socket io.systemd.Machine.List '{"pid":null}')" ExpectedMore
+        contains "The answer" "$(varlink $machine_socket io.systemd.Machine.Kill '{"pid":null,"signal":9}')" InvalidParameter
+        equal "How many answers" "$(varlink $machine_socket io.systemd.Machine.List '{"name":5}' ',"more":true' 9 | grep -c parameters)" 1
         contains "The answer" "$(varlink $machine_socket io.systemd.Machine.Nonsense '{}')" MethodNotFound
         contains "The answer" "$(varlink $machine_socket org.varlink.service.GetInfo '{}')" '"mctl-registryd"'
         contains "The answer" "$(on_user alice sh -c 'printf "{\"method\":\"io.systemd.Machine.Terminate\",\"parameters\":{\"name\":\"one\"}}\0" |

@@ -43,7 +43,7 @@ test_units_are_valid() {
 test_nothing_runs_unasked() {
         equal "Failed units" "$(on systemctl --failed --plain --no-legend --no-pager)" ""
         try on systemctl is-enabled mctl-registryd.service
-        equal "Whether the registry is enabled" "$out" static
+        equal "Whether the registry is enabled" "$out" disabled
 }
 
 test_removal_leaves_machines_running() {
