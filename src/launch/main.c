@@ -123,7 +123,8 @@ static int seal_self(const Spec *spec, char *argv[])
         struct stat st;
         ssize_t n;
 
-        if (users_root(&spec->private_users) != 0)
+        /* A range that is picked, later, is never the host's. */
+        if (spec->private_users.mode == USERS_PICK || users_root(&spec->private_users) != 0)
                 return 0;
         n = readlink("/proc/self/exe", target, sizeof(target) - 1);
         if (n < 0)
