@@ -133,8 +133,7 @@ static int on_registered(sd_bus_message *reply, void *userdata, sd_bus_error *re
 
         (void) userdata;
         (void) ret_error;
-        if (e && !sd_bus_error_has_name(e, "org.freedesktop.machine1.MachineExists") &&
-            !sd_bus_error_has_name(e, "org.freedesktop.machine1.NoSuchMachine"))
+        if (e && !sd_bus_error_has_name(e, "org.freedesktop.machine1.MachineExists"))
                 log_warning("systemd-machined says: %s", e->message);
         return 0;
 }
@@ -157,14 +156,6 @@ static int register_there(Registry *registry, const Machine *m)
                 r = sd_bus_message_append(request, "ssusai", "mctl", "container",
                                           (uint32_t) m->record.leader, m->record.root ?: "", 0);
         return r < 0 ? r : sd_bus_call_async(registry->bus, NULL, request, on_registered, NULL, 0);
-}
-
-static int tell_machined(Registry *registry, const Machine *m, bool there)
-{
-        return there ? register_there(registry, m)
-                     : sd_bus_call_method_async(registry->bus, NULL, MACHINE1_NAME, MACHINE1_PATH,
-                                                MACHINE1_MANAGER, "UnregisterMachine", on_registered, NULL,
-                                                "s", m->name);
 }
 
 static int tell_clients(Registry *registry, const Machine *m, bool there)
@@ -191,8 +182,9 @@ void machine1_publish(Registry *registry, Machine *machine, bool there)
                 return;
         if (registry->machine1 == MACHINE1_PROVIDER)
                 r = tell_clients(registry, machine, there);
-        else if (!machine->foreign)
-                r = tell_machined(registry, machine, there);
+        else if (!machine->foreign && there)
+                r = register_there(registry,
+                                   machine); /* that its unit is gone, systemd-machined sees by itself */
         if (r < 0)
                 log_warning_errno(r, "Failed to publish machine '%s'", machine->name);
         machine->published = there;
