@@ -6,6 +6,7 @@
 
 /* What happens within this time leads to one refresh. */
 #define REFRESH_DELAY_USEC (20 * USEC_PER_MSEC)
+#define SWEEP_DELAY_USEC   (500 * USEC_PER_MSEC)
 #define IDLE_USEC          (30 * USEC_PER_SEC)
 /* Calls that wait for a listing. */
 #define WAITERS_MAX 4096U
@@ -45,6 +46,7 @@ void registry_free(Registry *registry)
         free(registry->property_types);
         sd_event_source_unref(registry->refresh_source);
         sd_event_source_unref(registry->idle_source);
+        sd_event_source_unref(registry->sweep_source);
         sd_bus_slot_unref(registry->refresh_slot);
         sd_bus_flush_close_unref(registry->bus);
         sd_event_unref(registry->event);
@@ -282,19 +284,6 @@ static void answer_waiters(Registry *registry, Waiter *waiters)
         }
 }
 
-static int sweep(Registry *registry)
-{
-        int r;
-
-        _cleanup_close_ int run_fd = run_dir_open();
-        r = run_fd < 0 ? run_fd : claim_sweep(run_fd);
-        /* A machine that starts just now has the lock: another time. */
-        registry->sweep = r == -EWOULDBLOCK;
-        if (registry->sweep)
-                registry_refresh_soon(registry);
-        return r == -EWOULDBLOCK ? 0 : r;
-}
-
 static int on_units(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)
 {
         Registry *registry = userdata;
@@ -307,8 +296,6 @@ static int on_units(sd_bus_message *reply, void *userdata, sd_bus_error *ret_err
         registry->refresh_slot = sd_bus_slot_unref(registry->refresh_slot);
 
         r = e ? -sd_bus_error_get_errno(e) : take_units(registry, reply);
-        if (r >= 0 && registry->sweep)
-                r = sweep(registry);
         if (r < 0)
                 log_error_errno(r, "Failed to list the units of machines");
         /* Who asked after this listing had begun is owed the next. */
@@ -392,18 +379,47 @@ static int arm(Registry *registry, sd_event_source **source, uint64_t delay, sd_
         return r < 0 ? r : sd_event_source_set_enabled(*source, SD_EVENT_ONESHOT);
 }
 
-void registry_refresh_soon(Registry *registry)
+/* The same, but never put off again: a steady stream of changes must not keep us from seeing them. */
+static void arm_once(Registry *registry, sd_event_source **source, uint64_t delay,
+                     sd_event_time_handler_t handler)
 {
         int r, enabled = SD_EVENT_OFF;
 
-        /* Never put off again: a steady stream of changes must not keep us from seeing them. */
-        if (registry->refresh_source)
-                (void) sd_event_source_get_enabled(registry->refresh_source, &enabled);
+        if (*source)
+                (void) sd_event_source_get_enabled(*source, &enabled);
         if (enabled != SD_EVENT_OFF)
                 return;
-        r = arm(registry, &registry->refresh_source, REFRESH_DELAY_USEC, on_refresh_timer);
+        r = arm(registry, source, delay, handler);
         if (r < 0)
-                log_error_errno(r, "Failed to plan a refresh");
+                log_error_errno(r, "Failed to set a timer");
+}
+
+void registry_refresh_soon(Registry *registry)
+{
+        arm_once(registry, &registry->refresh_source, REFRESH_DELAY_USEC, on_refresh_timer);
+}
+
+static void sweep_soon(Registry *registry);
+
+static int on_sweep_timer(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        int r;
+
+        (void) source;
+        (void) usec;
+        _cleanup_close_ int run_fd = run_dir_open();
+        r = run_fd < 0 ? run_fd : claim_sweep(run_fd);
+        if (r == -EWOULDBLOCK)
+                sweep_soon(userdata); /* a machine starts or ends just now, and has the lock */
+        else if (r < 0)
+                log_error_errno(r, "Failed to drop the claims of machines that are gone");
+        return 0;
+}
+
+/* A unit went: there may be claims of a machine that is gone. They are in nobody's way, so it takes its time. */
+static void sweep_soon(Registry *registry)
+{
+        arm_once(registry, &registry->sweep_source, SWEEP_DELAY_USEC, on_sweep_timer);
 }
 
 static bool is_idle(const Registry *registry)
@@ -459,7 +475,8 @@ static int on_unit_signal(sd_bus_message *signal, void *userdata, sd_bus_error *
         (void) ret_error;
         if (sd_bus_message_read(signal, "s", &unit) >= 0 &&
             (startswith(unit, "machine-") || startswith(unit, "container@"))) {
-                registry->sweep = registry->sweep || streq(sd_bus_message_get_member(signal), "UnitRemoved");
+                if (streq(sd_bus_message_get_member(signal), "UnitRemoved"))
+                        sweep_soon(registry);
                 registry_refresh_soon(registry);
         }
         return 0;
@@ -531,7 +548,7 @@ int registry_setup(Registry *registry)
         if (r < 0)
                 return log_error_errno(r, "Failed to ask systemd for the properties of services");
 
-        registry->sweep = true; /* what went while we were not there */
+        sweep_soon(registry); /* what went while we were not there */
 
         /* Nobody is answered before all is known: a call that comes first waits for a listing, too. */
         while (registry->refresh_slot) {

@@ -76,11 +76,10 @@ struct Registry {
         sd_bus_slot *refresh_slot;       /* of the listing under way */
         sd_event_source *refresh_source; /* collects what asks for the next one */
         bool refresh_again;
-        bool sweep;                     /* a unit went: there may be claims of a machine that is gone */
         Waiter *waiters, *next_waiters; /* for the listing under way, and for the one after it */
         size_t n_waiters;
         Start *starts; /* under way */
-        sd_event_source *idle_source;
+        sd_event_source *idle_source, *sweep_source;
         struct VarlinkServer *userdb_server, *machine_server;
         bool machined_service; /* D-Bus would start systemd-machined for its name */
         int machine1;          /* our role there, a Machine1Role */
