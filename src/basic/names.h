@@ -22,6 +22,11 @@ int machine_name_from(const char *s, char **ret);
 /* An image's name: a file name without control characters, and not hidden. */
 bool image_name_valid(const char *name) _pure_;
 
+/* The service manager on its bus, org.freedesktop.systemd1(5). */
+#define SYSTEMD_NAME    "org.freedesktop.systemd1"
+#define SYSTEMD_PATH    "/org/freedesktop/systemd1"
+#define SYSTEMD_MANAGER "org.freedesktop.systemd1.Manager"
+
 typedef enum MachineUnitKind {
         MACHINE_UNIT_TRANSIENT, /* machine-NAME.service, made by the registry */
         MACHINE_UNIT_TEMPLATE,  /* container@NAME.service, with a file in /etc/mctl */

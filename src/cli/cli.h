@@ -19,10 +19,6 @@ enum {
 #define REGISTRY_PATH      "/org/mctl/Registry1"
 #define REGISTRY_INTERFACE "org.mctl.Registry1"
 
-#define SYSTEMD_NAME    "org.freedesktop.systemd1"
-#define SYSTEMD_PATH    "/org/freedesktop/systemd1"
-#define SYSTEMD_MANAGER "org.freedesktop.systemd1.Manager"
-
 typedef enum OutputMode {
         OUTPUT_TEXT,
         OUTPUT_JSON,

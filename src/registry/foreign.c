@@ -79,13 +79,22 @@ static int read_sender(sd_bus_message *call, pid_t *ret_pid, uid_t *ret_uid)
         return r;
 }
 
-bool foreign_is_of(const Machine *m, uid_t uid)
+static bool is_of(const Machine *m, uid_t uid)
 {
         char path[32];
         struct stat st;
 
         snprintf(path, sizeof(path), "/proc/%i", m->record.leader);
         return stat(path, &st) >= 0 && st.st_uid == uid;
+}
+
+bool foreign_is_callers(const Machine *m, sd_bus_message *call)
+{
+        uid_t uid;
+        pid_t pid;
+
+        return m->foreign && m->owner != 0 && read_sender(call, &pid, &uid) >= 0 && uid == m->owner &&
+               is_of(m, uid);
 }
 
 /* What is wrong with what somebody wants to register, or NULL. */
@@ -103,7 +112,7 @@ static const char *find_mistake(const Machine *m, size_t id_size, uid_t sender)
                 return "The root directory is an absolute path, and no long one.";
         if (!str_is_clean(m->service) || strlen(m->service) > UNIT_NAME_MAX)
                 return "The service is a short text.";
-        if (sender != 0 && !foreign_is_of(m, sender))
+        if (sender != 0 && !is_of(m, sender))
                 return "A machine of a user has a leader of that user.";
         return NULL;
 }
@@ -154,7 +163,7 @@ static bool is_too_much(const Registry *registry, uid_t owner)
 /* Reads the arguments up to the properties of a scope. Returns 0 when an error has been replied. */
 static int read_machine(Registry *registry, sd_bus_message *call, bool network, Machine **ret)
 {
-        _cleanup_(machine_free_cleanup) Machine *m = calloc(1, sizeof(Machine));
+        _cleanup_(machine_free_cleanup) Machine *m = machine_new(registry);
         const char *name, *service, *class, *root, *mistake;
         const uint8_t *id;
         uint32_t leader;
@@ -163,8 +172,6 @@ static int read_machine(Registry *registry, sd_bus_message *call, bool network, 
         int r;
 
         OOM_CHECK(m);
-        m->registry = registry;
-        m->leader_fd = -EBADF;
         r = sd_bus_message_read(call, "s", &name);
         if (r >= 0)
                 r = sd_bus_message_read_array(call, 'y', (const void **) &id, &id_size);
@@ -300,15 +307,10 @@ static int create_scope(Registry *registry, Machine *machine, sd_bus_message *ca
         OOM_CHECK(machine->unit);
         machine->owns_unit = true;
 
-        r = sd_bus_match_signal_async(registry->bus, &c->slot, "org.freedesktop.systemd1",
-                                      "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager",
+        r = sd_bus_match_signal_async(registry->bus, &c->slot, SYSTEMD_NAME, SYSTEMD_PATH, SYSTEMD_MANAGER,
                                       "JobRemoved", on_job_removed, NULL, c);
         if (r >= 0)
-                r = sd_bus_message_new_method_call(registry->bus, &request, "org.freedesktop.systemd1",
-                                                   "/org/freedesktop/systemd1",
-                                                   "org.freedesktop.systemd1.Manager", "StartTransientUnit");
-        if (r >= 0)
-                r = sd_bus_message_append(request, "ss", machine->unit, "fail");
+                r = systemd_call(registry->bus, &request, "StartTransientUnit", "ss", machine->unit, "fail");
         if (r >= 0)
                 r = sd_bus_message_open_container(request, 'a', "(sv)");
         if (r >= 0)
@@ -438,15 +440,13 @@ static int read_told(Machine *m, sd_bus_message *reply)
 
 static int on_told(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)
 {
-        _cleanup_(machine_free_cleanup) Machine *m = calloc(1, sizeof(Machine));
         Registry *registry = userdata;
+        _cleanup_(machine_free_cleanup) Machine *m = machine_new(registry);
         int r;
 
         (void) ret_error;
         if (!m || sd_bus_message_get_error(reply))
                 return 0;
-        m->registry = registry;
-        m->leader_fd = -EBADF;
         m->record.handed_over = true;
         r = read_told(m, reply);
         /* Ours have been known before, by their units. */

@@ -10,7 +10,6 @@
 
 #include "basic/fd.h"
 #include "basic/os-release.h"
-#include "basic/parse.h"
 #include "basic/rootfs.h"
 #include "image/image.h"
 #include "registry/machine1.h"
@@ -129,39 +128,37 @@ int machine1_list_images(sd_bus_message *call, void *userdata, sd_bus_error *err
         return r < 0 ? r : sd_bus_send(sd_bus_message_get_bus(call), reply, NULL);
 }
 
-/* The image that a call is about, by its object or by the name that it begins with. Returns 0 when an error has been
- * replied. */
-static int read_name(sd_bus_message *call, char **ret)
+/* Opens the image that a call is about, by its object or by the name that it begins with. */
+static int open_of_call(sd_bus_message *call, char **ret_name)
 {
         const char *name;
         int r;
 
-        r = sd_bus_path_decode(sd_bus_message_get_path(call), MACHINE1_IMAGES, ret);
+        r = sd_bus_path_decode(sd_bus_message_get_path(call), MACHINE1_IMAGES, ret_name);
         if (r == 0) {
                 r = sd_bus_message_read(call, "s", &name);
                 if (r >= 0)
-                        r = free_and_strdup(ret, name);
+                        r = free_and_strdup(ret_name, name);
         }
-        if (r < 0)
-                return r;
-        _cleanup_close_ int fd = open_image(*ret);
-        if (fd >= 0)
-                return 1;
-        _cleanup_free_ char *shown = str_escape(*ret);
-        return MIN(sd_bus_reply_method_errorf(call, ERROR_NO_IMAGE, "No image '%.80s' known.", strna(shown)),
-                   0);
+        return r < 0 ? r : open_image(*ret_name);
+}
+
+static int reply_no_image(sd_bus_message *call, const char *name)
+{
+        _cleanup_free_ char *shown = str_escape(strna(name));
+
+        return sd_bus_reply_method_errorf(call, ERROR_NO_IMAGE, "No image '%.80s' known.", strna(shown));
 }
 
 int machine1_get_image(sd_bus_message *call, void *userdata, sd_bus_error *error)
 {
         _cleanup_free_ char *name = NULL, *path = NULL;
-        int r;
 
         (void) error;
         registry_touch(userdata);
-        r = read_name(call, &name);
-        if (r <= 0)
-                return r < 0 ? r : 1;
+        _cleanup_close_ int fd = open_of_call(call, &name);
+        if (fd < 0)
+                return reply_no_image(call, name);
         path = object_path(name);
         OOM_CHECK(path);
         return sd_bus_reply_method_return(call, "o", path);
@@ -175,35 +172,25 @@ int machine1_ask_image(sd_bus_message *call, void *userdata, sd_bus_error *error
         _cleanup_image_info_ ImageInfo info = {};
         _cleanup_strv_ Strv pairs = NULL;
         _cleanup_free_ char *name = NULL, *text = NULL;
-        uint8_t id[16];
         int r;
 
         (void) error;
         registry_touch(userdata);
-        r = read_name(call, &name);
-        if (r <= 0)
-                return r < 0 ? r : 1;
-        _cleanup_close_ int fd = open_image(name);
+        _cleanup_close_ int fd = open_of_call(call, &name);
         if (fd < 0)
-                return fd;
-        if (endswith(member, "Hostname")) {
+                return reply_no_image(call, name);
+        r = sd_bus_message_new_method_return(call, &reply);
+        if (r >= 0 && endswith(member, "Hostname")) {
                 (void) rootfs_read_file(fd, "/etc/hostname", 256, &text, NULL);
                 if (text)
                         text[strcspn(text, "\n")] = 0;
-                return sd_bus_reply_method_return(call, "s", text && str_is_clean(text) ? text : "");
-        }
-        r = sd_bus_message_new_method_return(call, &reply);
-        if (r >= 0 && endswith(member, "MachineID")) {
+                r = sd_bus_message_append(reply, "s", text && str_is_clean(text) ? text : "");
+        } else if (r >= 0 && endswith(member, "MachineID")) {
                 (void) image_inspect(fd, &info);
-                r = sd_bus_message_append_array(reply, 'y', id,
-                                                parse_id128(info.uuid, id) >= 0 ? sizeof(id) : 0);
+                r = machine1_append_id(reply, info.uuid);
         } else if (r >= 0) {
                 (void) os_release_read_all(fd, &pairs);
-                r = sd_bus_message_open_container(reply, 'a', "{ss}");
-                for (size_t i = 0; r >= 0 && pairs && pairs[i]; i += 2)
-                        r = sd_bus_message_append(reply, "{ss}", pairs[i], pairs[i + 1]);
-                if (r >= 0)
-                        r = sd_bus_message_close_container(reply);
+                r = machine1_append_pairs(reply, pairs);
         }
         return r < 0 ? r : sd_bus_send(sd_bus_message_get_bus(call), reply, NULL);
 }

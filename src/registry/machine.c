@@ -22,6 +22,15 @@ const char *machine_state_to_string(MachineState state)
         return state_names[state];
 }
 
+Machine *machine_new(Registry *registry)
+{
+        Machine *m = malloc(sizeof(Machine));
+
+        if (m)
+                *m = (Machine){ .registry = registry, .leader_fd = -EBADF };
+        return m;
+}
+
 void machine_free(Machine *machine)
 {
         sd_bus_slot_unref(machine->changed_slot);
@@ -135,25 +144,6 @@ static int reply_nothing(sd_bus_message *reply, void *userdata, sd_bus_error *re
         return sd_bus_reply_method_return(userdata, "");
 }
 
-static int manager_call(Registry *registry, sd_bus_message **ret, const char *method, const char *types, ...)
-{
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *request = NULL;
-        va_list ap;
-        int r;
-
-        r = sd_bus_message_new_method_call(registry->bus, &request, "org.freedesktop.systemd1",
-                                           "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager",
-                                           method);
-        if (r < 0)
-                return r;
-        va_start(ap, types);
-        r = sd_bus_message_appendv(request, types, ap);
-        va_end(ap);
-        if (r >= 0)
-                *ret = TAKE_PTR(request);
-        return r;
-}
-
 /* Takes the request over. Without a call, nobody waits for the answer. */
 static int send_request(Registry *registry, sd_bus_message *request, sd_bus_message *call,
                         sd_bus_message_handler_t done)
@@ -173,7 +163,7 @@ static int stop_unit(Registry *registry, Machine *machine, sd_bus_message *call,
         sd_bus_message *request = NULL;
         int r;
 
-        r = manager_call(registry, &request, "StopUnit", "ss", machine->unit, "replace");
+        r = systemd_call(registry->bus, &request, "StopUnit", "ss", machine->unit, "replace");
         return r < 0 ? r : send_request(registry, request, call, done);
 }
 
@@ -190,7 +180,7 @@ static int kill_unit(Registry *registry, Machine *machine, const char *whom, int
         sd_bus_message *request = NULL;
         int r;
 
-        r = manager_call(registry, &request, "KillUnit", "ssi", machine->unit, whom, sig);
+        r = systemd_call(registry->bus, &request, "KillUnit", "ssi", machine->unit, whom, sig);
         return r < 0 ? r : send_request(registry, request, call, reply_nothing);
 }
 
@@ -242,7 +232,7 @@ int machine_terminate_quietly(Registry *registry, Machine *machine, sd_bus_messa
         return r < 0 || !call ? r : sd_bus_reply_method_return(call, "");
 }
 
-static int send_signal(Registry *registry, Machine *machine, const char *whom, int sig, sd_bus_message *call)
+int machine_signal(Registry *registry, Machine *machine, const char *whom, int sig, sd_bus_message *call)
 {
         bool leader = streq(whom, "leader");
         int r;
@@ -269,12 +259,7 @@ int machine_kill(Registry *registry, Machine *machine, sd_bus_message *call)
                 return sd_bus_reply_method_errorf(call, SD_BUS_ERROR_INVALID_ARGS,
                                                   "A signal goes to 'leader' or to 'all', not to '%s'.",
                                                   whom);
-        return send_signal(registry, machine, whom, sig, call);
-}
-
-int machine_signal(Registry *registry, Machine *machine, const char *whom, int sig)
-{
-        return send_signal(registry, machine, whom, sig, NULL);
+        return machine_signal(registry, machine, whom, sig, call);
 }
 
 int machine_set_properties(Registry *registry, Machine *machine, sd_bus_message *call)
@@ -296,7 +281,7 @@ int machine_set_properties(Registry *registry, Machine *machine, sd_bus_message 
                 if (r >= 0)
                         r = spec_assign_resource(spec, *s, &error);
         if (r >= 0)
-                r = manager_call(registry, &request, "SetUnitProperties", "sb", machine->unit, runtime);
+                r = systemd_call(registry->bus, &request, "SetUnitProperties", "sb", machine->unit, runtime);
         if (r >= 0)
                 r = sd_bus_message_open_container(request, 'a', "(sv)");
         if (r >= 0)

@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* The interfaces org.freedesktop.machine1.Manager and .Machine: see machine1.h. Most methods are there twice, with the
- * name of a machine and as one of its own; they are rows of one table. */
+/* The interfaces org.freedesktop.machine1.Manager and .Machine: see machine1.h, and operation.h. */
 
 #include <systemd/sd-login.h>
 
 #include "basic/fd.h"
 #include "basic/os-release.h"
-#include "basic/parse.h"
 #include "registry/inspect.h"
 #include "registry/machine1.h"
+#include "registry/operation.h"
 #include "registry/polkit.h"
 
 #define ERROR_NO_MACHINE            "org.freedesktop.machine1.NoSuchMachine"
@@ -90,32 +89,15 @@ static int sender_pid(sd_bus_message *call, pid_t *ret)
         return r;
 }
 
-/* By the path of the object, "self" being who asks, else by the name that the call begins with. */
-static int find_of_call(Registry *registry, sd_bus_message *call, Machine **ret)
+/* "self" is the machine of who asks. */
+static Machine *find(Registry *registry, const char *name, sd_bus_message *call)
 {
-        const char *path = sd_bus_message_get_path(call), *name;
-        _cleanup_free_ char *decoded = NULL;
+        Machine *m = machine1_find(registry, name);
         pid_t pid;
-        int r;
 
-        r = sd_bus_path_decode(path, MACHINE1_MACHINES, &decoded);
-        if (r < 0)
-                return r;
-        if (r == 0) {
-                r = sd_bus_message_read(call, "s", &name);
-                if (r < 0)
-                        return r;
-        } else
-                name = decoded;
-        *ret = machine1_find(registry, name);
-        if (!*ret && decoded && streq(name, "self") && sender_pid(call, &pid) >= 0)
-                *ret = machine1_find_process(registry, pid);
-        if (*ret)
-                return 1;
-        _cleanup_free_ char *shown = str_escape(name);
-        return MIN(sd_bus_reply_method_errorf(call, ERROR_NO_MACHINE, "No machine '%.80s' known.",
-                                              strna(shown)),
-                   0);
+        return !m && streq(name, "self") && sender_pid(call, &pid) >= 0
+                       ? machine1_find_process(registry, pid)
+                       : m;
 }
 
 /* --- what can be asked of a machine, or done to it ---------------------------------------------------------------- */
@@ -161,11 +143,7 @@ static int get_os_release(Registry *registry, Machine *m, sd_bus_message *call)
                 return r;
         r = sd_bus_message_new_method_return(call, &reply);
         if (r >= 0)
-                r = sd_bus_message_open_container(reply, 'a', "{ss}");
-        for (size_t i = 0; r >= 0 && pairs && pairs[i]; i += 2)
-                r = sd_bus_message_append(reply, "{ss}", pairs[i], pairs[i + 1]);
-        if (r >= 0)
-                r = sd_bus_message_close_container(reply);
+                r = machine1_append_pairs(reply, pairs);
         return r < 0 ? r : sd_bus_send(registry->bus, reply, NULL);
 }
 
@@ -234,69 +212,8 @@ static int map_from(Registry *registry, Machine *m, sd_bus_message *call)
 
 #define ACTION(name) "org.freedesktop.machine1." name
 
-/* Manager's method, Machine's method, what it needs and what polkit is told, and what does it. */
-static const struct Operation {
-        const char *manager, *machine;
-        const char *action, *verb;
-        bool owner; /* who registered the machine needs to be asked nothing */
-        MachineAction run;
-} operations[] = {
-        { "GetMachine", NULL, NULL, NULL, false, reply_path },
-        { "GetMachineAddresses", "GetAddresses", NULL, NULL, false, get_addresses },
-        { "GetMachineSSHInfo", "GetSSHInfo", NULL, NULL, false, get_ssh },
-        { "GetMachineOSRelease", "GetOSRelease", NULL, NULL, false, get_os_release },
-        { "GetMachineUIDShift", "GetUIDShift", NULL, NULL, false, get_uid_shift },
-        { "MapFromMachineUser", NULL, NULL, NULL, false, map_from },
-        { "MapFromMachineGroup", NULL, NULL, NULL, false, map_from },
-        { "OpenMachineRootDirectory", "OpenRootDirectory", ACTION("manage-machines"), "open_root_directory",
-          false, open_root },
-        { "OpenMachinePTY", "OpenPTY", ACTION("open-pty"), "open_pty", false, open_pty },
-        { "OpenMachineLogin", "OpenLogin", ACTION("login"), "login", false, machine1_open_login },
-        { "OpenMachineShell", "OpenShell", ACTION("shell"), "shell", false, machine1_open_shell },
-        { "TerminateMachine", "Terminate", ACTION("manage-machines"), "terminate", true,
-          machine_terminate_quietly },
-        { "KillMachine", "Kill", ACTION("manage-machines"), "kill", true, machine_kill },
-        { "UnregisterMachine", NULL, ACTION("manage-machines"), "unregister", true, foreign_unregister },
-};
-
-static const struct Operation *find_operation(sd_bus_message *call)
-{
-        const char *member = sd_bus_message_get_member(call);
-
-        for (size_t i = 0; i < ELEMENTSOF(operations); i++)
-                if (streq_ptr(operations[i].manager, member) || streq_ptr(operations[i].machine, member))
-                        return operations + i;
-        return NULL;
-}
-
-/* Looked up anew once authorized: that may have taken a while. */
-static int operation_authorized(Registry *registry, sd_bus_message *call)
-{
-        const struct Operation *o = find_operation(call);
-        Machine *m;
-        int r;
-
-        r = sd_bus_message_rewind(call, true);
-        if (r >= 0)
-                r = find_of_call(registry, call, &m);
-        return r <= 0 ? r : o->run(registry, m, call);
-}
-
-static bool is_owner(sd_bus_message *call, const Machine *m)
-{
-        sd_bus_creds *creds = NULL;
-        uid_t uid;
-        bool owner = m->foreign && m->owner != 0 &&
-                     sd_bus_query_sender_creds(call, SD_BUS_CREDS_EUID, &creds) >= 0 &&
-                     sd_bus_creds_get_euid(creds, &uid) >= 0 && uid == m->owner &&
-                     foreign_is_of(m, uid); /* it may have become another user's since */
-
-        sd_bus_creds_unref(creds);
-        return owner;
-}
-
 /* What a rule may want to know of a shell. */
-static int shell_details(sd_bus_message *call, Strv *details)
+static int shell_details(sd_bus_message *call, Strv *ret)
 {
         _cleanup_strv_ Strv args = NULL;
         _cleanup_free_ char *line = NULL;
@@ -310,45 +227,34 @@ static int shell_details(sd_bus_message *call, Strv *details)
                 return r;
         line = args ? strv_join(args, " ") : strdup("");
         OOM_CHECK(line);
-        r = strv_append(details, "user");
-        if (r >= 0)
-                r = strv_append(details, isempty(user) ? "root" : user);
-        if (r >= 0)
-                r = strv_append(details, "program");
-        if (r >= 0)
-                r = strv_append(details, path);
-        if (r >= 0)
-                r = strv_append(details, "command_line");
-        return r < 0 ? r : strv_append(details, line);
+        return strv_extend(ret, (char *[]){ (char *) "user", (char *) (isempty(user) ? "root" : user),
+                                            (char *) "program", (char *) path, (char *) "command_line", line,
+                                            NULL });
 }
 
-static int operation_refreshed(Registry *registry, sd_bus_message *call)
-{
-        const struct Operation *o = find_operation(call);
-        _cleanup_strv_ Strv details = NULL;
-        Machine *m;
-        int r;
+#define MANAGE ACTION("manage-machines")
 
-        r = find_of_call(registry, call, &m);
-        if (r <= 0)
-                return r;
-        if (!o->action || (o->owner && is_owner(call, m)))
-                return o->run(registry, m, call);
-        if (o->run == machine1_open_shell)
-                r = shell_details(call, &details);
-        return r < 0 ? r
-                     : polkit_authorize_with(registry, call, o->action, m->name, o->verb, details,
-                                             operation_authorized);
-}
+static const Operation operations[] = {
+        { "GetMachine", NULL, .run = reply_path },
+        { "GetMachineAddresses", "GetAddresses", .run = get_addresses },
+        { "GetMachineSSHInfo", "GetSSHInfo", .run = get_ssh },
+        { "GetMachineOSRelease", "GetOSRelease", .run = get_os_release },
+        { "GetMachineUIDShift", "GetUIDShift", .run = get_uid_shift },
+        { "MapFromMachineUser", NULL, .run = map_from },
+        { "MapFromMachineGroup", NULL, .run = map_from },
+        { "OpenMachineRootDirectory", "OpenRootDirectory", MANAGE, "open_root_directory", .run = open_root },
+        { "OpenMachinePTY", "OpenPTY", ACTION("open-pty"), "open_pty", .run = open_pty },
+        { "OpenMachineLogin", "OpenLogin", ACTION("login"), "login", .run = machine1_open_login },
+        { "OpenMachineShell", "OpenShell", ACTION("shell"), "shell", .run = machine1_open_shell,
+          .details = shell_details },
+        { "TerminateMachine", "Terminate", MANAGE, "terminate", .owner = true,
+          .run = machine_terminate_quietly },
+        { "KillMachine", "Kill", MANAGE, "kill", .owner = true, .run = machine_kill },
+        { "UnregisterMachine", NULL, MANAGE, "unregister", .owner = true, .run = foreign_unregister },
+        {},
+};
 
-static int method_operation(sd_bus_message *call, void *userdata, sd_bus_error *error)
-{
-        Registry *registry = userdata;
-
-        (void) error;
-        registry_touch(registry);
-        return registry_refresh_then(registry, call, operation_refreshed);
-}
+const OperationFamily machine1_operations = { MACHINE1_MACHINES, ERROR_NO_MACHINE, operations, find };
 
 /* --- the manager -------------------------------------------------------------------------------------------------- */
 
@@ -458,7 +364,7 @@ static int method_register(sd_bus_message *call, void *userdata, sd_bus_error *e
 const sd_bus_vtable machine1_manager_vtable[] = {
         SD_BUS_VTABLE_START(0),
         SD_BUS_METHOD_WITH_ARGS("GetMachine", SD_BUS_ARGS("s", name), SD_BUS_RESULT("o", machine),
-                                method_operation, SD_BUS_VTABLE_UNPRIVILEGED),
+                                operation_of_manager, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("GetMachineByPID", SD_BUS_ARGS("u", pid), SD_BUS_RESULT("o", machine),
                                 method_get_by_pid, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("ListMachines", SD_BUS_NO_ARGS, SD_BUS_RESULT("a(ssso)", machines),
@@ -480,38 +386,40 @@ const sd_bus_vtable machine1_manager_vtable[] = {
                                             root_directory, "ai", ifindices),
                                 SD_BUS_RESULT("o", path), method_register, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("UnregisterMachine", SD_BUS_ARGS("s", name), SD_BUS_NO_RESULT,
-                                method_operation, SD_BUS_VTABLE_UNPRIVILEGED),
+                                operation_of_manager, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("TerminateMachine", SD_BUS_ARGS("s", name), SD_BUS_NO_RESULT,
-                                method_operation, SD_BUS_VTABLE_UNPRIVILEGED),
+                                operation_of_manager, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("KillMachine", SD_BUS_ARGS("s", name, "s", whom, "i", signal),
-                                SD_BUS_NO_RESULT, method_operation, SD_BUS_VTABLE_UNPRIVILEGED),
+                                SD_BUS_NO_RESULT, operation_of_manager, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("GetMachineAddresses", SD_BUS_ARGS("s", name),
-                                SD_BUS_RESULT("a(iay)", addresses), method_operation,
+                                SD_BUS_RESULT("a(iay)", addresses), operation_of_manager,
                                 SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("GetMachineSSHInfo", SD_BUS_ARGS("s", name),
-                                SD_BUS_RESULT("s", ssh_address, "s", ssh_private_key_path), method_operation,
-                                SD_BUS_VTABLE_UNPRIVILEGED),
+                                SD_BUS_RESULT("s", ssh_address, "s", ssh_private_key_path),
+                                operation_of_manager, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("GetMachineOSRelease", SD_BUS_ARGS("s", name),
-                                SD_BUS_RESULT("a{ss}", fields), method_operation,
+                                SD_BUS_RESULT("a{ss}", fields), operation_of_manager,
                                 SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("GetMachineUIDShift", SD_BUS_ARGS("s", name), SD_BUS_RESULT("u", shift),
-                                method_operation, SD_BUS_VTABLE_UNPRIVILEGED),
+                                operation_of_manager, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("OpenMachinePTY", SD_BUS_ARGS("s", name),
-                                SD_BUS_RESULT("h", pty, "s", pty_path), method_operation,
+                                SD_BUS_RESULT("h", pty, "s", pty_path), operation_of_manager,
                                 SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("OpenMachineLogin", SD_BUS_ARGS("s", name),
-                                SD_BUS_RESULT("h", pty, "s", pty_path), method_operation,
+                                SD_BUS_RESULT("h", pty, "s", pty_path), operation_of_manager,
                                 SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("OpenMachineShell",
                                 SD_BUS_ARGS("s", name, "s", user, "s", path, "as", args, "as", environment),
-                                SD_BUS_RESULT("h", pty, "s", pty_path), method_operation,
+                                SD_BUS_RESULT("h", pty, "s", pty_path), operation_of_manager,
                                 SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("OpenMachineRootDirectory", SD_BUS_ARGS("s", name), SD_BUS_RESULT("h", fd),
-                                method_operation, SD_BUS_VTABLE_UNPRIVILEGED),
+                                operation_of_manager, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("MapFromMachineUser", SD_BUS_ARGS("s", name, "u", uid_inner),
-                                SD_BUS_RESULT("u", uid_outer), method_operation, SD_BUS_VTABLE_UNPRIVILEGED),
+                                SD_BUS_RESULT("u", uid_outer), operation_of_manager,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("MapFromMachineGroup", SD_BUS_ARGS("s", name, "u", gid_inner),
-                                SD_BUS_RESULT("u", gid_outer), method_operation, SD_BUS_VTABLE_UNPRIVILEGED),
+                                SD_BUS_RESULT("u", gid_outer), operation_of_manager,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("MapToMachineUser", SD_BUS_ARGS("u", uid_outer),
                                 SD_BUS_RESULT("s", machine_name, "o", machine_path, "u", uid_inner),
                                 method_map_to, SD_BUS_VTABLE_UNPRIVILEGED),
@@ -540,9 +448,7 @@ int machine1_object_find(sd_bus *bus, const char *path, const char *interface, v
 {
         _cleanup_free_ char *name = NULL;
         Registry *registry = userdata;
-        sd_bus_message *call = sd_bus_get_current_message(bus);
         Machine *m;
-        pid_t pid;
         int r;
 
         (void) interface;
@@ -550,9 +456,7 @@ int machine1_object_find(sd_bus *bus, const char *path, const char *interface, v
         r = sd_bus_path_decode(path, MACHINE1_MACHINES, &name);
         if (r <= 0)
                 return r;
-        m = machine1_find(registry, name);
-        if (!m && streq(name, "self") && call && sender_pid(call, &pid) >= 0)
-                m = machine1_find_process(registry, pid);
+        m = find(registry, name, sd_bus_get_current_message(bus));
         if (!m)
                 return 0;
         /* Methods are the registry's, which looks the machine up again. */
@@ -578,35 +482,6 @@ int machine1_node_enumerate(sd_bus *bus, const char *path, void *userdata, char 
         return 1;
 }
 
-static int method_of_machine(sd_bus_message *call, void *userdata, sd_bus_error *error)
-{
-        Machine *m = userdata;
-
-        return method_operation(call, m->registry, error);
-}
-
-#define DEFINE_GETTER(name, body)                                                                         \
-        static int get_##name(sd_bus *bus, const char *path, const char *interface, const char *property, \
-                              sd_bus_message *reply, void *userdata, sd_bus_error *error)                 \
-        {                                                                                                 \
-                const Machine *m _unused_ = userdata;                                                     \
-                (void) bus;                                                                               \
-                (void) path;                                                                              \
-                (void) interface;                                                                         \
-                (void) property;                                                                          \
-                (void) error;                                                                             \
-                return body;                                                                              \
-        }                                                                                                 \
-        struct _semicolon_
-
-static int append_id(sd_bus_message *reply, const Machine *m)
-{
-        uint8_t id[16];
-
-        return sd_bus_message_append_array(reply, 'y', id,
-                                           parse_id128(m->record.uuid, id) >= 0 ? sizeof(id) : 0);
-}
-
 /* machined's words for what a machine does. */
 static const char *state_text(const Machine *m)
 {
@@ -615,19 +490,19 @@ static const char *state_text(const Machine *m)
                                               : "running";
 }
 
-DEFINE_GETTER(m1_name, sd_bus_message_append(reply, "s", m->name));
-DEFINE_GETTER(m1_id, append_id(reply, m));
-DEFINE_GETTER(m1_timestamp, sd_bus_message_append(reply, "t", m->record.since));
-DEFINE_GETTER(m1_monotonic, sd_bus_message_append(reply, "t", m->since_monotonic));
-DEFINE_GETTER(m1_service, sd_bus_message_append(reply, "s", m->service));
-DEFINE_GETTER(m1_unit, sd_bus_message_append(reply, "s", m->unit));
-DEFINE_GETTER(m1_leader, sd_bus_message_append(reply, "u", (uint32_t) m->record.leader));
-DEFINE_GETTER(m1_class, sd_bus_message_append(reply, "s", m->class));
-DEFINE_GETTER(m1_root, sd_bus_message_append(reply, "s", m->record.root ?: ""));
-DEFINE_GETTER(m1_interfaces,
-              sd_bus_message_append_array(reply, 'i', m->interfaces, m->n_interfaces * sizeof(int32_t)));
-DEFINE_GETTER(m1_state, sd_bus_message_append(reply, "s", state_text(m)));
-DEFINE_GETTER(m1_owner, sd_bus_message_append(reply, "u", (uint32_t) m->owner));
+DEFINE_MACHINE_GETTER(m1_name, sd_bus_message_append(reply, "s", m->name));
+DEFINE_MACHINE_GETTER(m1_id, machine1_append_id(reply, m->record.uuid));
+DEFINE_MACHINE_GETTER(m1_timestamp, sd_bus_message_append(reply, "t", m->record.since));
+DEFINE_MACHINE_GETTER(m1_monotonic, sd_bus_message_append(reply, "t", m->since_monotonic));
+DEFINE_MACHINE_GETTER(m1_service, sd_bus_message_append(reply, "s", m->service));
+DEFINE_MACHINE_GETTER(m1_unit, sd_bus_message_append(reply, "s", m->unit));
+DEFINE_MACHINE_GETTER(m1_leader, sd_bus_message_append(reply, "u", (uint32_t) m->record.leader));
+DEFINE_MACHINE_GETTER(m1_class, sd_bus_message_append(reply, "s", m->class));
+DEFINE_MACHINE_GETTER(m1_root, sd_bus_message_append(reply, "s", m->record.root ?: ""));
+DEFINE_MACHINE_GETTER(m1_interfaces, sd_bus_message_append_array(reply, 'i', m->interfaces,
+                                                                 m->n_interfaces * sizeof(int32_t)));
+DEFINE_MACHINE_GETTER(m1_state, sd_bus_message_append(reply, "s", state_text(m)));
+DEFINE_MACHINE_GETTER(m1_owner, sd_bus_message_append(reply, "u", (uint32_t) m->owner));
 
 #define CONST_PROPERTY(name, type, get) SD_BUS_PROPERTY(name, type, get, 0, SD_BUS_VTABLE_PROPERTY_CONST)
 
@@ -646,27 +521,27 @@ const sd_bus_vtable machine1_machine_vtable[] = {
         CONST_PROPERTY("NetworkInterfaces", "ai", get_m1_interfaces),
         SD_BUS_PROPERTY("State", "s", get_m1_state, 0, 0),
         CONST_PROPERTY("UID", "u", get_m1_owner),
-        SD_BUS_METHOD_WITH_ARGS("Terminate", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_of_machine,
+        SD_BUS_METHOD_WITH_ARGS("Terminate", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, operation_of_machine,
                                 SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Kill", SD_BUS_ARGS("s", whom, "i", signal), SD_BUS_NO_RESULT,
-                                method_of_machine, SD_BUS_VTABLE_UNPRIVILEGED),
+                                operation_of_machine, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("GetAddresses", SD_BUS_NO_ARGS, SD_BUS_RESULT("a(iay)", addresses),
-                                method_of_machine, SD_BUS_VTABLE_UNPRIVILEGED),
+                                operation_of_machine, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("GetSSHInfo", SD_BUS_NO_ARGS,
                                 SD_BUS_RESULT("s", ssh_address, "s", ssh_private_key_path),
-                                method_of_machine, SD_BUS_VTABLE_UNPRIVILEGED),
+                                operation_of_machine, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("GetOSRelease", SD_BUS_NO_ARGS, SD_BUS_RESULT("a{ss}", fields),
-                                method_of_machine, SD_BUS_VTABLE_UNPRIVILEGED),
-        SD_BUS_METHOD_WITH_ARGS("GetUIDShift", SD_BUS_NO_ARGS, SD_BUS_RESULT("u", shift), method_of_machine,
-                                SD_BUS_VTABLE_UNPRIVILEGED),
+                                operation_of_machine, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("GetUIDShift", SD_BUS_NO_ARGS, SD_BUS_RESULT("u", shift),
+                                operation_of_machine, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("OpenPTY", SD_BUS_NO_ARGS, SD_BUS_RESULT("h", pty, "s", pty_path),
-                                method_of_machine, SD_BUS_VTABLE_UNPRIVILEGED),
+                                operation_of_machine, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("OpenLogin", SD_BUS_NO_ARGS, SD_BUS_RESULT("h", pty, "s", pty_path),
-                                method_of_machine, SD_BUS_VTABLE_UNPRIVILEGED),
+                                operation_of_machine, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS(
                 "OpenShell", SD_BUS_ARGS("s", user, "s", path, "as", args, "as", environment),
-                SD_BUS_RESULT("h", pty, "s", pty_path), method_of_machine, SD_BUS_VTABLE_UNPRIVILEGED),
+                SD_BUS_RESULT("h", pty, "s", pty_path), operation_of_machine, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("OpenRootDirectory", SD_BUS_NO_ARGS, SD_BUS_RESULT("h", fd),
-                                method_of_machine, SD_BUS_VTABLE_UNPRIVILEGED),
+                                operation_of_machine, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_VTABLE_END,
 };

@@ -183,73 +183,67 @@ static int list(VarlinkConnection *c, const json_t *parameters, bool more, void 
                         : varlink_error(c, MACHINE "NoSuchMachine", NULL);
 }
 
-/* Root only: there is no way yet to ask polkit for somebody at this door. Returns NULL where an answer was sent. */
-static Machine *look_up_for_root(VarlinkConnection *c, const json_t *parameters, Registry *registry,
-                                 int *ret)
-{
-        Machine *m;
+/* What is done to one machine. Root only: there is no way yet to ask polkit for somebody at this door. */
+typedef int (*Act)(VarlinkConnection *c, const json_t *parameters, Registry *registry, Machine *m);
 
-        registry_touch(registry);
-        if (varlink_peer(c) != 0) {
-                *ret = varlink_error(c, "org.varlink.service.PermissionDenied", NULL);
-                return NULL;
-        }
-        *ret = look_up(c, parameters, registry, &m);
-        if (*ret == LOOKUP_ALL)
-                *ret = varlink_invalid(c, "name");
-        return *ret == LOOKUP_FOUND ? m : NULL;
-}
-
-static int terminate(VarlinkConnection *c, const json_t *parameters, bool more, void *userdata)
+static int act(VarlinkConnection *c, const json_t *parameters, Registry *registry, Act action)
 {
-        Registry *registry = userdata;
         Machine *m;
         int r;
 
-        (void) more;
-        m = look_up_for_root(c, parameters, registry, &r);
-        if (!m)
-                return r;
-        r = machine_terminate_quietly(registry, m, NULL);
+        registry_touch(registry);
+        if (varlink_peer(c) != 0)
+                return varlink_error(c, "org.varlink.service.PermissionDenied", NULL);
+        r = look_up(c, parameters, registry, &m);
+        return r < 0 || r == LOOKUP_ANSWERED ? r
+               : r == LOOKUP_FOUND           ? action(c, parameters, registry, m)
+                                             : varlink_invalid(c, "name");
+}
+
+static int reply_done(VarlinkConnection *c, int r)
+{
         return r < 0 ? varlink_error(c, MACHINE "NotAvailable", NULL) : varlink_reply(c, NULL, false);
 }
 
-static int kill_processes(VarlinkConnection *c, const json_t *parameters, bool more, void *userdata)
+static int act_terminate(VarlinkConnection *c, const json_t *parameters, Registry *registry, Machine *m)
 {
-        const char *whom = json_string_value(json_object_get(parameters, "whom"));
-        const json_t *number = json_object_get(parameters, "signal");
-        Registry *registry = userdata;
-        Machine *m;
-        int r;
+        (void) parameters;
+        return reply_done(c, machine_terminate_quietly(registry, m, NULL));
+}
 
-        (void) more;
-        m = look_up_for_root(c, parameters, registry, &r);
-        if (!m)
-                return r;
+static int act_kill_processes(VarlinkConnection *c, const json_t *parameters, Registry *registry, Machine *m)
+{
+        const char *whom = json_string_value(json_object_get(parameters, "whom")) ?: "all";
+        const json_t *number = json_object_get(parameters, "signal");
+
         if (!json_is_integer(number) || json_integer_value(number) < 1 ||
             json_integer_value(number) > SIGRTMAX)
                 return varlink_invalid(c, "signal");
-        if (whom && !streq(whom, "leader") && !streq(whom, "all"))
+        if (!streq(whom, "leader") && !streq(whom, "all"))
                 return varlink_invalid(c, "whom");
-        r = machine_signal(registry, m, whom ?: "all", json_integer_value(number));
-        return r < 0 ? varlink_error(c, MACHINE "NotAvailable", NULL) : varlink_reply(c, NULL, false);
+        return reply_done(c, machine_signal(registry, m, whom, json_integer_value(number), NULL));
 }
 
-static int unregister(VarlinkConnection *c, const json_t *parameters, bool more, void *userdata)
+static int act_unregister(VarlinkConnection *c, const json_t *parameters, Registry *registry, Machine *m)
 {
-        Registry *registry = userdata;
-        Machine *m;
-        int r;
-
-        (void) more;
-        m = look_up_for_root(c, parameters, registry, &r);
-        if (!m)
-                return r;
+        (void) parameters;
         if (!m->foreign)
                 return varlink_error(c, MACHINE "NotSupported", NULL);
         registry_remove(registry, m);
         return varlink_reply(c, NULL, false);
 }
+
+#define DEFINE_ACT(name)                                                                           \
+        static int name(VarlinkConnection *c, const json_t *parameters, bool more, void *userdata) \
+        {                                                                                          \
+                (void) more;                                                                       \
+                return act(c, parameters, userdata, act_##name);                                   \
+        }                                                                                          \
+        struct _semicolon_
+
+DEFINE_ACT(terminate);
+DEFINE_ACT(kill_processes);
+DEFINE_ACT(unregister);
 
 static const VarlinkMethod machine_methods[] = {
         { MACHINE "List", list },

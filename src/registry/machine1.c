@@ -17,6 +17,22 @@ char *machine1_machine_path(const char *name)
         return sd_bus_path_encode(MACHINE1_MACHINES, name, &path) < 0 ? NULL : path;
 }
 
+int machine1_append_id(sd_bus_message *m, const char *uuid)
+{
+        uint8_t id[16];
+
+        return sd_bus_message_append_array(m, 'y', id, parse_id128(uuid, id) >= 0 ? sizeof(id) : 0);
+}
+
+int machine1_append_pairs(sd_bus_message *m, const Strv pairs)
+{
+        int r = sd_bus_message_open_container(m, 'a', "{ss}");
+
+        for (size_t i = 0; r >= 0 && pairs && pairs[i]; i += 2)
+                r = sd_bus_message_append(m, "{ss}", pairs[i], pairs[i + 1]);
+        return r < 0 ? r : sd_bus_message_close_container(m);
+}
+
 /* Provider= of registry.conf: 1 for yes, 0 for no, -1 for auto and where there is no such file. */
 static int read_provider(void)
 {
@@ -51,9 +67,8 @@ static bool has_machined(Registry *registry)
         const char *state;
         int r;
 
-        r = sd_bus_call_method(registry->bus, "org.freedesktop.systemd1", "/org/freedesktop/systemd1",
-                               "org.freedesktop.systemd1.Manager", "GetUnitFileState", &error, &reply, "s",
-                               MACHINED);
+        r = sd_bus_call_method(registry->bus, SYSTEMD_NAME, SYSTEMD_PATH, SYSTEMD_MANAGER,
+                               "GetUnitFileState", &error, &reply, "s", MACHINED);
         if (r >= 0)
                 r = sd_bus_message_read(reply, "s", &state);
         if (r < 0 && r != -ENOENT)
@@ -142,7 +157,6 @@ static int on_registered(sd_bus_message *reply, void *userdata, sd_bus_error *re
 static int register_there(Registry *registry, const Machine *m)
 {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *request = NULL;
-        uint8_t id[16];
         int r;
 
         r = sd_bus_message_new_method_call(registry->bus, &request, MACHINE1_NAME, MACHINE1_PATH,
@@ -150,8 +164,7 @@ static int register_there(Registry *registry, const Machine *m)
         if (r >= 0)
                 r = sd_bus_message_append(request, "s", m->name);
         if (r >= 0)
-                r = sd_bus_message_append_array(request, 'y', id,
-                                                parse_id128(m->record.uuid, id) >= 0 ? sizeof(id) : 0);
+                r = machine1_append_id(request, m->record.uuid);
         if (r >= 0)
                 r = sd_bus_message_append(request, "ssusai", "mctl", "container",
                                           (uint32_t) m->record.leader, m->record.root ?: "", 0);

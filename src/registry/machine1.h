@@ -22,13 +22,6 @@
 /* Ids below are of the host, and nobody's in a machine that has a range of its own. */
 #define MACHINE1_HOST_IDS 0x10000U
 
-/* What systemd-machined is to a registry that finds it there. */
-typedef enum Machine1Role {
-        MACHINE1_NONE, /* nobody's: Provider=no, and no systemd-machined */
-        MACHINE1_PROVIDER,
-        MACHINE1_CLIENT,
-} Machine1Role;
-
 /* Finds out which role is ours, and takes it: objects, name, files, machines that were registered before. */
 int machine1_setup(Registry *registry);
 
@@ -44,6 +37,10 @@ void machine1_publish(Registry *registry, Machine *machine, bool there);
 
 /* The object path of a machine; the caller frees it. */
 char *machine1_machine_path(const char *name);
+
+/* Appends an ID as ay, of no bytes where the text is none, and keys and values by turns as a{ss}. */
+int machine1_append_id(sd_bus_message *m, const char *uuid);
+int machine1_append_pairs(sd_bus_message *m, const Strv pairs);
 
 /* machine1-methods.c */
 extern const sd_bus_vtable machine1_manager_vtable[];
@@ -85,8 +82,8 @@ int foreign_register(Registry *registry, sd_bus_message *call);
 int foreign_unregister(Registry *registry, Machine *machine, sd_bus_message *call);
 /* Watches the leader of a machine that has no unit of ours, and adds it. Takes it over where it returns no error. */
 int foreign_add(Registry *registry, Machine *machine);
-/* Whether the leader is a process of this user. */
-bool foreign_is_of(const Machine *machine, uid_t uid);
+/* Whether a machine was registered by the user who calls, and its leader is a process of his still. */
+bool foreign_is_callers(const Machine *machine, sd_bus_message *call);
 /* Sends a signal to the leader. */
 int foreign_signal(Machine *machine, int sig);
 /* Follows the machines of systemd-machined. */

@@ -119,7 +119,7 @@ static int insert(Registry *registry, Machine *machine)
 
 static int add_unit(Registry *registry, const char *unit, Machine **ret)
 {
-        _cleanup_(machine_free_cleanup) Machine *m = calloc(1, sizeof(Machine));
+        _cleanup_(machine_free_cleanup) Machine *m = machine_new(registry);
         _cleanup_free_ char *path = NULL;
         Machine *taken;
         int r;
@@ -135,16 +135,14 @@ static int add_unit(Registry *registry, const char *unit, Machine **ret)
         /* Whoever registered that name before, it is that of a unit of ours now. */
         while ((taken = registry_find(registry, m->name)) && taken->foreign)
                 registry_remove(registry, taken);
-        m->registry = registry;
-        m->leader_fd = -EBADF;
         m->owns_unit = true;
         m->unit = strdup(unit);
         m->class = strdup("container");
         m->service = strdup("mctl");
-        r = sd_bus_path_encode("/org/freedesktop/systemd1/unit", unit, &path);
+        r = sd_bus_path_encode(SYSTEMD_PATH "/unit", unit, &path);
         if (r >= 0)
-                r = sd_bus_match_signal_async(registry->bus, &m->changed_slot, "org.freedesktop.systemd1",
-                                              path, "org.freedesktop.DBus.Properties", "PropertiesChanged",
+                r = sd_bus_match_signal_async(registry->bus, &m->changed_slot, SYSTEMD_NAME, path,
+                                              "org.freedesktop.DBus.Properties", "PropertiesChanged",
                                               on_unit_changed, NULL, registry);
         if (r < 0)
                 return r;
@@ -180,8 +178,7 @@ void registry_remove(Registry *registry, Machine *machine)
 
 void registry_reset_failed(Registry *registry, const char *unit)
 {
-        (void) sd_bus_call_method_async(registry->bus, NULL, "org.freedesktop.systemd1",
-                                        "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager",
+        (void) sd_bus_call_method_async(registry->bus, NULL, SYSTEMD_NAME, SYSTEMD_PATH, SYSTEMD_MANAGER,
                                         "ResetFailedUnit", NULL, NULL, "s", unit);
 }
 
@@ -320,11 +317,7 @@ static int refresh_start(Registry *registry)
                 registry->refresh_again = true;
                 return 0;
         }
-        r = sd_bus_message_new_method_call(registry->bus, &request, "org.freedesktop.systemd1",
-                                           "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager",
-                                           "ListUnitsByPatterns");
-        if (r >= 0)
-                r = sd_bus_message_append(request, "as", 0);
+        r = systemd_call(registry->bus, &request, "ListUnitsByPatterns", "as", 0);
         if (r >= 0)
                 r = sd_bus_message_append_strv(request, (char **) machine_unit_patterns);
         if (r >= 0)
@@ -488,14 +481,12 @@ static int watch_systemd(Registry *registry)
         int r;
 
         for (size_t i = 0; i < ELEMENTSOF(signals); i++) {
-                r = sd_bus_match_signal_async(
-                        registry->bus, NULL, "org.freedesktop.systemd1", "/org/freedesktop/systemd1",
-                        "org.freedesktop.systemd1.Manager", signals[i], on_unit_signal, NULL, registry);
+                r = sd_bus_match_signal_async(registry->bus, NULL, SYSTEMD_NAME, SYSTEMD_PATH,
+                                              SYSTEMD_MANAGER, signals[i], on_unit_signal, NULL, registry);
                 if (r < 0)
                         return r;
         }
-        return sd_bus_call_method_async(registry->bus, NULL, "org.freedesktop.systemd1",
-                                        "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager",
+        return sd_bus_call_method_async(registry->bus, NULL, SYSTEMD_NAME, SYSTEMD_PATH, SYSTEMD_MANAGER,
                                         "Subscribe", NULL, NULL, "");
 }
 
@@ -506,8 +497,7 @@ static int read_property_types(Registry *registry)
         const char *text;
         int r;
 
-        r = sd_bus_call_method(registry->bus, "org.freedesktop.systemd1",
-                               "/org/freedesktop/systemd1/unit/mctl_2dregistryd_2eservice",
+        r = sd_bus_call_method(registry->bus, SYSTEMD_NAME, SYSTEMD_PATH "/unit/mctl_2dregistryd_2eservice",
                                "org.freedesktop.DBus.Introspectable", "Introspect", NULL, &reply, "");
         if (r >= 0)
                 r = sd_bus_message_read(reply, "s", &text);
@@ -564,6 +554,24 @@ int registry_setup(Registry *registry)
                 return log_error_errno(r, "Failed to take the name " REGISTRY_NAME);
         registry_touch(registry);
         return 0;
+}
+
+int systemd_call(sd_bus *bus, sd_bus_message **ret, const char *method, const char *types, ...)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *request = NULL;
+        va_list ap;
+        int r;
+
+        r = sd_bus_message_new_method_call(bus, &request, SYSTEMD_NAME, SYSTEMD_PATH, SYSTEMD_MANAGER,
+                                           method);
+        if (r < 0)
+                return r;
+        va_start(ap, types);
+        r = sd_bus_message_appendv(request, types, ap);
+        va_end(ap);
+        if (r >= 0)
+                *ret = TAKE_PTR(request);
+        return r;
 }
 
 /* A question to systemd for which somebody waits. */

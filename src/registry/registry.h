@@ -30,6 +30,13 @@ typedef enum MachineState {
         _MACHINE_STATE_MAX,
 } MachineState;
 
+/* Our part on org.freedesktop.machine1; see machine1.h. */
+typedef enum Machine1Role {
+        MACHINE1_NONE, /* Provider=no, and no systemd-machined; or the name is taken */
+        MACHINE1_PROVIDER,
+        MACHINE1_CLIENT,
+} Machine1Role;
+
 typedef struct Registry Registry;
 typedef struct Start Start;
 
@@ -82,10 +89,10 @@ struct Registry {
         sd_event_source *idle_source, *sweep_source;
         struct VarlinkServer *userdb_server, *machine_server;
         bool machined_service; /* D-Bus would start systemd-machined for its name */
-        int machine1;          /* our role there, a Machine1Role */
-        unsigned n_questions;  /* to polkit */
-        unsigned n_pending;    /* calls whose answer waits for another */
-        char *property_types;  /* systemd's own description of the properties of a service */
+        Machine1Role machine1;
+        unsigned n_questions; /* to polkit */
+        unsigned n_pending;   /* calls whose answer waits for another */
+        char *property_types; /* systemd's own description of the properties of a service */
 };
 
 /* An empty one, connected to nothing. NULL when out of memory. */
@@ -120,6 +127,8 @@ void registry_reset_failed(Registry *registry, const char *unit);
 
 /* "starting", "running", … */
 const char *machine_state_to_string(MachineState state);
+/* An empty one; NULL when out of memory. */
+Machine *machine_new(Registry *registry);
 void machine_free(Machine *machine);
 DEFINE_CLEANUP(Machine *, machine_free);
 /* The object path; the caller frees it. */
@@ -135,6 +144,22 @@ int machine_object_find(sd_bus *bus, const char *path, const char *interface, vo
                         sd_bus_error *error);
 int machine_node_enumerate(sd_bus *bus, const char *path, void *userdata, char ***ret, sd_bus_error *error);
 
+/* The getter get_NAME of a property of a machine's object: an expression that appends it to `reply`, with the machine in
+ * `m`. */
+#define DEFINE_MACHINE_GETTER(name, expression)                                                           \
+        static int get_##name(sd_bus *bus, const char *path, const char *interface, const char *property, \
+                              sd_bus_message *reply, void *userdata, sd_bus_error *error)                 \
+        {                                                                                                 \
+                const Machine *m = userdata;                                                              \
+                (void) bus;                                                                               \
+                (void) path;                                                                              \
+                (void) interface;                                                                         \
+                (void) property;                                                                          \
+                (void) error;                                                                             \
+                return expression;                                                                        \
+        }                                                                                                 \
+        struct _semicolon_
+
 /* What can be done to a machine, whichever object it is asked of. */
 typedef int (*MachineAction)(Registry *registry, Machine *machine, sd_bus_message *call);
 int machine_power_off(Registry *registry, Machine *machine, sd_bus_message *call);
@@ -143,10 +168,13 @@ int machine_terminate(Registry *registry, Machine *machine, sd_bus_message *call
 /* The same, with nothing for an answer, and without one where `call` is NULL. */
 int machine_terminate_quietly(Registry *registry, Machine *machine, sd_bus_message *call);
 int machine_kill(Registry *registry, Machine *machine, sd_bus_message *call);
-/* The same without a call: sends a signal to "leader" or "all". */
-int machine_signal(Registry *registry, Machine *machine, const char *whom, int sig);
+/* Sends a signal to "leader" or "all"; there is no answer where `call` is NULL. */
+int machine_signal(Registry *registry, Machine *machine, const char *whom, int sig, sd_bus_message *call);
 int machine_set_properties(Registry *registry, Machine *machine, sd_bus_message *call);
 int machine_get_spec(Registry *registry, Machine *machine, sd_bus_message *call);
+
+/* Makes a call to a method of the manager of systemd on a bus, with these arguments for a beginning. */
+int systemd_call(sd_bus *bus, sd_bus_message **ret, const char *method, const char *types, ...);
 
 /* Forwards what systemd answers, on behalf of a caller. Takes over `request`. */
 int registry_forward(Registry *registry, sd_bus_message *request, sd_bus_message *call,

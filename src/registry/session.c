@@ -43,6 +43,7 @@ static int on_session_started(sd_bus_message *reply, void *userdata, sd_bus_erro
         return sd_bus_reply_method_return(s->call, "hs", s->master_fd, s->path);
 }
 
+/* Opens the terminal and connects to the bus inside. */
 static int session_new(Registry *registry, Machine *m, sd_bus_message *call, Session **ret)
 {
         _cleanup_(session_free_cleanup) Session *s = calloc(1, sizeof(Session));
@@ -75,17 +76,6 @@ static int session_new(Registry *registry, Machine *m, sd_bus_message *call, Ses
         return r;
 }
 
-static int session_call(Session *session, sd_bus_message *request)
-{
-        _cleanup_(session_free_cleanup) Session *s = session;
-        int r = sd_bus_call_async(s->bus, NULL, request, on_session_started, s, 0);
-
-        if (r < 0)
-                return r;
-        TAKE_PTR(s);
-        return 1;
-}
-
 static int reply_no_bus(sd_bus_message *call, Machine *m, int error)
 {
         return sd_bus_reply_method_errorf(call, SD_BUS_ERROR_FAILED,
@@ -93,28 +83,38 @@ static int reply_no_bus(sd_bus_message *call, Machine *m, int error)
                                           strerror(-error));
 }
 
+/* Begins the call that starts a unit on the terminal: "container-KIND@NUMBER.service". */
+static int session_request(Session *s, const char *method, const char *kind, const char *mode,
+                           sd_bus_message **ret)
+{
+        _cleanup_free_ char *unit = strf("container-%s@%s.service", kind, s->path + strlen("/dev/pts/"));
+
+        OOM_CHECK(unit);
+        return systemd_call(s->bus, ret, method, "ss", unit, mode);
+}
+
+/* Sends it; the session then belongs to the answer. */
+static int session_send(Session **session, sd_bus_message *request)
+{
+        int r = sd_bus_call_async((*session)->bus, NULL, request, on_session_started, *session, 0);
+
+        if (r < 0)
+                return r;
+        TAKE_PTR(*session);
+        return 1;
+}
+
 int machine1_open_login(Registry *registry, Machine *m, sd_bus_message *call)
 {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *request = NULL;
-        _cleanup_free_ char *unit = NULL;
-        Session *s;
+        _cleanup_(session_free_cleanup) Session *s = NULL;
         int r;
 
         r = session_new(registry, m, call, &s);
         if (r < 0)
                 return reply_no_bus(call, m, r);
-        unit = strf("container-getty@%s.service", s->path + strlen("/dev/pts/"));
-        r = unit ? sd_bus_message_new_method_call(s->bus, &request, "org.freedesktop.systemd1",
-                                                  "/org/freedesktop/systemd1",
-                                                  "org.freedesktop.systemd1.Manager", "StartUnit")
-                 : -ENOMEM;
-        if (r >= 0)
-                r = sd_bus_message_append(request, "ss", unit, "replace");
-        if (r < 0) {
-                session_free(s);
-                return r;
-        }
-        return session_call(s, request);
+        r = session_request(s, "StartUnit", "getty", "replace", &request);
+        return r < 0 ? r : session_send(&s, request);
 }
 
 /* The service that systemd inside starts: a login session of that user on the terminal. */
@@ -178,9 +178,8 @@ int machine1_open_shell(Registry *registry, Machine *m, sd_bus_message *call)
 {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *request = NULL;
         _cleanup_strv_ Strv args = NULL, environment = NULL;
-        _cleanup_free_ char *unit = NULL;
+        _cleanup_(session_free_cleanup) Session *s = NULL;
         const char *user, *path;
-        Session *s;
         int r;
 
         r = sd_bus_message_read(call, "ss", &user, &path);
@@ -196,13 +195,7 @@ int machine1_open_shell(Registry *registry, Machine *m, sd_bus_message *call)
         r = session_new(registry, m, call, &s);
         if (r < 0)
                 return reply_no_bus(call, m, r);
-        unit = strf("container-shell@%s.service", s->path + strlen("/dev/pts/"));
-        r = unit ? sd_bus_message_new_method_call(s->bus, &request, "org.freedesktop.systemd1",
-                                                  "/org/freedesktop/systemd1",
-                                                  "org.freedesktop.systemd1.Manager", "StartTransientUnit")
-                 : -ENOMEM;
-        if (r >= 0)
-                r = sd_bus_message_append(request, "ss", unit, "fail");
+        r = session_request(s, "StartTransientUnit", "shell", "fail", &request);
         if (r >= 0)
                 r = sd_bus_message_open_container(request, 'a', "(sv)");
         if (r >= 0)
@@ -211,9 +204,5 @@ int machine1_open_shell(Registry *registry, Machine *m, sd_bus_message *call)
                 r = sd_bus_message_close_container(request);
         if (r >= 0)
                 r = sd_bus_message_append(request, "a(sa(sv))", 0);
-        if (r < 0) {
-                session_free(s);
-                return r;
-        }
-        return session_call(s, request);
+        return r < 0 ? r : session_send(&s, request);
 }

@@ -155,11 +155,7 @@ static int forget_then_start(Start *start)
         int r;
 
         registry_reset_failed(start->registry, start->unit);
-        r = sd_bus_message_new_method_call(start->registry->bus, &request, "org.freedesktop.systemd1",
-                                           "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager",
-                                           "GetUnit");
-        if (r >= 0)
-                r = sd_bus_message_append(request, "s", start->unit);
+        r = systemd_call(start->registry->bus, &request, "GetUnit", "s", start->unit);
         return r < 0 ? r
                      : registry_forward(start->registry, TAKE_PTR(request), start->call, on_forgotten,
                                         start);
@@ -238,11 +234,7 @@ static int start_unit(Start *start)
         if (r != 0)
                 return r < 0 ? r : forget_then_start(start);
 
-        r = sd_bus_message_new_method_call(registry->bus, &request, "org.freedesktop.systemd1",
-                                           "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager",
-                                           "StartTransientUnit");
-        if (r >= 0)
-                r = sd_bus_message_append(request, "ss", start->unit, "fail");
+        r = systemd_call(registry->bus, &request, "StartTransientUnit", "ss", start->unit, "fail");
         if (r < 0)
                 return r;
         r = sd_bus_message_open_container(request, 'a', "(sv)");

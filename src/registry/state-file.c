@@ -118,49 +118,51 @@ static int parse_interfaces(const char *text, Machine *m)
         return 0;
 }
 
+static bool read_number(const char *text, const char *key, uint64_t max, uint64_t *ret)
+{
+        _cleanup_free_ char *value = env_file_field(text, key, VALUE_MAX);
+
+        return value && parse_u64(value, 0, max, ret) >= 0;
+}
+
 /* The directory is root's, and so are the files; but what is no file of a registry is no machine. */
 static int load(int dir_fd, const char *name, Machine *m)
 {
-        static const char *const keys[] = { "CLASS", "SCOPE",     "LEADER",       "REALTIME",
-                                            "UID",   "MONOTONIC", "LEADER_START", "NAME" };
-        _cleanup_free_ char *text = NULL, *id = NULL, *interfaces = NULL;
-        _cleanup_strv_ Strv values = NULL;
-        uint64_t owner;
+        _cleanup_free_ char *text = NULL, *own_name = NULL, *id = NULL, *interfaces = NULL;
+        uint64_t owner, leader;
         int r;
 
         r = file_read_at(dir_fd, name, STATE_FILE_MAX, &text, NULL);
-        for (size_t i = 0; i < ELEMENTSOF(keys) && r >= 0; i++) {
-                char *value = env_file_field(text, keys[i], VALUE_MAX);
-                r = value ? strv_consume(&values, value) : -EBADMSG;
-        }
         if (r < 0)
                 return r;
-        if (!streq(values[7], name) || !machine_name_valid(name) ||
-            (!streq(values[0], "container") && !streq(values[0], "vm")) ||
-            parse_pid(values[2], &m->record.leader) < 0 ||
-            parse_u64(values[3], 0, UINT64_MAX, &m->record.since) < 0 ||
-            parse_u64(values[4], 0, UINT32_MAX - 1, &owner) < 0 ||
-            parse_u64(values[5], 0, UINT64_MAX, &m->since_monotonic) < 0 ||
-            parse_u64(values[6], 0, UINT64_MAX, &m->record.start_time) < 0)
+        own_name = env_file_field(text, "NAME", VALUE_MAX);
+        m->name = strdup(name);
+        m->class = env_file_field(text, "CLASS", VALUE_MAX);
+        m->unit = env_file_field(text, "SCOPE", VALUE_MAX);
+        m->service = env_file_field(text, "SERVICE", VALUE_MAX) ?: strdup("");
+        m->record.root = env_file_field(text, "ROOT", VALUE_MAX);
+        if (!m->name || !m->service)
+                return -ENOMEM;
+        if (!machine_name_valid(name) || !streq_ptr(own_name, name) || !m->unit ||
+            (!streq_ptr(m->class, "container") && !streq_ptr(m->class, "vm")) ||
+            !read_number(text, "LEADER", INT32_MAX, &leader) || leader <= 1 ||
+            !read_number(text, "LEADER_START", UINT64_MAX, &m->record.start_time) ||
+            !read_number(text, "UID", UINT32_MAX - 1, &owner) ||
+            !read_number(text, "REALTIME", UINT64_MAX, &m->record.since) ||
+            !read_number(text, "MONOTONIC", UINT64_MAX, &m->since_monotonic))
                 return -EBADMSG;
         m->owner = owner;
+        m->record.leader = leader;
         m->record.handed_over = true;
-        m->name = strdup(name);
-        m->service = env_file_field(text, "SERVICE", VALUE_MAX) ?: strdup("");
-        m->class = strdup(values[0]);
-        m->unit = strdup(values[1]);
-        m->record.root = env_file_field(text, "ROOT", VALUE_MAX);
         id = env_file_field(text, "ID", VALUE_MAX);
         snprintf(m->record.uuid, sizeof(m->record.uuid), "%s", id && strlen(id) == 32 ? id : "");
         interfaces = env_file_field(text, "NETIF", VALUE_MAX);
-        return !m->name || !m->service || !m->class || !m->unit ? -ENOMEM
-               : interfaces                                     ? parse_interfaces(interfaces, m)
-                                                                : 0;
+        return interfaces ? parse_interfaces(interfaces, m) : 0;
 }
 
 static int load_one(Registry *registry, int dir_fd, const char *name)
 {
-        _cleanup_(machine_free_cleanup) Machine *m = calloc(1, sizeof(Machine));
+        _cleanup_(machine_free_cleanup) Machine *m = machine_new(registry);
         _cleanup_free_ char *link = NULL;
         int r;
 
@@ -176,7 +178,6 @@ static int load_one(Registry *registry, int dir_fd, const char *name)
                 (void) unlinkat(dir_fd, name, 0);
                 return 0;
         }
-        m->registry = registry;
         m->published = true;
         link = strf("unit:%s", m->unit);
         OOM_CHECK(link);

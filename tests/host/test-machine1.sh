@@ -416,6 +416,8 @@ test_foreign_state_files() {
         equal "The machines" "$(on machinectl list --no-legend --no-pager)" ""
         equal "What is left" "$(on ls /run/systemd/machines)" ""
         contains "The log" "$(on journalctl --no-pager -u mctl-registryd)" "machines/junk' is no file of this registry"
+        # What was left out had no descriptor to close.
+        equal "Standard input of the registry" "$(on readlink "/proc/$(property "$registry" MainPID)/fd/0")" /dev/null
 }
 
 test_provider_no() {
