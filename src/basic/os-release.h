@@ -14,5 +14,5 @@ int os_release_read_all(int root_fd, Strv *ret);
 /* One value of a file in that format, of at most `max` bytes (4096), unquoted; NULL where it is missing or unclean. */
 char *env_file_field(const char *text, const char *key, size_t max);
 
-/* The same for an os-release file, and at most 256 bytes of it: one value of a file in that format, unquoted; NULL where it is missing or unclean. */
+/* The same with at most 256 bytes. */
 char *os_release_field(const char *text, const char *key);

@@ -51,12 +51,12 @@ int process_start_time(pid_t pid, uint64_t *ret_ticks)
         return r;
 }
 
-bool process_is_zombie(pid_t pid)
+bool process_lives(pid_t pid, uint64_t start_ticks)
 {
         unsigned long long start;
         char state;
 
-        return read_stat(pid, &state, &start) >= 0 && strchr("ZX", state);
+        return read_stat(pid, &state, &start) >= 0 && start == start_ticks && !strchr("ZX", state);
 }
 
 int process_cgroup(pid_t pid, char **ret)

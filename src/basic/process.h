@@ -13,5 +13,5 @@ int process_start_time(pid_t pid, uint64_t *ret_ticks);
  * no unified hierarchy. The caller frees it. */
 int process_cgroup(pid_t pid, char **ret);
 
-/* Whether the process ended already, though nobody may have waited for it yet. */
-bool process_is_zombie(pid_t pid);
+/* Whether the process that began then still runs; one that nobody has waited for yet does not. */
+bool process_lives(pid_t pid, uint64_t start_ticks);

@@ -15,9 +15,6 @@
 #include "cli/cli.h"
 #include "cli/terminal.h"
 
-/* What the command line of run ends with when the command could not be run at all. */
-#define STATUS_NOT_RUN EXIT_STATUS_NOT_RUN
-
 static int assign(Context *c, SpecSection section, const char *key, const char *value)
 {
         _cleanup_free_ char *error = NULL;
@@ -510,11 +507,12 @@ static int run_attached(Context *c, const char *spec)
         if (terminal)
                 terminal_free(terminal);
         if (r < 0)
-                return STATUS_NOT_RUN;
+                return EXIT_STATUS_NOT_RUN;
 
         /* Without a start there was no command; the launcher has said why on our standard error. */
         if (!end.started && !streq_ptr(end.jobs.items[0].result, "done"))
-                return end.code == CLD_EXITED && end.status > STATUS_NOT_RUN ? end.status : STATUS_NOT_RUN;
+                return end.code == CLD_EXITED && end.status > EXIT_STATUS_NOT_RUN ? end.status
+                                                                                  : EXIT_STATUS_NOT_RUN;
         return end.code == CLD_EXITED ? end.status : 128 + end.status;
 }
 
@@ -537,7 +535,7 @@ static int run_detached(Context *c, const char *spec)
         if (r >= 0)
                 r = jobs_report_start(c, &jobs);
         if (r != 0)
-                return STATUS_NOT_RUN;
+                return EXIT_STATUS_NOT_RUN;
         if (c->output != OUTPUT_TEXT)
                 return output_json(
                         c, json_pack("{ss ss ss}", "name", c->spec->name, "unit", unit, "state", "running"));
@@ -552,18 +550,18 @@ int verb_run(Context *c, char **args)
 
         if (c->run.terminal && c->run.detach)
                 return log_error("-t and -d exclude each other: there is nothing yet to attach to."),
-                       STATUS_NOT_RUN;
+                       EXIT_STATUS_NOT_RUN;
         if (c->run.terminal && !isatty(STDIN_FILENO))
-                return log_error("-t needs a terminal on standard input."), STATUS_NOT_RUN;
+                return log_error("-t needs a terminal on standard input."), EXIT_STATUS_NOT_RUN;
         if (c->host && !c->run.detach)
-                return log_error("On another host, machines are run detached (-d)."), STATUS_NOT_RUN;
+                return log_error("On another host, machines are run detached (-d)."), EXIT_STATUS_NOT_RUN;
 
         r = fill_spec(c, args);
         if (r < 0)
-                return STATUS_NOT_RUN;
+                return EXIT_STATUS_NOT_RUN;
         text = spec_to_json_text(c->spec, false, JSON_COMPACT);
         if (!text)
-                return log_oom(), STATUS_NOT_RUN;
+                return log_oom(), EXIT_STATUS_NOT_RUN;
         if (c->dry_run)
                 return start_print_plan(c, text);
         return c->run.detach ? run_detached(c, text) : run_attached(c, text);

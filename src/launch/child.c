@@ -239,12 +239,11 @@ static int find_program(const char *name, const Strv environment, char **ret)
         }
 }
 
-_Noreturn static void give_up(const Child *child, int error)
+/* Returns the exit status that says it. */
+static int cannot_execute(const Child *child, int error)
 {
         log_error_errno(error, "Failed to execute '%s' in the machine", child->plan->argv[0]);
-        (void) socket_send_fd(child->channel_fd,
-                              error == -ENOENT ? CHILD_HAS_NO_PROGRAM : CHILD_CANNOT_EXECUTE, -EBADF);
-        _exit(error == -ENOENT ? 127 : 126);
+        return error == -ENOENT ? CHILD_HAS_NO_PROGRAM : CHILD_CANNOT_EXECUTE;
 }
 
 /* Whoever is root on the host, too, owns the host's /dev/null, and could change it. The machine has its own. */
@@ -297,8 +296,11 @@ void child_main(const Child *child)
 
         /* What can be known before it counts as started. */
         r = find_program(plan->argv[0], environment, &program);
-        if (r < 0)
-                give_up(child, r);
+        if (r < 0) {
+                r = cannot_execute(child, r);
+                (void) socket_send_fd(child->channel_fd, r, -EBADF);
+                _exit(r);
+        }
         if (socket_send_fd(child->channel_fd, CHILD_IS_READY, -EBADF) < 0)
                 _exit(EXIT_FAILURE);
         (void) await(child, CHILD_MAY_EXEC);
@@ -316,7 +318,5 @@ void child_main(const Child *child)
                 _exit(EXIT_FAILURE);
         }
         execve(program, plan->argv, environment);
-        r = -errno;
-        log_error_errno(r, "Failed to execute '%s' in the machine", plan->argv[0]);
-        _exit(r == -ENOENT ? 127 : 126);
+        _exit(cannot_execute(child, -errno));
 }

@@ -6,13 +6,13 @@
 #include <sys/pidfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #include "basic/log.h"
 #include "basic/process.h"
 #include "basic/rootfs.h"
 #include "basic/socket.h"
 #include "basic/syscalls.h"
+#include "basic/time.h"
 #include "launch/child.h"
 #include "launch/journal.h"
 #include "launch/launch.h"
@@ -25,10 +25,6 @@
 #include "sandbox/notify.h"
 #include "sandbox/users.h"
 
-/* As shells have them. */
-#define STATUS_CANNOT_EXECUTE 126
-#define STATUS_NO_PROGRAM     127
-
 /* For the test that kills the launcher at each of its steps: $MCTL_LAUNCH_KILL_AT is the number of the step. Only
  * the unit's own settings can put that into our environment, and these are root's. */
 static void checkpoint(void)
@@ -39,13 +35,6 @@ static void checkpoint(void)
         step++;
         if (e && atoi(e) == step)
                 raise(SIGKILL);
-}
-
-static uint64_t now_realtime(void)
-{
-        struct timespec ts;
-        clock_gettime(CLOCK_REALTIME, &ts);
-        return ts.tv_sec * USEC_PER_SEC + ts.tv_nsec / NSEC_PER_USEC;
 }
 
 /* Under the lock: all claims, and the record that makes them count. -EAGAIN when the range has been taken meanwhile. */
@@ -88,7 +77,7 @@ static int claim_all(const Spec *spec, MachineUnitKind kind, int run_fd, int mac
         }
 
         record->leader = getpid();
-        record->since = now_realtime();
+        record->since = now_usec(CLOCK_REALTIME);
         record->base = users_root(&spec->private_users);
         r = process_start_time(record->leader, &record->start_time);
         if (r >= 0)
@@ -96,7 +85,7 @@ static int claim_all(const Spec *spec, MachineUnitKind kind, int run_fd, int mac
         return r < 0 ? log_error_errno(r, "Failed to record the start of the machine") : 0;
 }
 
-int launch_claim(Spec *spec, MachineUnitKind kind, int machine_fd, Record *record)
+int launch_claim(Spec *spec, MachineUnitKind kind, int run_fd, int machine_fd, Record *record)
 {
         _cleanup_free_ char *holder = machine_dir_path(kind, spec->name);
         unsigned attempt = 0;
@@ -104,9 +93,6 @@ int launch_claim(Spec *spec, MachineUnitKind kind, int machine_fd, Record *recor
 
         if (!holder)
                 return log_oom();
-        _cleanup_close_ int run_fd = run_dir_open();
-        if (run_fd < 0)
-                return log_error_errno(run_fd, "Failed to open '%s'", RUN_DIR);
         do {
                 if (spec->private_users.mode == USERS_PICK) {
                         r = users_propose_range(run_fd, holder, &attempt, &spec->private_users.base);
@@ -301,11 +287,14 @@ static int enter_namespaces(Launch *l)
 static int build_tree(Launch *l)
 {
         const Plan *plan = l->plan;
-        Site site = { .image_fd = l->image_fd, .base = users_root(&plan->spec->private_users) };
+        Site site = {
+                .image_fd = l->image_fd,
+                .userns_fd = l->userns_fd,
+                .base = users_root(&plan->spec->private_users),
+        };
         const Step *step = NULL;
         int r;
 
-        site.userns_fd = l->userns_fd;
         r = root_make(plan, l->image_fd, l->userns_fd, site.base, &l->root_fd);
         if (r < 0)
                 return r;
@@ -354,15 +343,18 @@ static int say(Launch *l, char byte, int fd)
         return socket_send_fd(l->channel_fd, byte, fd);
 }
 
-/* Waits until the child is ready. -ENOENT and -EACCES are about its program. */
-static int hear_ready(Launch *l)
+/* Waits until the child is ready. ret_status is set where its program is why it is not. */
+static int hear_ready(Launch *l, int *ret_status)
 {
         char c;
         int fd, r = socket_receive_fd(l->channel_fd, &c, &fd);
 
         if (r <= 0)
                 return r < 0 ? r : -EPIPE;
-        return c == CHILD_IS_READY ? 0 : c == CHILD_HAS_NO_PROGRAM ? -ENOENT : -EACCES;
+        if (c == CHILD_IS_READY)
+                return 0;
+        *ret_status = c;
+        return -ENOEXEC;
 }
 
 static int hand_over(Launch *l)
@@ -442,9 +434,7 @@ int launch_run(const Plan *plan, MachineUnitKind kind, int machine_fd, Record *r
         checkpoint();
         r = say(&l, CHILD_MAY_ENTER, l.root_fd);
         if (r >= 0)
-                r = hear_ready(&l);
-        if (r == -ENOENT || r == -EACCES)
-                *ret_status = r == -ENOENT ? STATUS_NO_PROGRAM : STATUS_CANNOT_EXECUTE;
+                r = hear_ready(&l, ret_status);
         if (r < 0)
                 return r;
         checkpoint();

@@ -13,7 +13,7 @@ int launch_run(const Plan *plan, MachineUnitKind kind, int machine_fd, Record *r
 
 /* Takes the name for this unit, the image and a range of ids, and writes a first record. -EBUSY, logged, when the machine
  * runs as another unit or another machine writes to the image. */
-int launch_claim(Spec *spec, MachineUnitKind kind, int machine_fd, Record *record);
+int launch_claim(Spec *spec, MachineUnitKind kind, int run_fd, int machine_fd, Record *record);
 
 /* What is left of a run of this unit goes: ids, cgroup, record. Twice is no harm. */
 int launch_cleanup(MachineUnitKind kind, const char *name);

@@ -123,8 +123,7 @@ static int seal_self(const Spec *spec, char *argv[])
         struct stat st;
         ssize_t n;
 
-        /* A range that is picked, later, is never the host's. */
-        if (spec->private_users.mode == USERS_PICK || users_root(&spec->private_users) != 0)
+        if (!users_root_is_host(&spec->private_users))
                 return 0;
         n = readlink("/proc/self/exe", target, sizeof(target) - 1);
         if (n < 0)
@@ -177,7 +176,7 @@ static int start(MachineUnitKind kind, const char *name, char *argv[], int *ret_
         r = make_plan(spec, record.root, &info, &record, &plan);
         if (r < 0)
                 return r;
-        r = launch_claim(spec, kind, machine_fd, &record);
+        r = launch_claim(spec, kind, run_fd, machine_fd, &record);
         if (r < 0)
                 return r;
         if (kind == MACHINE_UNIT_TEMPLATE) {

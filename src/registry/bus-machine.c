@@ -38,33 +38,26 @@ int machine_node_enumerate(sd_bus *bus, const char *path, void *userdata, char *
         return 1;
 }
 
-DEFINE_MACHINE_GETTER(name, sd_bus_message_append(reply, "s", m->name));
-DEFINE_MACHINE_GETTER(class, sd_bus_message_append(reply, "s", m->class));
-DEFINE_MACHINE_GETTER(unit, sd_bus_message_append(reply, "s", m->unit));
 DEFINE_MACHINE_GETTER(state, sd_bus_message_append(reply, "s", machine_state_to_string(m->state)));
 DEFINE_MACHINE_GETTER(leader,
                       sd_bus_message_append(reply, "u",
                                             m->record.handed_over ? (uint32_t) m->record.leader : 0));
-DEFINE_MACHINE_GETTER(since, sd_bus_message_append(reply, "t", m->record.since));
-DEFINE_MACHINE_GETTER(image, sd_bus_message_append(reply, "s", m->image ?: ""));
-DEFINE_MACHINE_GETTER(root, sd_bus_message_append(reply, "s", m->record.root ?: ""));
-DEFINE_MACHINE_GETTER(os, sd_bus_message_append(reply, "s", m->os ?: ""));
+DEFINE_MACHINE_GETTER(image, sd_bus_message_append(reply, "s", machine_image(m)));
 DEFINE_MACHINE_GETTER(uuid, sd_bus_message_append(reply, "s", m->record.uuid));
-DEFINE_MACHINE_GETTER(uid_base, sd_bus_message_append(reply, "u", (uint32_t) m->record.base));
 
 const sd_bus_vtable machine_vtable[] = {
         SD_BUS_VTABLE_START(0),
-        SD_BUS_PROPERTY("Name", "s", get_name, 0, SD_BUS_VTABLE_PROPERTY_CONST),
-        SD_BUS_PROPERTY("Class", "s", get_class, 0, SD_BUS_VTABLE_PROPERTY_CONST),
-        SD_BUS_PROPERTY("Unit", "s", get_unit, 0, SD_BUS_VTABLE_PROPERTY_CONST),
+        SD_BUS_PROPERTY("Name", "s", NULL, offsetof(Machine, name), SD_BUS_VTABLE_PROPERTY_CONST),
+        SD_BUS_PROPERTY("Class", "s", NULL, offsetof(Machine, class), SD_BUS_VTABLE_PROPERTY_CONST),
+        SD_BUS_PROPERTY("Unit", "s", NULL, offsetof(Machine, unit), SD_BUS_VTABLE_PROPERTY_CONST),
         SD_BUS_PROPERTY("State", "s", get_state, 0, 0),
         SD_BUS_PROPERTY("Leader", "u", get_leader, 0, 0),
-        SD_BUS_PROPERTY("Since", "t", get_since, 0, 0),
+        SD_BUS_PROPERTY("Since", "t", NULL, offsetof(Machine, record.since), 0),
         SD_BUS_PROPERTY("Image", "s", get_image, 0, 0),
-        SD_BUS_PROPERTY("RootDirectory", "s", get_root, 0, 0),
-        SD_BUS_PROPERTY("OS", "s", get_os, 0, 0),
+        SD_BUS_PROPERTY("RootDirectory", "s", NULL, offsetof(Machine, record.root), 0),
+        SD_BUS_PROPERTY("OS", "s", NULL, offsetof(Machine, os), 0),
         SD_BUS_PROPERTY("UUID", "s", get_uuid, 0, 0),
-        SD_BUS_PROPERTY("UIDBase", "u", get_uid_base, 0, 0),
+        SD_BUS_PROPERTY("UIDBase", "u", NULL, offsetof(Machine, record.base), 0),
         SD_BUS_METHOD_WITH_ARGS("PowerOff", SD_BUS_NO_ARGS, SD_BUS_RESULT("o", job), operation_of_machine,
                                 SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Reboot", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, operation_of_machine,

@@ -29,7 +29,7 @@ static int append_machine(sd_bus_message *m, const Machine *machine)
         if (r >= 0 && machine->record.since > 0)
                 r = sd_bus_message_append(m, "{sv}", "Since", "t", machine->record.since);
         if (r >= 0)
-                r = append_string(m, "Image", machine->image);
+                r = append_string(m, "Image", machine_image(machine));
         if (r >= 0)
                 r = append_string(m, "RootDirectory", machine->record.root);
         if (r >= 0)

@@ -8,12 +8,13 @@
 #include <sys/pidfd.h>
 #include <sys/stat.h>
 #include <systemd/sd-login.h>
-#include <time.h>
 
 #include "basic/fd.h"
 #include "basic/log.h"
 #include "basic/process.h"
+#include "basic/time.h"
 #include "registry/machine1.h"
+#include "registry/polkit.h"
 
 #define ERROR_EXISTS "org.freedesktop.machine1.MachineExists"
 /* As many as there are in a machine's own network, and more than anybody tells. */
@@ -56,29 +57,6 @@ int foreign_add(Registry *registry, Machine *m)
         return registry_add(registry, m);
 }
 
-static uint64_t now_usec(clockid_t clock)
-{
-        struct timespec ts;
-
-        clock_gettime(clock, &ts);
-        return ts.tv_sec * USEC_PER_SEC + ts.tv_nsec / NSEC_PER_USEC;
-}
-
-/* Who calls, as a process and as a user. */
-static int read_sender(sd_bus_message *call, pid_t *ret_pid, uid_t *ret_uid)
-{
-        sd_bus_creds *creds = NULL;
-        int r;
-
-        r = sd_bus_query_sender_creds(call, SD_BUS_CREDS_PID | SD_BUS_CREDS_EUID, &creds);
-        if (r >= 0)
-                r = sd_bus_creds_get_pid(creds, ret_pid);
-        if (r >= 0)
-                r = sd_bus_creds_get_euid(creds, ret_uid);
-        sd_bus_creds_unref(creds);
-        return r;
-}
-
 static bool is_of(const Machine *m, uid_t uid)
 {
         char path[32];
@@ -91,9 +69,8 @@ static bool is_of(const Machine *m, uid_t uid)
 bool foreign_is_callers(const Machine *m, sd_bus_message *call)
 {
         uid_t uid;
-        pid_t pid;
 
-        return m->foreign && m->owner != 0 && read_sender(call, &pid, &uid) >= 0 && uid == m->owner &&
+        return m->foreign && m->owner != 0 && caller_read(call, NULL, &uid) >= 0 && uid == m->owner &&
                is_of(m, uid);
 }
 
@@ -112,6 +89,8 @@ static const char *find_mistake(const Machine *m, size_t id_size, uid_t sender)
                 return "The root directory is an absolute path, and no long one.";
         if (!str_is_clean(m->service) || strlen(m->service) > UNIT_NAME_MAX)
                 return "The service is a short text.";
+        if (streq(m->service, "mctl"))
+                return "The machines of mctl are its units.";
         if (sender != 0 && !is_of(m, sender))
                 return "A machine of a user has a leader of that user.";
         return NULL;
@@ -178,7 +157,7 @@ static int read_machine(Registry *registry, sd_bus_message *call, bool network, 
         if (r >= 0)
                 r = sd_bus_message_read(call, "ssus", &service, &class, &leader, &root);
         if (r >= 0)
-                r = read_sender(call, &pid, &m->owner);
+                r = caller_read(call, &pid, &m->owner);
         if (r >= 0 && network)
                 r = read_interfaces(m, call);
         if (r < 0)

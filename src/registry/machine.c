@@ -2,10 +2,10 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #include "basic/fd.h"
 #include "basic/os-release.h"
+#include "basic/time.h"
 #include "image/image.h"
 #include "registry/machine1.h"
 #include "registry/unit.h"
@@ -42,7 +42,6 @@ void machine_free(Machine *machine)
         record_clear(&machine->record);
         free(machine->name);
         free(machine->unit);
-        free(machine->image);
         free(machine->os);
         free(machine);
 }
@@ -61,19 +60,11 @@ static int forget_record(Machine *machine)
         return 0;
 }
 
-/* What people call the image: its name where it is in the store, else its path. */
-static int read_image(Machine *machine, int machine_fd)
+const char *machine_image(const Machine *machine)
 {
-        _cleanup_spec_ Spec *spec = NULL;
-        _cleanup_free_ char *error = NULL;
-        int r;
+        const char *root = machine->record.root ?: "", *name = startswith(root, IMAGE_STORE "/");
 
-        r = machine_spec_read(machine_fd, machine->name, &spec, &error);
-        if (r < 0)
-                return r;
-        free(machine->image);
-        machine->image = TAKE_PTR(spec->image);
-        return 0;
+        return name && image_name_valid(name) ? name : root;
 }
 
 void machine_read_os(Machine *machine)
@@ -89,12 +80,7 @@ void machine_read_os(Machine *machine)
 
 static uint64_t to_monotonic(uint64_t realtime)
 {
-        struct timespec real, monotonic;
-
-        clock_gettime(CLOCK_REALTIME, &real);
-        clock_gettime(CLOCK_MONOTONIC, &monotonic);
-        return realtime - (real.tv_sec - monotonic.tv_sec) * USEC_PER_SEC -
-               (real.tv_nsec - monotonic.tv_nsec) / (int64_t) NSEC_PER_USEC;
+        return realtime - (now_usec(CLOCK_REALTIME) - now_usec(CLOCK_MONOTONIC));
 }
 
 int machine_read(Machine *machine)
@@ -102,10 +88,8 @@ int machine_read(Machine *machine)
         struct stat st;
         int r;
 
-        _cleanup_close_ int run_fd = run_dir_open();
-        if (run_fd < 0)
-                return run_fd;
-        _cleanup_close_ int machine_fd = machine_dir_open(run_fd, machine->kind, machine->name, false);
+        _cleanup_close_ int machine_fd = machine_dir_open(machine->registry->run_fd, machine->kind,
+                                                          machine->name, false);
         if (machine_fd < 0 || fstatat(machine_fd, "leader", &st, AT_SYMLINK_NOFOLLOW) < 0)
                 return forget_record(machine);
         /* It is replaced, not written to: by a file of another number, if not of a later time. */
@@ -120,10 +104,9 @@ int machine_read(Machine *machine)
                 return r;
         machine->record_time = st.st_mtim;
         machine->record_file = st.st_ino;
-        r = read_image(machine, machine_fd);
-        machine_read_os(machine);
         machine->since_monotonic = to_monotonic(machine->record.since);
-        return r;
+        machine_read_os(machine);
+        return 0;
 }
 
 static int reply_job(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)
@@ -167,12 +150,15 @@ static int stop_unit(Registry *registry, Machine *machine, sd_bus_message *call,
         return r < 0 ? r : send_request(registry, request, call, done);
 }
 
-/* No job of systemd stands for what a signal to a foreign leader does. */
-static int signal_leader(Machine *machine, int sig, sd_bus_message *call)
+/* Sends a signal to a foreign leader. No job of systemd stands for what that does, where one is asked for. */
+static int signal_leader(Machine *machine, int sig, sd_bus_message *call, sd_bus_message_handler_t done)
 {
         int r = foreign_signal(machine, sig);
 
-        return r < 0 ? r : sd_bus_reply_method_return(call, "o", "/");
+        if (r < 0 || !call)
+                return r;
+        return done == reply_job ? sd_bus_reply_method_return(call, "o", "/")
+                                 : sd_bus_reply_method_return(call, "");
 }
 
 static int kill_unit(Registry *registry, Machine *machine, const char *whom, int sig, sd_bus_message *call)
@@ -187,18 +173,14 @@ static int kill_unit(Registry *registry, Machine *machine, const char *whom, int
 /* The stop ladder is systemd's: the unit's KillSignal= asks the init to power off. */
 int machine_power_off(Registry *registry, Machine *machine, sd_bus_message *call)
 {
-        return machine->foreign ? signal_leader(machine, SIGRTMIN + 4, call)
+        return machine->foreign ? signal_leader(machine, SIGRTMIN + 4, call, reply_job)
                                 : stop_unit(registry, machine, call, reply_job);
 }
 
 int machine_reboot(Registry *registry, Machine *machine, sd_bus_message *call)
 {
-        int r;
-
-        if (!machine->foreign)
-                return kill_unit(registry, machine, "main", SIGRTMIN + 5, call);
-        r = foreign_signal(machine, SIGRTMIN + 5);
-        return r < 0 ? r : sd_bus_reply_method_return(call, "");
+        return machine->foreign ? signal_leader(machine, SIGRTMIN + 5, call, reply_nothing)
+                                : kill_unit(registry, machine, "main", SIGRTMIN + 5, call);
 }
 
 /* First the job, so that the end counts as asked for and no policy starts the machine again; then the end. */
@@ -208,7 +190,7 @@ static int terminate(Registry *registry, Machine *machine, sd_bus_message *call,
         int r;
 
         if (!machine->owns_unit)
-                return signal_leader(machine, SIGKILL, call);
+                return signal_leader(machine, SIGKILL, call, done);
         r = stop_unit(registry, machine, call, done);
         if (r >= 0) {
                 machine->forget = true;
@@ -224,23 +206,16 @@ int machine_terminate(Registry *registry, Machine *machine, sd_bus_message *call
 
 int machine_terminate_quietly(Registry *registry, Machine *machine, sd_bus_message *call)
 {
-        int r;
-
-        if (machine->owns_unit)
-                return terminate(registry, machine, call, reply_nothing);
-        r = foreign_signal(machine, SIGKILL);
-        return r < 0 || !call ? r : sd_bus_reply_method_return(call, "");
+        return terminate(registry, machine, call, reply_nothing);
 }
 
 int machine_signal(Registry *registry, Machine *machine, const char *whom, int sig, sd_bus_message *call)
 {
         bool leader = streq(whom, "leader");
-        int r;
 
-        if (!machine->foreign || (!leader && machine->owns_unit))
-                return kill_unit(registry, machine, leader ? "main" : "all", sig, call);
-        r = foreign_signal(machine, sig);
-        return r < 0 || !call ? r : sd_bus_reply_method_return(call, "");
+        return !machine->foreign || (!leader && machine->owns_unit)
+                       ? kill_unit(registry, machine, leader ? "main" : "all", sig, call)
+                       : signal_leader(machine, sig, call, reply_nothing);
 }
 
 int machine_kill(Registry *registry, Machine *machine, sd_bus_message *call)
@@ -298,14 +273,11 @@ int machine_get_spec(Registry *registry, Machine *machine, sd_bus_message *call)
         _cleanup_free_ char *text = NULL;
         int r;
 
-        (void) registry;
         if (machine->foreign)
                 return sd_bus_reply_method_errorf(call, ERROR_NO_SUCH_MACHINE,
                                                   "Machine '%s' is none of mctl.", machine->name);
-        _cleanup_close_ int run_fd = run_dir_open();
-        if (run_fd < 0)
-                return run_fd;
-        _cleanup_close_ int machine_fd = machine_dir_open(run_fd, machine->kind, machine->name, false);
+        _cleanup_close_ int machine_fd = machine_dir_open(registry->run_fd, machine->kind, machine->name,
+                                                          false);
         r = machine_fd < 0 ? machine_fd : file_read_at(machine_fd, "spec.json", SPEC_FILE_MAX, &text, NULL);
         if (r == -ENOENT)
                 return sd_bus_reply_method_errorf(call, ERROR_NO_SUCH_MACHINE, "Machine '%s' does not run.",

@@ -67,7 +67,9 @@ Machine *machine1_find_user(Registry *registry, uint32_t outer, uint32_t *ret_in
 
         for (size_t i = 0; i < registry->n_machines; i++) {
                 Machine *m = registry->machines[i];
-                _cleanup_close_ int proc_fd = is_registered(m) ? machine1_open(m) : -EBADF;
+                if (!is_registered(m) || (!m->foreign && (m->record.base == 0 || m->record.base > outer)))
+                        continue;
+                _cleanup_close_ int proc_fd = machine1_open(m);
                 if (proc_fd < 0 || inspect_users(proc_fd, &base, &size) < 0 || base < MACHINE1_HOST_IDS ||
                     outer < base || outer - base >= size)
                         continue;
@@ -77,25 +79,13 @@ Machine *machine1_find_user(Registry *registry, uint32_t outer, uint32_t *ret_in
         return NULL;
 }
 
-static int sender_pid(sd_bus_message *call, pid_t *ret)
-{
-        sd_bus_creds *creds = NULL;
-        int r;
-
-        r = sd_bus_query_sender_creds(call, SD_BUS_CREDS_PID, &creds);
-        if (r >= 0)
-                r = sd_bus_creds_get_pid(creds, ret);
-        sd_bus_creds_unref(creds);
-        return r;
-}
-
 /* "self" is the machine of who asks. */
 static Machine *find(Registry *registry, const char *name, sd_bus_message *call)
 {
         Machine *m = machine1_find(registry, name);
         pid_t pid;
 
-        return !m && streq(name, "self") && sender_pid(call, &pid) >= 0
+        return !m && streq(name, "self") && caller_read(call, &pid, NULL) >= 0
                        ? machine1_find_process(registry, pid)
                        : m;
 }
@@ -305,7 +295,7 @@ static int process_refreshed(Registry *registry, sd_bus_message *call)
                 return r;
         pid = number;
         if (number == 0)
-                r = sender_pid(call, &pid);
+                r = caller_read(call, &pid, NULL);
         m = r < 0 || number > INT32_MAX ? NULL : machine1_find_process(registry, pid);
         return m ? reply_path(registry, m, call)
                  : sd_bus_reply_method_errorf(call, ERROR_NO_MACHINE_FOR_PID, "Process %u is of no machine.",
@@ -490,37 +480,30 @@ static const char *state_text(const Machine *m)
                                               : "running";
 }
 
-DEFINE_MACHINE_GETTER(m1_name, sd_bus_message_append(reply, "s", m->name));
 DEFINE_MACHINE_GETTER(m1_id, machine1_append_id(reply, m->record.uuid));
-DEFINE_MACHINE_GETTER(m1_timestamp, sd_bus_message_append(reply, "t", m->record.since));
-DEFINE_MACHINE_GETTER(m1_monotonic, sd_bus_message_append(reply, "t", m->since_monotonic));
-DEFINE_MACHINE_GETTER(m1_service, sd_bus_message_append(reply, "s", m->service));
-DEFINE_MACHINE_GETTER(m1_unit, sd_bus_message_append(reply, "s", m->unit));
-DEFINE_MACHINE_GETTER(m1_leader, sd_bus_message_append(reply, "u", (uint32_t) m->record.leader));
-DEFINE_MACHINE_GETTER(m1_class, sd_bus_message_append(reply, "s", m->class));
-DEFINE_MACHINE_GETTER(m1_root, sd_bus_message_append(reply, "s", m->record.root ?: ""));
 DEFINE_MACHINE_GETTER(m1_interfaces, sd_bus_message_append_array(reply, 'i', m->interfaces,
                                                                  m->n_interfaces * sizeof(int32_t)));
 DEFINE_MACHINE_GETTER(m1_state, sd_bus_message_append(reply, "s", state_text(m)));
-DEFINE_MACHINE_GETTER(m1_owner, sd_bus_message_append(reply, "u", (uint32_t) m->owner));
 
-#define CONST_PROPERTY(name, type, get) SD_BUS_PROPERTY(name, type, get, 0, SD_BUS_VTABLE_PROPERTY_CONST)
+#define CONST_PROPERTY(name, type, field) \
+        SD_BUS_PROPERTY(name, type, NULL, offsetof(Machine, field), SD_BUS_VTABLE_PROPERTY_CONST)
 
 const sd_bus_vtable machine1_machine_vtable[] = {
         SD_BUS_VTABLE_START(0),
-        CONST_PROPERTY("Name", "s", get_m1_name),
-        CONST_PROPERTY("Id", "ay", get_m1_id),
-        CONST_PROPERTY("Timestamp", "t", get_m1_timestamp),
-        CONST_PROPERTY("TimestampMonotonic", "t", get_m1_monotonic),
-        CONST_PROPERTY("Service", "s", get_m1_service),
-        CONST_PROPERTY("Unit", "s", get_m1_unit),
-        SD_BUS_PROPERTY("Scope", "s", get_m1_unit, 0, SD_BUS_VTABLE_PROPERTY_CONST | SD_BUS_VTABLE_HIDDEN),
-        CONST_PROPERTY("Leader", "u", get_m1_leader),
-        CONST_PROPERTY("Class", "s", get_m1_class),
-        CONST_PROPERTY("RootDirectory", "s", get_m1_root),
-        CONST_PROPERTY("NetworkInterfaces", "ai", get_m1_interfaces),
+        CONST_PROPERTY("Name", "s", name),
+        SD_BUS_PROPERTY("Id", "ay", get_m1_id, 0, SD_BUS_VTABLE_PROPERTY_CONST),
+        CONST_PROPERTY("Timestamp", "t", record.since),
+        CONST_PROPERTY("TimestampMonotonic", "t", since_monotonic),
+        CONST_PROPERTY("Service", "s", service),
+        CONST_PROPERTY("Unit", "s", unit),
+        SD_BUS_PROPERTY("Scope", "s", NULL, offsetof(Machine, unit),
+                        SD_BUS_VTABLE_PROPERTY_CONST | SD_BUS_VTABLE_HIDDEN),
+        CONST_PROPERTY("Leader", "u", record.leader),
+        CONST_PROPERTY("Class", "s", class),
+        CONST_PROPERTY("RootDirectory", "s", record.root),
+        SD_BUS_PROPERTY("NetworkInterfaces", "ai", get_m1_interfaces, 0, SD_BUS_VTABLE_PROPERTY_CONST),
         SD_BUS_PROPERTY("State", "s", get_m1_state, 0, 0),
-        CONST_PROPERTY("UID", "u", get_m1_owner),
+        CONST_PROPERTY("UID", "u", owner),
         SD_BUS_METHOD_WITH_ARGS("Terminate", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, operation_of_machine,
                                 SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Kill", SD_BUS_ARGS("s", whom, "i", signal), SD_BUS_NO_RESULT,

@@ -108,13 +108,10 @@ static int become_provider(Registry *registry)
 
 int machine1_setup(Registry *registry)
 {
-        int provider = read_provider();
-        bool machined = has_machined(registry);
-        int r = 0;
+        int provider = read_provider(), r = 0;
+        bool machined = provider != 1 && has_machined(registry);
 
-        registry->machined_service = access("/usr/share/dbus-1/system-services/" MACHINE1_NAME ".service",
-                                            F_OK) >= 0;
-        if (provider == 1 || (provider < 0 && !machined))
+        if (provider != 0 && !machined)
                 r = become_provider(registry);
         else if (machined) {
                 registry->machine1 = MACHINE1_CLIENT;
@@ -139,7 +136,8 @@ void machine1_hold(Registry *registry)
 
 bool machine1_must_stay(const Registry *registry)
 {
-        return registry->machine1 == MACHINE1_PROVIDER && registry->machined_service;
+        return registry->machine1 == MACHINE1_PROVIDER &&
+               access("/usr/share/dbus-1/system-services/" MACHINE1_NAME ".service", F_OK) >= 0;
 }
 
 static int on_registered(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)

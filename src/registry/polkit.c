@@ -56,18 +56,18 @@ static int on_answer(sd_bus_message *reply, void *userdata, sd_bus_error *ret_er
         return sd_bus_reply_method_errorf(q->call, SD_BUS_ERROR_ACCESS_DENIED, "Permission denied.");
 }
 
-/* Root needs no polkit: neither the daemon nor an agent has to be there. */
-static int caller_is_root(sd_bus_message *call)
+int caller_read(sd_bus_message *call, pid_t *ret_pid, uid_t *ret_uid)
 {
         sd_bus_creds *creds = NULL;
-        uid_t uid;
         int r;
 
-        r = sd_bus_query_sender_creds(call, SD_BUS_CREDS_EUID, &creds);
-        if (r >= 0)
-                r = sd_bus_creds_get_euid(creds, &uid);
+        r = sd_bus_query_sender_creds(call, SD_BUS_CREDS_PID | SD_BUS_CREDS_EUID, &creds);
+        if (r >= 0 && ret_pid)
+                r = sd_bus_creds_get_pid(creds, ret_pid);
+        if (r >= 0 && ret_uid)
+                r = sd_bus_creds_get_euid(creds, ret_uid);
         sd_bus_creds_unref(creds);
-        return r < 0 ? r : uid == 0;
+        return r;
 }
 
 int polkit_authorize(Registry *registry, sd_bus_message *call, const char *action, const char *machine,
@@ -93,12 +93,14 @@ int polkit_authorize_with(Registry *registry, sd_bus_message *call, const char *
 {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *request = NULL;
         _cleanup_(question_free_cleanup) Question *q = NULL;
+        uid_t uid;
         int r;
 
-        r = caller_is_root(call);
+        r = caller_read(call, NULL, &uid);
         if (r < 0)
                 return r;
-        if (r > 0) {
+        /* Root needs no polkit: neither the daemon nor an agent has to be there. */
+        if (uid == 0) {
                 /* 0 would tell sd-bus that nobody has answered. */
                 r = handler(registry, call);
                 return r < 0 ? r : 1;

@@ -3,6 +3,9 @@
 
 #include "registry/registry.h"
 
+/* Who calls, as a process and as a user; each may be NULL. */
+int caller_read(sd_bus_message *call, pid_t *ret_pid, uid_t *ret_uid);
+
 /* What is done once the caller is known to be allowed to. */
 typedef int (*AuthorizedHandler)(Registry *registry, sd_bus_message *call);
 

@@ -15,7 +15,11 @@ static int refresh_start(Registry *registry);
 
 Registry *registry_new(void)
 {
-        return calloc(1, sizeof(Registry));
+        Registry *registry = malloc(sizeof(Registry));
+
+        if (registry)
+                *registry = (Registry){ .run_fd = -EBADF };
+        return registry;
 }
 
 static void waiter_free(Waiter *w)
@@ -50,6 +54,7 @@ void registry_free(Registry *registry)
         sd_bus_slot_unref(registry->refresh_slot);
         sd_bus_flush_close_unref(registry->bus);
         sd_event_unref(registry->event);
+        fd_close(registry->run_fd);
         free(registry);
 }
 
@@ -396,14 +401,13 @@ static void sweep_soon(Registry *registry);
 
 static int on_sweep_timer(sd_event_source *source, uint64_t usec, void *userdata)
 {
-        int r;
+        Registry *registry = userdata;
+        int r = claim_sweep(registry->run_fd);
 
         (void) source;
         (void) usec;
-        _cleanup_close_ int run_fd = run_dir_open();
-        r = run_fd < 0 ? run_fd : claim_sweep(run_fd);
         if (r == -EWOULDBLOCK)
-                sweep_soon(userdata); /* a machine starts or ends just now, and has the lock */
+                sweep_soon(registry); /* a machine starts or ends just now, and has the lock */
         else if (r < 0)
                 log_error_errno(r, "Failed to drop the claims of machines that are gone");
         return 0;
@@ -508,6 +512,9 @@ int registry_setup(Registry *registry)
 {
         int r;
 
+        registry->run_fd = run_dir_open();
+        if (registry->run_fd < 0)
+                return log_error_errno(registry->run_fd, "Failed to open '%s'", RUN_DIR);
         r = sd_event_default(&registry->event);
         if (r < 0)
                 return log_error_errno(r, "Failed to make an event loop");

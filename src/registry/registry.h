@@ -50,7 +50,7 @@ typedef struct Machine {
         Record record;               /* leader 0 where there is none */
         struct timespec record_time; /* of the file that it was read from */
         ino_t record_file;           /* its number */
-        char *image, *os;
+        char *os;
         sd_bus_slot *changed_slot; /* for what systemd says of the unit */
         bool seen;                 /* by the refresh under way */
         bool recent;               /* added since that began: it may not know of it */
@@ -78,6 +78,7 @@ typedef struct Waiter {
 struct Registry {
         sd_event *event;
         sd_bus *bus;
+        int run_fd; /* /run/mctl */
         Machine **machines;
         size_t n_machines;
         sd_bus_slot *refresh_slot;       /* of the listing under way */
@@ -88,7 +89,6 @@ struct Registry {
         Start *starts; /* under way */
         sd_event_source *idle_source, *sweep_source;
         struct VarlinkServer *userdb_server, *machine_server;
-        bool machined_service; /* D-Bus would start systemd-machined for its name */
         Machine1Role machine1;
         unsigned n_questions; /* to polkit */
         unsigned n_pending;   /* calls whose answer waits for another */
@@ -133,9 +133,11 @@ void machine_free(Machine *machine);
 DEFINE_CLEANUP(Machine *, machine_free);
 /* The object path; the caller frees it. */
 char *machine_path(const char *name);
-/* Reads record, image and operating system anew where the record is another than that known. */
+/* Reads record and operating system anew where the record is another than that known. */
 int machine_read(Machine *machine);
 void machine_read_os(Machine *machine);
+/* What people call the image: its name where it is in the store, else its path. "" where it is not known. */
+const char *machine_image(const Machine *machine);
 
 /* bus-registry.c, bus-machine.c */
 extern const sd_bus_vtable registry_vtable[];

@@ -9,6 +9,7 @@
 #include "basic/fd.h"
 #include "registry/inspect.h"
 #include "registry/machine1.h"
+#include "registry/unit.h"
 
 typedef struct Session {
         Registry *registry;
@@ -123,15 +124,12 @@ static int append_shell(sd_bus_message *m, const Session *s, const char *user, c
 {
         static char *const default_args[] = { (char *) "sh", (char *) "-c",
                                               (char *) "exec \"${SHELL:-/bin/sh}\" -l", NULL };
-        static const char *const streams[] = { "StandardInputFileDescriptor", "StandardOutputFileDescriptor",
-                                               "StandardErrorFileDescriptor" };
-        int r = 0;
+        int r;
 
         _cleanup_close_ int tty_fd = ioctl(s->master_fd, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
         if (tty_fd < 0)
                 return -errno;
-        for (size_t i = 0; i < ELEMENTSOF(streams) && r >= 0; i++)
-                r = sd_bus_message_append(m, "(sv)", streams[i], "h", tty_fd);
+        r = unit_append_stdio(m, (const int[]){ tty_fd, tty_fd, tty_fd });
         if (r >= 0)
                 r = sd_bus_message_append(m, "(sv)(sv)(sv)(sv)(sv)(sv)(sv)(sv)(sv)(sv)", "Description", "s",
                                           "Shell on a terminal", "TTYPath", "s", s->path, "TTYReset", "b",
@@ -139,24 +137,14 @@ static int append_shell(sd_bus_message *m, const Session *s, const char *user, c
                                           "KillMode", "s", "mixed", "User", "s", user, "WorkingDirectory",
                                           "s", "-~", "PAMName", "s", "login", "UtmpMode", "s", "user");
         if (r >= 0 && environment && environment[0]) {
-                r = sd_bus_message_open_container(m, 'r', "sv");
-                if (r >= 0)
-                        r = sd_bus_message_append(m, "s", "Environment");
-                if (r >= 0)
-                        r = sd_bus_message_open_container(m, 'v', "as");
+                r = unit_open_property(m, "Environment", "as");
                 if (r >= 0)
                         r = sd_bus_message_append_strv(m, environment);
                 if (r >= 0)
-                        r = sd_bus_message_close_container(m);
-                if (r >= 0)
-                        r = sd_bus_message_close_container(m);
+                        r = unit_close_containers(m, 2);
         }
         if (r >= 0)
-                r = sd_bus_message_open_container(m, 'r', "sv");
-        if (r >= 0)
-                r = sd_bus_message_append(m, "s", "ExecStart");
-        if (r >= 0)
-                r = sd_bus_message_open_container(m, 'v', "a(sasb)");
+                r = unit_open_property(m, "ExecStart", "a(sasb)");
         if (r >= 0)
                 r = sd_bus_message_open_container(m, 'a', "(sasb)");
         if (r >= 0)
@@ -169,9 +157,7 @@ static int append_shell(sd_bus_message *m, const Session *s, const char *user, c
                                                                     : (char *[]){ (char *) path, NULL });
         if (r >= 0)
                 r = sd_bus_message_append(m, "b", true);
-        for (unsigned i = 0; i < 4 && r >= 0; i++)
-                r = sd_bus_message_close_container(m);
-        return r;
+        return r < 0 ? r : unit_close_containers(m, 4);
 }
 
 int machine1_open_shell(Registry *registry, Machine *m, sd_bus_message *call)

@@ -91,31 +91,25 @@ static void remove_dir(Start *start)
         _cleanup_free_ char *path = machine_dir_path(MACHINE_UNIT_TRANSIENT, start->spec->name),
                             *file = NULL;
 
-        _cleanup_close_ int run_fd = run_dir_open();
-        if (run_fd < 0 || !path)
+        if (!path)
                 return;
         file = strf("%s/spec.json", path);
         if (file)
-                (void) unlinkat(run_fd, file, 0);
-        (void) unlinkat(run_fd, path, AT_REMOVEDIR);
+                (void) unlinkat(start->registry->run_fd, file, 0);
+        (void) unlinkat(start->registry->run_fd, path, AT_REMOVEDIR);
 }
 
 static int dir_exists(Start *start)
 {
-        _cleanup_close_ int run_fd = run_dir_open();
-        if (run_fd < 0)
-                return run_fd;
-        _cleanup_close_ int fd = machine_dir_open(run_fd, MACHINE_UNIT_TRANSIENT, start->spec->name, false);
+        _cleanup_close_ int fd = machine_dir_open(start->registry->run_fd, MACHINE_UNIT_TRANSIENT,
+                                                  start->spec->name, false);
         return fd == -ENOENT ? 0 : fd < 0 ? fd : 1;
 }
 
 static int write_dir(Start *start)
 {
-        _cleanup_close_ int run_fd = run_dir_open();
-        if (run_fd < 0)
-                return run_fd;
-        _cleanup_close_ int machine_fd = machine_dir_open(run_fd, MACHINE_UNIT_TRANSIENT, start->spec->name,
-                                                          true);
+        _cleanup_close_ int machine_fd = machine_dir_open(start->registry->run_fd, MACHINE_UNIT_TRANSIENT,
+                                                          start->spec->name, true);
         if (machine_fd < 0)
                 return machine_fd;
         return machine_spec_write(machine_fd, start->spec);
@@ -135,8 +129,13 @@ static int on_forgotten(sd_bus_message *reply, void *userdata, sd_bus_error *ret
         int r;
 
         (void) ret_error;
+        const sd_bus_error *e = sd_bus_message_get_error(reply);
+        bool gone = e && sd_bus_error_has_name(e, "org.freedesktop.systemd1.NoSuchUnit");
+
+        if (e && !gone)
+                return sd_bus_reply_method_error(start->call, e);
         /* A unit that is there and has its directory is being started, or was never down: its spec is not ours. */
-        r = sd_bus_message_get_error(reply) ? 0 : dir_exists(start);
+        r = gone ? 0 : dir_exists(start);
         if (r != 0)
                 return r < 0 ? r : reply_exists(start);
         start->asked = true;
@@ -173,6 +172,11 @@ static int on_started(sd_bus_message *reply, void *userdata, sd_bus_error *ret_e
         (void) ret_error;
         if (e) {
                 bool exists = sd_bus_error_has_name(e, "org.freedesktop.systemd1.UnitExists");
+                /* Without an answer it may start all the same, and then needs what it is to be. */
+                if (!sd_bus_error_has_name(e, SD_BUS_ERROR_NO_REPLY) &&
+                    !sd_bus_error_has_name(e, SD_BUS_ERROR_TIMEOUT) &&
+                    !sd_bus_error_has_name(e, SD_BUS_ERROR_DISCONNECTED))
+                        remove_dir(start);
                 if (exists && !start->asked) {
                         r = forget_then_start(start);
                         if (r > 0)
@@ -181,11 +185,6 @@ static int on_started(sd_bus_message *reply, void *userdata, sd_bus_error *ret_e
                 }
                 if (exists)
                         return reply_exists(start);
-                /* Without an answer it may start all the same, and then needs what it is to be. */
-                if (!sd_bus_error_has_name(e, SD_BUS_ERROR_NO_REPLY) &&
-                    !sd_bus_error_has_name(e, SD_BUS_ERROR_TIMEOUT) &&
-                    !sd_bus_error_has_name(e, SD_BUS_ERROR_DISCONNECTED))
-                        remove_dir(start);
                 if (sd_bus_error_has_name(e, SD_BUS_ERROR_INVALID_ARGS) ||
                     sd_bus_error_has_name(e, SD_BUS_ERROR_PROPERTY_READ_ONLY))
                         return reply_invalid(start->call, e->message);
@@ -204,22 +203,6 @@ static int on_started(sd_bus_message *reply, void *userdata, sd_bus_error *ret_e
         if (r >= 0)
                 r = sd_bus_message_append_strv(answer, start->warnings);
         return r < 0 ? r : sd_bus_send(start->registry->bus, answer, NULL);
-}
-
-/* The caller's own descriptors become the payload's: systemd hands them over, and nobody copies. */
-static int append_stdio(Start *start, sd_bus_message *m)
-{
-        static const char *const names[] = { "StandardInputFileDescriptor", "StandardOutputFileDescriptor",
-                                             "StandardErrorFileDescriptor" };
-        int r;
-
-        for (size_t i = 0; i < ELEMENTSOF(names); i++)
-                if (start->stdio[i] >= 0) {
-                        r = sd_bus_message_append(m, "(sv)", names[i], "h", start->stdio[i]);
-                        if (r < 0)
-                                return r;
-                }
-        return 0;
 }
 
 /* Consumes `start` where it returns 1: it belongs to the answer that comes. */
@@ -242,8 +225,9 @@ static int start_unit(Start *start)
                 r = unit_append_properties(request, registry->property_types, start->assignments, &error);
         if (r == -EINVAL)
                 return MIN(reply_invalid(start->call, error), 0);
+        /* The caller's own descriptors become the payload's: systemd hands them over, and nobody copies. */
         if (r >= 0)
-                r = append_stdio(start, request);
+                r = unit_append_stdio(request, start->stdio);
         if (r >= 0)
                 r = sd_bus_message_close_container(request);
         if (r >= 0)
@@ -262,7 +246,7 @@ static int start_unit(Start *start)
 }
 
 /* The launcher judges; but a refusal is kinder than a failure. Returns 0 when the error has been replied. */
-static int check_image(Start *start, int run_fd)
+static int check_image(Start *start)
 {
         _cleanup_free_ char *holder = machine_dir_path(MACHINE_UNIT_TRANSIENT, start->spec->name),
                             *error = NULL;
@@ -270,7 +254,7 @@ static int check_image(Start *start, int run_fd)
         int r;
 
         OOM_CHECK(holder);
-        r = claim_look_image(run_fd, start->spec, start->root, holder, path, &error);
+        r = claim_look_image(start->registry->run_fd, start->spec, start->root, holder, path, &error);
         if (r == -EBUSY && error)
                 return MIN(sd_bus_reply_method_errorf(start->call, ERROR_IMAGE_BUSY, "%s", error), 0);
         return r < 0 ? r : 1;
@@ -287,13 +271,10 @@ static int check_doors(Start *start)
                 if (streq(other->spec->name, start->spec->name))
                         return MIN(reply_exists(start), 0);
 
-        _cleanup_close_ int run_fd = run_dir_open();
-        if (run_fd < 0)
-                return run_fd;
         for (MachineUnitKind kind = 0; kind < _MACHINE_UNIT_KIND_MAX && r == 0; kind++)
-                r = machine_is_running(run_fd, kind, start->spec->name, &unit);
+                r = machine_is_running(start->registry->run_fd, kind, start->spec->name, &unit);
         if (r == 0)
-                return check_image(start, run_fd);
+                return check_image(start);
         if (r < 0)
                 return r;
         return MIN(sd_bus_reply_method_errorf(start->call, ERROR_MACHINE_EXISTS,

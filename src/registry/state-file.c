@@ -17,7 +17,7 @@
 
 static int open_dir(void)
 {
-        return RET_NERRNO(open("/run/systemd/machines", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+        return RET_NERRNO(open(MACHINE1_STATE_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
 }
 
 /* A line KEY="VALUE", where there is a value that one line can say. Names of units have backslashes. */

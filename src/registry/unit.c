@@ -98,8 +98,7 @@ static bool find_type(const char *types, const char *name, char ret[32])
         return true;
 }
 
-/* Opens the "(sv)" of a property; what follows is its value. */
-static int open_property(sd_bus_message *m, const char *name, const char *types)
+int unit_open_property(sd_bus_message *m, const char *name, const char *types)
 {
         int r;
 
@@ -109,7 +108,7 @@ static int open_property(sd_bus_message *m, const char *name, const char *types)
         return r < 0 ? r : sd_bus_message_open_container(m, 'v', types);
 }
 
-static int close_containers(sd_bus_message *m, unsigned n)
+int unit_close_containers(sd_bus_message *m, unsigned n)
 {
         int r = 0;
 
@@ -123,13 +122,13 @@ static int append_variant(sd_bus_message *m, const char *name, const char *types
         va_list ap;
         int r;
 
-        r = open_property(m, name, types);
+        r = unit_open_property(m, name, types);
         if (r < 0)
                 return r;
         va_start(ap, types);
         r = sd_bus_message_appendv(m, types, ap);
         va_end(ap);
-        return r < 0 ? r : close_containers(m, 2);
+        return r < 0 ? r : unit_close_containers(m, 2);
 }
 
 static int append_boolean(sd_bus_message *m, const char *name, const char *value)
@@ -235,10 +234,10 @@ static int append_words(sd_bus_message *m, const char *name, const char *value)
 
         r = strv_split_words(value, &words);
         if (r >= 0)
-                r = open_property(m, name, "as");
+                r = unit_open_property(m, name, "as");
         if (r >= 0)
                 r = sd_bus_message_append_strv(m, words);
-        return r < 0 ? r : close_containers(m, 2);
+        return r < 0 ? r : unit_close_containers(m, 2);
 }
 
 /* A list of processors or memory nodes, as a bit mask. */
@@ -251,10 +250,10 @@ static int append_cpu_set(sd_bus_message *m, const char *name, const char *value
         r = parse_number_set(value, mask, sizeof(mask), &size);
         if (r < 0)
                 return r;
-        r = open_property(m, name, "ay");
+        r = unit_open_property(m, name, "ay");
         if (r >= 0)
                 r = sd_bus_message_append_array(m, 'y', mask, size);
-        return r < 0 ? r : close_containers(m, 2);
+        return r < 0 ? r : unit_close_containers(m, 2);
 }
 
 /* "FIRST REST" */
@@ -305,12 +304,12 @@ static int append_field(sd_bus_message *m, const char *name, const char *value)
 {
         int r;
 
-        r = open_property(m, name, "aay");
+        r = unit_open_property(m, name, "aay");
         if (r >= 0)
                 r = sd_bus_message_open_container(m, 'a', "ay");
         if (r >= 0)
                 r = sd_bus_message_append_array(m, 'y', value, strlen(value));
-        return r < 0 ? r : close_containers(m, 3);
+        return r < 0 ? r : unit_close_containers(m, 3);
 }
 
 static int append_command(sd_bus_message *m, const char *name, const char *value)
@@ -323,7 +322,7 @@ static int append_command(sd_bus_message *m, const char *name, const char *value
         if (r >= 0 && (!words || words[0][0] != '/'))
                 r = -EINVAL;
         if (r >= 0)
-                r = open_property(m, name, "a(sasb)");
+                r = unit_open_property(m, name, "a(sasb)");
         if (r >= 0)
                 r = sd_bus_message_open_container(m, 'a', "(sasb)");
         if (r >= 0)
@@ -334,7 +333,7 @@ static int append_command(sd_bus_message *m, const char *name, const char *value
                 r = sd_bus_message_append_strv(m, words);
         if (r >= 0)
                 r = sd_bus_message_append(m, "b", ignore);
-        return r < 0 ? r : close_containers(m, 4);
+        return r < 0 ? r : unit_close_containers(m, 4);
 }
 
 /* ADDRESS[/PREFIX] */
@@ -364,7 +363,7 @@ static int append_address(sd_bus_message *m, const char *name, const char *value
         if (slash && parse_u64(slash + 1, 0, size * 8, &prefix) < 0)
                 return -EINVAL;
 
-        r = open_property(m, name, "a(iayu)");
+        r = unit_open_property(m, name, "a(iayu)");
         if (r >= 0)
                 r = sd_bus_message_open_container(m, 'a', "(iayu)");
         if (r >= 0)
@@ -375,7 +374,7 @@ static int append_address(sd_bus_message *m, const char *name, const char *value
                 r = sd_bus_message_append_array(m, 'y', address, size);
         if (r >= 0)
                 r = sd_bus_message_append(m, "u", (uint32_t) prefix);
-        return r < 0 ? r : close_containers(m, 4);
+        return r < 0 ? r : unit_close_containers(m, 4);
 }
 
 /* How the text of a property becomes a value, by the type that systemd gives it. A few are written in another shape
@@ -450,20 +449,18 @@ static int append_assignment(sd_bus_message *message, const char *types, const c
 
         OOM_CHECK(key);
         name = bus_name(types, key, type);
-        if (!name) {
-                *ret_error = strf("systemd knows no property %s= of a service.", key);
-                return -EINVAL;
-        }
+        if (!name)
+                return set_invalid(ret_error, "systemd knows no property %s= of a service.", key);
 
         if (streq(key, "CPUQuota") && *value) {
                 /* Per cent of one processor are units of 10 ms in a second. */
                 uint64_t v;
                 const char *end = endswith(value, "%");
                 snprintf(percent, sizeof(percent), "%.*s", end ? (int) (end - value) : 0, value);
-                if (parse_u64(percent, 1, UINT64_MAX / 10000, &v) < 0) {
-                        *ret_error = strf("Invalid value '%s' for CPUQuota=: expected a percentage.", value);
-                        return -EINVAL;
-                }
+                if (parse_u64(percent, 1, UINT64_MAX / 10000, &v) < 0)
+                        return set_invalid(ret_error,
+                                           "Invalid value '%s' for CPUQuota=: expected a percentage.",
+                                           value);
                 return append_variant(message, name, "t", v * 10000);
         }
 
@@ -475,10 +472,20 @@ static int append_assignment(sd_bus_message *message, const char *types, const c
         if (r == -EOPNOTSUPP)
                 *ret_error = strf("Property %s= cannot be set here; use a drop-in of container@.service.",
                                   key);
-        else if (r == -EINVAL || r == -ERANGE) {
-                *ret_error = strf("Invalid value '%.80s' for property %s=.", value, key);
-                return -EINVAL;
-        }
+        else if (r == -EINVAL || r == -ERANGE)
+                return set_invalid(ret_error, "Invalid value '%.80s' for property %s=.", value, key);
+        return r;
+}
+
+int unit_append_stdio(sd_bus_message *message, const int fds[3])
+{
+        static const char *const names[] = { "StandardInputFileDescriptor", "StandardOutputFileDescriptor",
+                                             "StandardErrorFileDescriptor" };
+        int r = 0;
+
+        for (size_t i = 0; i < ELEMENTSOF(names) && r >= 0; i++)
+                if (fds[i] >= 0)
+                        r = sd_bus_message_append(message, "(sv)", names[i], "h", fds[i]);
         return r;
 }
 

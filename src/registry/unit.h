@@ -14,6 +14,13 @@ int unit_assignments(const Spec *spec, Strv *ret);
 int unit_append_properties(sd_bus_message *message, const char *types, const Strv assignments,
                            char **ret_error);
 
+/* Opens the "(sv)" of a property; what follows is its value, and the end of both containers. */
+int unit_open_property(sd_bus_message *message, const char *name, const char *types);
+int unit_close_containers(sd_bus_message *message, unsigned n);
+
+/* A process's standard input, output and error: each a descriptor, or negative for what systemd gives by default. */
+int unit_append_stdio(sd_bus_message *message, const int fds[3]);
+
 /* Judges one assignment without sending anything, as one in section [Resources] of a file where `file` says so. The same
  * errors, and -EOPNOTSUPP for what only a file can say. */
 int unit_check_property(sd_bus *bus, const char *types, const char *assignment, bool file, char **ret_error);

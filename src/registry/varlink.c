@@ -56,9 +56,11 @@ DEFINE_CLEANUP(VarlinkConnection *, connection_free);
 
 static int queue(VarlinkConnection *c, json_t *message)
 {
-        _cleanup_free_ char *text = json_dumps(message, JSON_COMPACT);
+        _cleanup_free_ char *text = c->oneway ? NULL : json_dumps(message, JSON_COMPACT);
 
         json_decref(message);
+        if (c->oneway)
+                return 0;
         OOM_CHECK(text);
         size_t size = strlen(text) + 1;
         if (c->n_out + size > BACKLOG_MAX)
@@ -78,10 +80,6 @@ int varlink_reply(VarlinkConnection *c, json_t *parameters, bool continues)
         json_object_set_new(message, "parameters", parameters ?: json_object());
         if (continues)
                 json_object_set_new(message, "continues", json_true());
-        if (c->oneway) {
-                json_decref(message);
-                return 0;
-        }
         return queue(c, message);
 }
 
@@ -91,10 +89,6 @@ int varlink_error(VarlinkConnection *c, const char *error, json_t *parameters)
 
         json_object_set_new(message, "error", json_string(error));
         json_object_set_new(message, "parameters", parameters ?: json_object());
-        if (c->oneway) {
-                json_decref(message);
-                return 0;
-        }
         return queue(c, message);
 }
 

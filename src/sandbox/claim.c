@@ -46,10 +46,7 @@ int claim_look(int run_fd, const char *path, const char *holder, char **ret_othe
 static bool writes_image(const Spec *spec)
 {
         STRV_FOREACH (entry, spec->bind)
-                if (strchr(*entry, '+'))
-                        return true;
-        STRV_FOREACH (entry, spec->overlay)
-                if (strchr(*entry, '+'))
+                if (memchr(*entry, '+', strspn(*entry, "+-")))
                         return true;
         return !spec->read_only && spec->volatile_mode == VOLATILE_NO;
 }

@@ -7,6 +7,7 @@
 #include "sandbox/filter.h"
 #include "sandbox/plan.h"
 #include "sandbox/privileges.h"
+#include "sandbox/users.h"
 
 #define NO_EXEC (MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC)
 #define NO_DEV  (MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV)
@@ -451,12 +452,6 @@ static int plan_arguments(Plan *plan, const PlanInput *input)
         return r < 0 ? r : strv_extend(&plan->argv, plan->spec->parameters);
 }
 
-/* A range that is still to be picked never begins with 0. */
-static bool root_is_host_root(const PrivateUsers *users)
-{
-        return users->mode != USERS_PICK && (users->mode != USERS_EXPLICIT || users->base == 0);
-}
-
 int plan_new(const Spec *spec, const PlanInput *input, Plan **ret)
 {
         _cleanup_plan_ Plan *plan = calloc(1, sizeof(Plan));
@@ -476,7 +471,7 @@ int plan_new(const Spec *spec, const PlanInput *input, Plan **ret)
 
         /* The notification socket takes the word of uid 0 about any process. A root that is that uid on the host does
          * not get the socket. */
-        plan->forward_ready = spec->boot && spec->notify_ready && !root_is_host_root(&spec->private_users);
+        plan->forward_ready = spec->boot && spec->notify_ready && !users_root_is_host(&spec->private_users);
 
         r = filter_name(spec, plan->capabilities, &plan->filter);
         if (r >= 0)

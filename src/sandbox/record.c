@@ -102,10 +102,7 @@ int record_read(int machine_fd, Record *ret)
 
 bool record_alive(const Record *record)
 {
-        uint64_t start;
-
-        return process_start_time(record->leader, &start) >= 0 && start == record->start_time &&
-               !process_is_zombie(record->leader);
+        return process_lives(record->leader, record->start_time);
 }
 
 int machine_is_running(int run_fd, MachineUnitKind kind, const char *name, char **ret_unit)

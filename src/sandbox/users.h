@@ -17,6 +17,12 @@ int users_propose_range(int run_fd, const char *holder, unsigned *attempt, uid_t
 /* Writes the maps of a process that was just born into a new user namespace. */
 int users_write_maps(pid_t pid, const PrivateUsers *users);
 
+/* Whether root inside is the host's root. A range that is still to be picked never begins with 0. */
+static inline bool users_root_is_host(const PrivateUsers *users)
+{
+        return users->mode != USERS_PICK && (users->mode != USERS_EXPLICIT || users->base == 0);
+}
+
 /* The user id on the host that is root inside. */
 static inline uid_t users_root(const PrivateUsers *users)
 {

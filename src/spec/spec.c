@@ -194,9 +194,8 @@ int spec_assign(Spec *spec, const Setting *setting, SpecSource source, const cha
                 r = setting->type->parse(setting->type, setting_field(setting, spec), value);
         if (r == -EINVAL || r == -ERANGE) {
                 _cleanup_free_ char *shown = str_escape(value);
-                *ret_error = strf("Invalid value '%.80s' for %s=: expected %s.", strna(shown), setting->key,
-                                  setting->type->expects);
-                return *ret_error ? -EINVAL : -ENOMEM;
+                return set_invalid(ret_error, "Invalid value '%.80s' for %s=: expected %s.", strna(shown),
+                                   setting->key, setting->type->expects);
         }
         if (r >= 0)
                 spec->source[setting - settings] = source;
@@ -243,17 +242,15 @@ int spec_assign_resource(Spec *spec, const char *assignment, char **ret_error)
                 valid = valid && isalnum((unsigned char) assignment[i]);
         if (!valid) {
                 _cleanup_free_ char *shown = str_escape(assignment);
-                *ret_error = strf(
+                return set_invalid(
+                        ret_error,
                         "Invalid assignment '%.80s': expected PROPERTY=VALUE with a property of a unit, "
                         "such as MemoryMax=1G.",
                         strna(shown));
-                return *ret_error ? -EINVAL : -ENOMEM;
         }
-        if (spec_property_reserved(assignment)) {
-                *ret_error = strf("Property %.*s= makes the unit a machine; it cannot be set.", (int) n,
-                                  assignment);
-                return *ret_error ? -EINVAL : -ENOMEM;
-        }
+        if (spec_property_reserved(assignment))
+                return set_invalid(ret_error, "Property %.*s= makes the unit a machine; it cannot be set.",
+                                   (int) n, assignment);
         return strv_append(&spec->resources, assignment);
 }
 
@@ -320,8 +317,5 @@ int spec_validate(const Spec *spec, char **ret_error)
                 error = "Image= takes the name of an image or an absolute path.";
         else
                 error = find_contradiction(spec);
-        if (!error)
-                return 0;
-        *ret_error = strdup(error);
-        return *ret_error ? -EINVAL : -ENOMEM;
+        return error ? set_invalid(ret_error, "%s", error) : 0;
 }
