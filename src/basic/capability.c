@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <linux/capability.h>
 #include <strings.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "basic/capability.h"
 #include "basic/str.h"
@@ -62,4 +64,16 @@ int capability_from_string(const char *s)
                 if (strcasecmp(s, capability_names[i] + 4) == 0)
                         return i;
         return -EINVAL;
+}
+
+int capability_raise(void)
+{
+        struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+        struct __user_cap_data_struct data[2];
+
+        if (syscall(SYS_capget, &header, data) < 0)
+                return -errno;
+        for (unsigned i = 0; i < 2; i++)
+                data[i].effective = data[i].permitted;
+        return RET_NERRNO(syscall(SYS_capset, &header, data));
 }

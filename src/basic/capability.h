@@ -12,3 +12,6 @@
 const char *capability_to_string(unsigned capability) _const_;
 /* In any case, with or without "cap_". -EINVAL for no capability. */
 int capability_from_string(const char *s);
+
+/* Takes up all that this process is permitted: who became another user for the file system has laid part of it down. */
+int capability_raise(void);

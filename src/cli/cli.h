@@ -39,7 +39,7 @@ typedef struct Context {
 
         OutputMode output;
         bool quiet, legend, pager, ask_password;
-        bool all, dry_run, wait, follow, raw, now, effective, runtime;
+        bool all, dry_run, wait, follow, raw, now, effective, runtime, force, make_target;
         const char *name, *slice, *signal, *kill_whom, *wait_for, *since;
         Strv properties;
         int lines;  /* -1: as many as suit the verb */
@@ -50,6 +50,7 @@ typedef struct Context {
 typedef enum Complete {
         COMPLETE_NOTHING,
         COMPLETE_MACHINES,
+        COMPLETE_MACHINE, /* one, then files, which the shell knows */
         COMPLETE_IMAGES,
         COMPLETE_IMAGES_SECOND, /* behind a name that is new */
         COMPLETE_FILES,         /* of /etc/mctl: what can be started by name */
@@ -64,6 +65,7 @@ typedef struct Verb {
         int min_args, max_args; /* -1: any number */
         Complete complete;
         int (*run)(Context *c, char **args); /* returns an exit status, or a negative errno, logged */
+        const char *settings; /* options of machine files that go with it: all, or that one; NULL: none */
 } Verb;
 
 typedef struct Option {
@@ -85,8 +87,9 @@ int usage_bad_name(const char *name);
 /* The verb of that name or alias, or NULL. */
 const Verb *verb_find(const char *name);
 
-/* Whether an option or, where that is NULL, the options of the settings go with a verb. */
+/* Whether an option goes with a verb; NULL is any. */
 bool option_goes_with(const Option *option, const Verb *verb);
+bool setting_goes_with(const Setting *setting, const Verb *verb);
 
 /* verbs-*.c, logs.c, complete.c */
 int verb_boot(Context *c, char **args);
@@ -108,6 +111,10 @@ int verb_cat(Context *c, char **args);
 int verb_create(Context *c, char **args);
 int verb_edit(Context *c, char **args);
 int verb_set_property(Context *c, char **args);
+int verb_copy_to(Context *c, char **args);
+int verb_copy_from(Context *c, char **args);
+int verb_bind(Context *c, char **args);
+int verb_unbind(Context *c, char **args);
 int verb_complete(Context *c, char **args);
 
 /* verbs-config.c: the spec that a machine runs with, or would be started with. Errors are logged. */

@@ -14,11 +14,9 @@ static void print_options(const Verb *verb)
                 if (option_goes_with(o, verb))
                         printf("--%s%s\n", o->name,
                                o->argument && !streq(o->argument, "[pretty]") ? "=" : "");
-        if (verb && option_goes_with(NULL, verb))
-                for (size_t i = 0; i < n_settings; i++)
-                        if (settings[i].option)
-                                printf("--%s%s\n", settings[i].option,
-                                       settings[i].type->argument ? "=" : "");
+        for (size_t i = 0; i < n_settings && verb; i++)
+                if (setting_goes_with(settings + i, verb))
+                        printf("--%s%s\n", settings[i].option, settings[i].type->argument ? "=" : "");
 }
 
 static void print_machines(Context *c)
@@ -144,6 +142,10 @@ int verb_complete(Context *c, char **args)
         switch (before.verb->complete) {
         case COMPLETE_MACHINES:
                 print_machines(c);
+                break;
+        case COMPLETE_MACHINE:
+                if (before.n_arguments == 0)
+                        print_machines(c);
                 break;
         case COMPLETE_IMAGES:
                 if (before.n_arguments == 0)

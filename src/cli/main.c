@@ -13,12 +13,13 @@
 #define MACHINE_COMMANDS "Machine Commands"
 #define START_COMMANDS   "Start Commands"
 #define FILE_COMMANDS    "File Commands"
+#define TREE_COMMANDS    "Copy and Mount Commands"
 
 const Verb verbs[] = {
         { "boot", NULL, START_COMMANDS, "IMAGE [ARGUMENT…]", "Boot an image as a machine", 1, -1,
-          COMPLETE_IMAGES, verb_boot },
+          COMPLETE_IMAGES, verb_boot, "all" },
         { "run", NULL, START_COMMANDS, "IMAGE [COMMAND…]", "Run a command in a machine", 1, -1,
-          COMPLETE_IMAGES, verb_run },
+          COMPLETE_IMAGES, verb_run, "all" },
         { "start", NULL, START_COMMANDS, "NAME…", "Start machines that have a file", 1, -1, COMPLETE_FILES,
           verb_start },
         { "enable", NULL, START_COMMANDS, "NAME…", "Start machines when the host boots", 1, -1,
@@ -46,8 +47,16 @@ const Verb verbs[] = {
           COMPLETE_MACHINES, verb_kill },
         { "set-property", NULL, MACHINE_COMMANDS, "NAME KEY=VALUE…", "Change properties of a machine's unit",
           2, -1, COMPLETE_MACHINES, verb_set_property },
+        { "copy-to", NULL, TREE_COMMANDS, "NAME SOURCE [DESTINATION]",
+          "Copy files of the host into a machine", 2, 3, COMPLETE_MACHINE, verb_copy_to },
+        { "copy-from", NULL, TREE_COMMANDS, "NAME SOURCE [DESTINATION]",
+          "Copy files of a machine to the host", 2, 3, COMPLETE_MACHINE, verb_copy_from },
+        { "bind", NULL, TREE_COMMANDS, "NAME SOURCE [DESTINATION]",
+          "Show files of the host in a machine that runs", 2, 3, COMPLETE_MACHINE, verb_bind, "read-only" },
+        { "unbind", NULL, TREE_COMMANDS, "NAME DESTINATION", "Take a mount away in a machine that runs", 2,
+          2, COMPLETE_MACHINE, verb_unbind },
         { "create", NULL, FILE_COMMANDS, "NAME IMAGE", "Write a machine file from options", 2, 2,
-          COMPLETE_IMAGES_SECOND, verb_create },
+          COMPLETE_IMAGES_SECOND, verb_create, "all" },
         { "edit", NULL, FILE_COMMANDS, "NAME", "Edit a machine file", 1, 1, COMPLETE_FILES, verb_edit },
         { "cat", NULL, FILE_COMMANDS, "NAME", "Show the files of a machine", 1, 1, COMPLETE_FILES,
           verb_cat },
@@ -82,6 +91,8 @@ enum {
         OPT_RAW,
         OPT_EFFECTIVE,
         OPT_RUNTIME,
+        OPT_FORCE,
+        OPT_MKDIR,
         OPT_INTERACTIVE,
         OPT_TTY,
         OPT_DETACH,
@@ -136,6 +147,8 @@ const Option options[] = {
         { OPT_RAW, "raw", 0, NULL, "logs", "Print control characters as they are" },
         { OPT_EFFECTIVE, "effective", 0, NULL, "show", "Show all settings that count, whoever said them" },
         { OPT_RUNTIME, "runtime", 0, NULL, "set-property", "Only until the host reboots" },
+        { OPT_FORCE, "force", 0, NULL, "copy-to copy-from", "Replace files that are there" },
+        { OPT_MKDIR, "mkdir", 0, NULL, "bind", "Make what is to be mounted on, where it is missing" },
         { OPT_INTERACTIVE, "interactive", 'i', NULL, "run", "Pass standard input on" },
         { OPT_TTY, "tty", 't', NULL, "run", "Run on a terminal" },
         { OPT_DETACH, "detach", 'd', NULL, "run",
@@ -181,7 +194,7 @@ const Verb *verb_find(const char *name)
 
 bool option_goes_with(const Option *option, const Verb *verb)
 {
-        const char *list = option ? option->verbs : "boot run create";
+        const char *list = option->verbs;
         size_t n = verb ? strlen(verb->name) : 0;
 
         if (!list)
@@ -193,6 +206,12 @@ bool option_goes_with(const Option *option, const Verb *verb)
                 p += length;
         }
         return false;
+}
+
+bool setting_goes_with(const Setting *setting, const Verb *verb)
+{
+        return setting->option &&
+               (!verb || streq_ptr(verb->settings, "all") || streq_ptr(verb->settings, setting->option));
 }
 
 /* Pads by characters: "…" is one. */
@@ -234,18 +253,19 @@ static void print_help(const Verb *verb)
                 group = v->group;
                 _cleanup_free_ char *left = strf("%s %s", v->name, v->arguments ?: "");
                 fputs("  ", stdout);
-                print_entry(strna(left), 34, v->help);
+                print_entry(strna(left), 36, v->help);
         }
 
         printf("\nOptions:\n");
         for (const Option *o = options; o->name; o++)
                 if (verb ? option_goes_with(o, verb) : true)
                         print_option(o->letter, o->name, o->argument, o->help);
-        if (verb && !option_goes_with(NULL, verb))
+        if (verb && !verb->settings)
                 return;
-        printf("\nOptions of boot, run and create, as in machine files:\n");
+        if (!verb || streq(verb->settings, "all"))
+                printf("\nOptions of boot, run and create, as in machine files:\n");
         for (size_t i = 0; i < n_settings; i++)
-                if (settings[i].option)
+                if (setting_goes_with(settings + i, verb))
                         print_option(0, settings[i].option, settings[i].type->argument ?: "[BOOL]",
                                      settings[i].help);
         if (!verb)
@@ -253,8 +273,8 @@ static void print_help(const Verb *verb)
 }
 
 typedef struct Parsed {
-        bool used[64]; /* by the row of options[] */
-        bool setting;
+        bool used[64];              /* by the row of options[] */
+        bool setting[SETTINGS_MAX]; /* by the row of settings[] */
         bool help;
         char **words; /* verb and arguments */
         int n_words;
@@ -413,6 +433,12 @@ static int parse_option(Context *c, int id, const char *argument)
         case OPT_RUNTIME:
                 c->runtime = true;
                 return 0;
+        case OPT_FORCE:
+                c->force = true;
+                return 0;
+        case OPT_MKDIR:
+                c->make_target = true;
+                return 0;
         default:
                 return parse_run_option(c, id, argument);
         }
@@ -475,7 +501,7 @@ static int parse_argv(Context *c, int argc, char *argv[], Parsed *parsed)
                         continue;
                 }
                 if (id >= OPT_SETTING) {
-                        parsed->setting = true;
+                        parsed->setting[id - OPT_SETTING] = true;
                         r = parse_setting(c, settings + (id - OPT_SETTING), optarg);
                         if (r < 0)
                                 return r;
@@ -508,10 +534,11 @@ static int check_call(const Verb *verb, const Parsed *parsed, int n_args)
                         return log_error_return(-EINVAL,
                                                 "Option --%s does not go with '%s'; see 'mctl %s --help'.",
                                                 options[i].name, verb->name, verb->name);
-        if (parsed->setting && !option_goes_with(NULL, verb))
-                return log_error_return(-EINVAL,
-                                        "Settings of a machine do not go with '%s'; see 'mctl %s --help'.",
-                                        verb->name, verb->name);
+        for (size_t i = 0; i < n_settings; i++)
+                if (parsed->setting[i] && !setting_goes_with(settings + i, verb))
+                        return log_error_return(-EINVAL,
+                                                "Option --%s does not go with '%s'; see 'mctl %s --help'.",
+                                                settings[i].option, verb->name, verb->name);
         if (n_args < verb->min_args || (verb->max_args >= 0 && n_args > verb->max_args))
                 return log_error_return(-EINVAL, "Expected: mctl %s%s%s", verb->name,
                                         verb->arguments ? " " : "", verb->arguments ?: "");

@@ -5,6 +5,7 @@
 #include "registry/operation.h"
 #include "registry/polkit.h"
 #include "registry/start.h"
+#include "registry/worker.h"
 
 static int append_string(sd_bus_message *m, const char *key, const char *value)
 {
@@ -126,6 +127,15 @@ static const Operation operations[] = {
         /* Devices are properties, too. */
         { "SetMachineProperties", NULL, REGISTRY_NAME ".start-machine", "set-properties",
           .run = machine_set_properties },
+        /* Files of the host go where its users read them, and those of a machine where root does. */
+        { "CopyToMachine", "CopyTo", REGISTRY_NAME ".start-machine", "copy-to", .run = worker_copy,
+          .details = worker_details },
+        { "CopyFromMachine", "CopyFrom", REGISTRY_NAME ".start-machine", "copy-from", .run = worker_copy,
+          .details = worker_details },
+        { "BindMachine", "Bind", REGISTRY_NAME ".start-machine", "bind", .run = worker_bind,
+          .details = worker_details },
+        { "UnbindMachine", "Unbind", REGISTRY_NAME ".start-machine", "unbind", .run = worker_unbind,
+          .details = worker_details },
         { "GetMachineSpec", NULL, MANAGE, "get-spec", .run = machine_get_spec },
         {},
 };
@@ -161,6 +171,18 @@ const sd_bus_vtable registry_vtable[] = {
                                 SD_BUS_ARGS("s", name, "b", runtime, "as", assignments), SD_BUS_NO_RESULT,
                                 operation_of_manager, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("GetMachineSpec", SD_BUS_ARGS("s", name), SD_BUS_RESULT("s", spec),
+                                operation_of_manager, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("CopyToMachine",
+                                SD_BUS_ARGS("s", name, "s", source, "s", destination, "t", flags),
+                                SD_BUS_NO_RESULT, operation_of_manager, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("CopyFromMachine",
+                                SD_BUS_ARGS("s", name, "s", source, "s", destination, "t", flags),
+                                SD_BUS_NO_RESULT, operation_of_manager, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS(
+                "BindMachine",
+                SD_BUS_ARGS("s", name, "s", source, "s", destination, "b", read_only, "b", mkdir),
+                SD_BUS_NO_RESULT, operation_of_manager, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("UnbindMachine", SD_BUS_ARGS("s", name, "s", destination), SD_BUS_NO_RESULT,
                                 operation_of_manager, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_SIGNAL_WITH_ARGS("MachineNew", SD_BUS_ARGS("s", name, "o", machine), 0),
         SD_BUS_SIGNAL_WITH_ARGS("MachineRemoved", SD_BUS_ARGS("s", name, "o", machine), 0),

@@ -6,7 +6,6 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
-#include "basic/process.h"
 #include "basic/rootfs.h"
 #include "registry/inspect.h"
 
@@ -14,37 +13,6 @@
 #define ADDRESSES_MAX 256U
 /* Scopes of /proc/net/if_inet6: that of the loopback device. */
 #define SCOPE_HOST 0x10U
-
-int inspect_open(const Record *record)
-{
-        uint64_t start;
-        char path[32];
-        int r;
-
-        snprintf(path, sizeof(path), "/proc/%i", record->leader);
-        _cleanup_close_ int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (fd < 0)
-                return -ESRCH;
-        /* It is the leader's directory if the number still was the leader's afterwards. */
-        r = process_start_time(record->leader, &start);
-        return r < 0 || start != record->start_time ? -ESRCH : TAKE_FD(fd);
-}
-
-int inspect_open_root(int proc_fd)
-{
-        return RET_NERRNO(openat(proc_fd, "root", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-}
-
-bool inspect_shares(int proc_fd, const char *namespace)
-{
-        char own_path[32], host_path[32];
-        struct stat own, host;
-
-        snprintf(own_path, sizeof(own_path), "ns/%s", namespace);
-        snprintf(host_path, sizeof(host_path), "/proc/1/ns/%s", namespace);
-        return fstatat(proc_fd, own_path, &own, 0) < 0 || stat(host_path, &host) < 0 ||
-               (own.st_dev == host.st_dev && own.st_ino == host.st_ino);
-}
 
 typedef struct Addresses {
         sd_bus_message *reply;
@@ -123,7 +91,7 @@ int inspect_addresses(int proc_fd, sd_bus_message *reply)
         Addresses a = { .reply = reply };
         int r;
 
-        if (inspect_shares(proc_fd, "net"))
+        if (leader_shares(proc_fd, "net"))
                 return -ENONET;
         r = sd_bus_message_open_container(reply, 'a', "(iay)");
         if (r >= 0)
@@ -131,22 +99,6 @@ int inspect_addresses(int proc_fd, sd_bus_message *reply)
         if (r >= 0)
                 r = append_ipv6(proc_fd, &a);
         return r < 0 ? r : sd_bus_message_close_container(reply);
-}
-
-int inspect_users(int proc_fd, uid_t *ret_base, uint32_t *ret_size)
-{
-        _cleanup_free_ char *text = NULL;
-        unsigned inside, outside, size;
-        int r, end = 0;
-
-        r = file_read_at(proc_fd, "uid_map", 4096, &text, NULL);
-        if (r < 0)
-                return r;
-        if (sscanf(text, " %u %u %u %n", &inside, &outside, &size, &end) != 3 || text[end] || inside != 0)
-                return -EOPNOTSUPP;
-        *ret_base = outside;
-        *ret_size = size;
-        return 0;
 }
 
 int inspect_open_terminal(int proc_fd, char **ret_path)
@@ -157,7 +109,7 @@ int inspect_open_terminal(int proc_fd, char **ret_path)
         uid_t base;
         int unlock = 0;
 
-        _cleanup_close_ int root_fd = inspect_open_root(proc_fd);
+        _cleanup_close_ int root_fd = leader_open_root(proc_fd);
         if (root_fd < 0)
                 return root_fd;
         /* It is opened as what it is known to be: a pipe of this name would make us wait. */
@@ -169,7 +121,7 @@ int inspect_open_terminal(int proc_fd, char **ret_path)
         if (!S_ISCHR(st.st_mode) || st.st_rdev != makedev(5, 2))
                 return -ENXIO;
         /* The other end belongs to who opens this one: to the machine's root, who will give it to a user. */
-        if (inspect_users(proc_fd, &base, &size) < 0)
+        if (leader_users(proc_fd, &base, &size) < 0)
                 base = 0;
         (void) setfsgid(base);
         (void) setfsuid(base);

@@ -9,6 +9,7 @@
 #include "image/image.h"
 #include "registry/machine1.h"
 #include "registry/unit.h"
+#include "sandbox/leader.h"
 
 static const char *const state_names[_MACHINE_STATE_MAX] = {
         [MACHINE_STARTING] = "starting",
@@ -107,6 +108,18 @@ int machine_read(Machine *machine)
         machine->since_monotonic = to_monotonic(machine->record.since);
         machine_read_os(machine);
         return 0;
+}
+
+int machine_open(const Machine *m)
+{
+        if (!streq(m->class, "container"))
+                return -EOPNOTSUPP;
+        _cleanup_close_ int fd = leader_open(&m->record);
+        if (fd < 0)
+                return fd;
+        if (m->foreign && (leader_shares(fd, "mnt") || (m->owner != 0 && leader_shares(fd, "user"))))
+                return -EOPNOTSUPP;
+        return TAKE_FD(fd);
 }
 
 static int reply_job(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)

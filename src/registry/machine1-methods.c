@@ -10,6 +10,7 @@
 #include "registry/machine1.h"
 #include "registry/operation.h"
 #include "registry/polkit.h"
+#include "registry/worker.h"
 
 #define ERROR_NO_MACHINE            "org.freedesktop.machine1.NoSuchMachine"
 #define ERROR_NO_MACHINE_FOR_PID    "org.freedesktop.machine1.NoMachineForPID"
@@ -29,18 +30,6 @@ Machine *machine1_find(Registry *registry, const char *name)
         Machine *m = registry_find(registry, name);
 
         return m && is_registered(m) ? m : NULL;
-}
-
-int machine1_open(const Machine *m)
-{
-        if (!streq(m->class, "container"))
-                return -EOPNOTSUPP;
-        _cleanup_close_ int fd = inspect_open(&m->record);
-        if (fd < 0)
-                return fd;
-        if (m->foreign && (inspect_shares(fd, "mnt") || (m->owner != 0 && inspect_shares(fd, "user"))))
-                return -EOPNOTSUPP;
-        return TAKE_FD(fd);
 }
 
 Machine *machine1_find_process(Registry *registry, pid_t pid)
@@ -69,8 +58,8 @@ Machine *machine1_find_user(Registry *registry, uint32_t outer, uint32_t *ret_in
                 Machine *m = registry->machines[i];
                 if (!is_registered(m) || (!m->foreign && (m->record.base == 0 || m->record.base > outer)))
                         continue;
-                _cleanup_close_ int proc_fd = machine1_open(m);
-                if (proc_fd < 0 || inspect_users(proc_fd, &base, &size) < 0 || base < MACHINE1_HOST_IDS ||
+                _cleanup_close_ int proc_fd = machine_open(m);
+                if (proc_fd < 0 || leader_users(proc_fd, &base, &size) < 0 || base < MACHINE1_HOST_IDS ||
                     outer < base || outer - base >= size)
                         continue;
                 *ret_inner = outer - base;
@@ -106,7 +95,7 @@ static int get_addresses(Registry *registry, Machine *m, sd_bus_message *call)
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
         int r;
 
-        _cleanup_close_ int proc_fd = machine1_open(m);
+        _cleanup_close_ int proc_fd = machine_open(m);
         if (proc_fd < 0)
                 return proc_fd;
         r = sd_bus_message_new_method_return(call, &reply);
@@ -124,8 +113,8 @@ static int get_os_release(Registry *registry, Machine *m, sd_bus_message *call)
         _cleanup_strv_ Strv pairs = NULL;
         int r;
 
-        _cleanup_close_ int proc_fd = machine1_open(m);
-        _cleanup_close_ int root_fd = proc_fd < 0 ? proc_fd : inspect_open_root(proc_fd);
+        _cleanup_close_ int proc_fd = machine_open(m);
+        _cleanup_close_ int root_fd = proc_fd < 0 ? proc_fd : leader_open_root(proc_fd);
         if (root_fd < 0)
                 return root_fd;
         r = os_release_read_all(root_fd, &pairs);
@@ -144,10 +133,10 @@ static int get_uid_shift(Registry *registry, Machine *m, sd_bus_message *call)
         int r;
 
         (void) registry;
-        _cleanup_close_ int proc_fd = machine1_open(m);
+        _cleanup_close_ int proc_fd = machine_open(m);
         if (proc_fd < 0)
                 return proc_fd;
-        r = inspect_users(proc_fd, &base, &size);
+        r = leader_users(proc_fd, &base, &size);
         if (r == -EOPNOTSUPP || (r >= 0 && size < MACHINE1_HOST_IDS - 2))
                 return sd_bus_reply_method_errorf(call, SD_BUS_ERROR_NOT_SUPPORTED,
                                                   "Machine '%s' does not map its users as one range.",
@@ -158,8 +147,8 @@ static int get_uid_shift(Registry *registry, Machine *m, sd_bus_message *call)
 static int open_root(Registry *registry, Machine *m, sd_bus_message *call)
 {
         (void) registry;
-        _cleanup_close_ int proc_fd = machine1_open(m);
-        _cleanup_close_ int root_fd = proc_fd < 0 ? proc_fd : inspect_open_root(proc_fd);
+        _cleanup_close_ int proc_fd = machine_open(m);
+        _cleanup_close_ int root_fd = proc_fd < 0 ? proc_fd : leader_open_root(proc_fd);
         return root_fd < 0 ? root_fd : sd_bus_reply_method_return(call, "h", root_fd);
 }
 
@@ -168,7 +157,7 @@ static int open_pty(Registry *registry, Machine *m, sd_bus_message *call)
         _cleanup_free_ char *path = NULL;
 
         (void) registry;
-        _cleanup_close_ int proc_fd = machine1_open(m);
+        _cleanup_close_ int proc_fd = machine_open(m);
         _cleanup_close_ int master_fd = proc_fd < 0 ? proc_fd : inspect_open_terminal(proc_fd, &path);
         return master_fd < 0 ? master_fd : sd_bus_reply_method_return(call, "hs", master_fd, path);
 }
@@ -190,10 +179,10 @@ static int map_from(Registry *registry, Machine *m, sd_bus_message *call)
         int r = sd_bus_message_read(call, "u", &inner);
         if (r < 0)
                 return r;
-        _cleanup_close_ int proc_fd = machine1_open(m);
+        _cleanup_close_ int proc_fd = machine_open(m);
         if (proc_fd < 0)
                 return proc_fd;
-        if (inspect_users(proc_fd, &base, &size) < 0 || inner >= size)
+        if (leader_users(proc_fd, &base, &size) < 0 || inner >= size)
                 return sd_bus_reply_method_errorf(call,
                                                   group ? ERROR_NO_GROUP_MAPPING : ERROR_NO_USER_MAPPING,
                                                   "Machine '%s' has no mapping for %u.", m->name, inner);
@@ -237,6 +226,13 @@ static const Operation operations[] = {
         { "OpenMachineLogin", "OpenLogin", ACTION("login"), "login", .run = machine1_open_login },
         { "OpenMachineShell", "OpenShell", ACTION("shell"), "shell", .run = machine1_open_shell,
           .details = shell_details },
+        { "BindMountMachine", "BindMount", MANAGE, "bind", .run = worker_bind, .details = worker_details },
+        { "CopyFromMachine", "CopyFrom", MANAGE, "copy", .run = worker_copy, .details = worker_details },
+        { "CopyFromMachineWithFlags", "CopyFromWithFlags", MANAGE, "copy", .run = worker_copy,
+          .details = worker_details },
+        { "CopyToMachine", "CopyTo", MANAGE, "copy", .run = worker_copy, .details = worker_details },
+        { "CopyToMachineWithFlags", "CopyToWithFlags", MANAGE, "copy", .run = worker_copy,
+          .details = worker_details },
         { "TerminateMachine", "Terminate", MANAGE, "terminate", .owner = true,
           .run = machine_terminate_quietly },
         { "KillMachine", "Kill", MANAGE, "kill", .owner = true, .run = machine_kill },
@@ -402,6 +398,20 @@ const sd_bus_vtable machine1_manager_vtable[] = {
                                 SD_BUS_ARGS("s", name, "s", user, "s", path, "as", args, "as", environment),
                                 SD_BUS_RESULT("h", pty, "s", pty_path), operation_of_manager,
                                 SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS(
+                "BindMountMachine",
+                SD_BUS_ARGS("s", name, "s", source, "s", destination, "b", read_only, "b", mkdir),
+                SD_BUS_NO_RESULT, operation_of_manager, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("CopyFromMachine", SD_BUS_ARGS("s", name, "s", source, "s", destination),
+                                SD_BUS_NO_RESULT, operation_of_manager, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("CopyFromMachineWithFlags",
+                                SD_BUS_ARGS("s", name, "s", source, "s", destination, "t", flags),
+                                SD_BUS_NO_RESULT, operation_of_manager, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("CopyToMachine", SD_BUS_ARGS("s", name, "s", source, "s", destination),
+                                SD_BUS_NO_RESULT, operation_of_manager, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("CopyToMachineWithFlags",
+                                SD_BUS_ARGS("s", name, "s", source, "s", destination, "t", flags),
+                                SD_BUS_NO_RESULT, operation_of_manager, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("OpenMachineRootDirectory", SD_BUS_ARGS("s", name), SD_BUS_RESULT("h", fd),
                                 operation_of_manager, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("MapFromMachineUser", SD_BUS_ARGS("s", name, "u", uid_inner),
@@ -524,6 +534,17 @@ const sd_bus_vtable machine1_machine_vtable[] = {
         SD_BUS_METHOD_WITH_ARGS(
                 "OpenShell", SD_BUS_ARGS("s", user, "s", path, "as", args, "as", environment),
                 SD_BUS_RESULT("h", pty, "s", pty_path), operation_of_machine, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("BindMount",
+                                SD_BUS_ARGS("s", source, "s", destination, "b", read_only, "b", mkdir),
+                                SD_BUS_NO_RESULT, operation_of_machine, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("CopyFrom", SD_BUS_ARGS("s", source, "s", destination), SD_BUS_NO_RESULT,
+                                operation_of_machine, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("CopyFromWithFlags", SD_BUS_ARGS("s", source, "s", destination, "t", flags),
+                                SD_BUS_NO_RESULT, operation_of_machine, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("CopyTo", SD_BUS_ARGS("s", source, "s", destination), SD_BUS_NO_RESULT,
+                                operation_of_machine, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("CopyToWithFlags", SD_BUS_ARGS("s", source, "s", destination, "t", flags),
+                                SD_BUS_NO_RESULT, operation_of_machine, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("OpenRootDirectory", SD_BUS_NO_ARGS, SD_BUS_RESULT("h", fd),
                                 operation_of_machine, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_VTABLE_END,

@@ -29,8 +29,8 @@ static const Machine *machine_of_name(Registry *registry, const char *user, cons
         uint32_t size;
         uid_t base;
 
-        _cleanup_close_ int proc_fd = m ? machine1_open(m) : -EBADF;
-        if (proc_fd < 0 || inspect_users(proc_fd, &base, &size) < 0 || base < MACHINE1_HOST_IDS ||
+        _cleanup_close_ int proc_fd = m ? machine_open(m) : -EBADF;
+        if (proc_fd < 0 || leader_users(proc_fd, &base, &size) < 0 || base < MACHINE1_HOST_IDS ||
             parse_u64(dash + 1, 0, size - 1, &number) < 0)
                 return NULL;
         *ret_inner = number;

@@ -51,9 +51,6 @@ int machine1_node_enumerate(sd_bus *bus, const char *path, void *userdata, char 
 /* The machine that a process belongs to, or NULL. */
 Machine *machine1_find_process(Registry *registry, pid_t pid);
 Machine *machine1_find(Registry *registry, const char *name);
-/* Opens /proc/PID of the leader of a container. -EOPNOTSUPP where what it shows would be the host: for virtual machines, and
- * for what somebody registered that is in no mount namespace of its own, or in no user namespace but is a user's. */
-int machine1_open(const Machine *machine);
 /* The machine that has this user or group of the host, and which one that is inside, or NULL. */
 Machine *machine1_find_user(Registry *registry, uint32_t outer, uint32_t *ret_inner);
 

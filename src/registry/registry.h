@@ -91,6 +91,7 @@ struct Registry {
         struct VarlinkServer *userdb_server, *machine_server;
         Machine1Role machine1;
         unsigned n_questions; /* to polkit */
+        unsigned n_workers;
         unsigned n_pending;   /* calls whose answer waits for another */
         char *property_types; /* systemd's own description of the properties of a service */
 };
@@ -138,6 +139,10 @@ int machine_read(Machine *machine);
 void machine_read_os(Machine *machine);
 /* What people call the image: its name where it is in the store, else its path. "" where it is not known. */
 const char *machine_image(const Machine *machine);
+
+/* Opens /proc/PID of the leader of a container. -EOPNOTSUPP where what it shows would be the host: for virtual machines, and
+ * for what somebody registered that is in no mount namespace of its own, or in no user namespace but is a user's. */
+int machine_open(const Machine *machine);
 
 /* bus-registry.c, bus-machine.c */
 extern const sd_bus_vtable registry_vtable[];

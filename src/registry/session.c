@@ -54,7 +54,7 @@ static int session_new(Registry *registry, Machine *m, sd_bus_message *call, Ses
         OOM_CHECK(s);
         *s = (Session){ .registry = registry, .call = sd_bus_message_ref(call), .master_fd = -EBADF };
         registry->n_pending++;
-        _cleanup_close_ int proc_fd = machine1_open(m);
+        _cleanup_close_ int proc_fd = machine_open(m);
         if (proc_fd < 0)
                 return proc_fd;
         s->master_fd = inspect_open_terminal(proc_fd, &s->path);

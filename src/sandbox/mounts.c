@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <linux/capability.h>
 #include <linux/magic.h>
 #include <sched.h>
 #include <signal.h>
@@ -13,6 +12,7 @@
 #include <sys/wait.h>
 #include <sys/xattr.h>
 
+#include "basic/capability.h"
 #include "basic/names.h"
 #include "basic/rootfs.h"
 #include "basic/syscalls.h"
@@ -149,19 +149,6 @@ static int make_devpts(const Step *step, uid_t base)
         return make_fs("devpts", options, step->attr);
 }
 
-/* Another user for the file system has lost what root may do there; as what we are, we may all the same. */
-static int raise_capabilities(void)
-{
-        struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
-        struct __user_cap_data_struct data[2];
-
-        if (syscall(SYS_capget, &header, data) < 0)
-                return -errno;
-        for (unsigned i = 0; i < 2; i++)
-                data[i].effective = data[i].permitted;
-        return RET_NERRNO(syscall(SYS_capset, &header, data));
-}
-
 int mounts_make_overlay(const Strv lower, const char *upper, const char *work, uid_t owner)
 {
         _cleanup_free_ char *lowers = strv_join(lower, ":");
@@ -181,7 +168,7 @@ int mounts_make_overlay(const Strv lower, const char *upper, const char *work, u
         /* What the kernel makes in an upper layer belongs to who creates the file system: with owners mapped, that must
          * be somebody who has a number there. */
         act_as(owner);
-        r = owner > 0 ? raise_capabilities() : 0;
+        r = owner > 0 ? capability_raise() : 0;
         if (r >= 0)
                 r = RET_NERRNO(fsconfig(fd, FSCONFIG_CMD_CREATE, NULL, NULL, 0));
         act_as(0);
@@ -502,7 +489,7 @@ static int step_open_target(const Step *step, const Site *site)
         r = open_target(step, site, directory);
         /* The container's root passes everywhere in its tree: behind a directory that is private to one of its users,
          * too. */
-        if (r == -EACCES && raise_capabilities() >= 0)
+        if (r == -EACCES && capability_raise() >= 0)
                 r = open_target(step, site, directory);
         return r;
 }

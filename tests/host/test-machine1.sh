@@ -180,6 +180,27 @@ test_images() {
         on_sh 'rm /etc/systemd/system/systemd-nspawn@.service /etc/mctl/bb.machine; systemctl daemon-reload'
 }
 
+test_copy_and_bind() {
+        boot debian
+        on_sh 'mkdir -p /run/data; echo seen >/run/data/file; rm -rf /run/back'
+        works on machinectl copy-to debian /run/data/file /root/file
+        equal "The file" "$(inside debian /bin/cat /root/file)" seen
+        refused 1 "there already" on machinectl copy-to debian /run/data/file /root/file
+        works on machinectl copy-from debian /root/file /run/back
+        equal "The file" "$(on cat /run/back)" seen
+        works on machinectl bind --mkdir --read-only debian /run/data /mnt/data
+        equal "The file" "$(inside debian /bin/cat /mnt/data/file)" seen
+        try inside debian /usr/bin/touch /mnt/data/x
+        contains stderr "$err" "Read-only"
+        works on busctl call org.freedesktop.machine1 /org/freedesktop/machine1/machine/debian \
+                org.freedesktop.machine1.Machine CopyToWithFlags sst /run/data/file /root/file 1
+        refused 1 "no such flags" on busctl call "${m1[@]}" CopyToMachineWithFlags ssst debian /run/data /x 8
+        refused 1 "absolute" on busctl call "${m1[@]}" CopyToMachine sss debian x /x
+        try on_user alice busctl call "${m1[@]}" CopyToMachine sss debian /run/data /x
+        equal "The exit status" "$status" 1
+        power_off debian
+}
+
 test_addresses() {
         boot debian
         inside debian ip link set lo up

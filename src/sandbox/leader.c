@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include "basic/fd.h"
+#include "basic/process.h"
+#include "sandbox/leader.h"
+
+int leader_open(const Record *record)
+{
+        uint64_t start;
+        char path[32];
+        int r;
+
+        snprintf(path, sizeof(path), "/proc/%i", record->leader);
+        _cleanup_close_ int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (fd < 0)
+                return -ESRCH;
+        /* It is the leader's directory if the number still was the leader's afterwards. */
+        r = process_start_time(record->leader, &start);
+        return r < 0 || start != record->start_time ? -ESRCH : TAKE_FD(fd);
+}
+
+int leader_open_root(int proc_fd)
+{
+        return RET_NERRNO(openat(proc_fd, "root", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+}
+
+bool leader_shares(int proc_fd, const char *namespace)
+{
+        char own_path[32], host_path[32];
+        struct stat own, host;
+
+        snprintf(own_path, sizeof(own_path), "ns/%s", namespace);
+        snprintf(host_path, sizeof(host_path), "/proc/1/ns/%s", namespace);
+        return fstatat(proc_fd, own_path, &own, 0) < 0 || stat(host_path, &host) < 0 ||
+               (own.st_dev == host.st_dev && own.st_ino == host.st_ino);
+}
+
+int leader_users(int proc_fd, uid_t *ret_base, uint32_t *ret_size)
+{
+        _cleanup_free_ char *text = NULL;
+        unsigned inside, outside, size;
+        int r, end = 0;
+
+        r = file_read_at(proc_fd, "uid_map", 4096, &text, NULL);
+        if (r < 0)
+                return r;
+        if (sscanf(text, " %u %u %u %n", &inside, &outside, &size, &end) != 3 || text[end] || inside != 0)
+                return -EOPNOTSUPP;
+        *ret_base = outside;
+        *ret_size = size;
+        return 0;
+}

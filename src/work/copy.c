@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Copies between the host and a machine. The machine's side is reached through its root only, whatever it makes of its
+ * links meanwhile. */
+
+#include "basic/rootfs.h"
+#include "basic/tree.h"
+#include "work/work.h"
+
+/* A directory that ends with a slash takes the copy under the name of its source. */
+static int split_destination(const Request *request, char **ret_parent, char **ret_name)
+{
+        _cleanup_free_ char *unused = NULL;
+        const char *d = request->destination;
+
+        if (d[strlen(d) - 1] != '/')
+                return path_split(d, ret_parent, ret_name);
+        int r = path_split(request->source, &unused, ret_name);
+        if (r < 0)
+                return r;
+        *ret_parent = strdup(d);
+        OOM_CHECK(*ret_parent);
+        return 0;
+}
+
+static int finish(const TreeCopy *copy, int r, char **ret_error)
+{
+        if (r == -EEXIST)
+                return set_failure(ret_error, r, "'%s' is there already; --force replaces files.",
+                                   copy->failed);
+        return r < 0 ? set_failure(ret_error, r, "'%s': %s", copy->failed, strerror(-r)) : 0;
+}
+
+static int copy(const Request *request, bool inward, int source_fd, int parent_fd, const char *name,
+                char **ret_error)
+{
+        const TreeUsers host = { 0, UINT32_MAX }, machine = { request->base, request->size };
+        TreeCopy c = {
+                .from = inward ? host : machine,
+                .to = inward ? machine : host,
+                .replace = request_flag(request, "replace"),
+                .distrust = !inward,
+        };
+        int r = inward ? tree_act_as(request->base) : 0;
+
+        return finish(&c, r < 0 ? r : tree_copy(&c, source_fd, parent_fd, name), ret_error);
+}
+
+int work_copy_to(const Request *request, char **ret_error)
+{
+        _cleanup_free_ char *parent = NULL, *name = NULL;
+        int r = split_destination(request, &parent, &name);
+
+        if (r < 0)
+                return set_failure(ret_error, r, "'%s' is no name for a copy.", request->destination);
+        _cleanup_close_ int source_fd = open(request->source, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+        if (source_fd < 0)
+                return set_failure(ret_error, -errno, "Cannot open '%s': %s", request->source,
+                                   strerror(errno));
+        _cleanup_close_ int parent_fd = rootfs_open(request->root_fd, parent, O_PATH | O_DIRECTORY);
+        if (parent_fd < 0)
+                return set_failure(ret_error, parent_fd, "Cannot open '%s' in the machine: %s", parent,
+                                   strerror(-parent_fd));
+        return copy(request, true, source_fd, parent_fd, name, ret_error);
+}
+
+int work_copy_from(const Request *request, char **ret_error)
+{
+        _cleanup_free_ char *parent = NULL, *name = NULL;
+        int r = split_destination(request, &parent, &name);
+
+        if (r < 0)
+                return set_failure(ret_error, r, "'%s' is no name for a copy.", request->destination);
+        _cleanup_close_ int source_fd = rootfs_open(request->root_fd, request->source, O_PATH | O_NOFOLLOW);
+        if (source_fd < 0)
+                return set_failure(ret_error, source_fd, "Cannot open '%s' in the machine: %s",
+                                   request->source, strerror(-source_fd));
+        _cleanup_close_ int parent_fd = open(parent, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        if (parent_fd < 0)
+                return set_failure(ret_error, -errno, "Cannot open '%s': %s", parent, strerror(errno));
+        return copy(request, false, source_fd, parent_fd, name, ret_error);
+}

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* mctl-worker: see work.h. */
+
+#include <sys/stat.h>
+
+#include "basic/log.h"
+#include "sandbox/leader.h"
+#include "work/work.h"
+
+#define REQUEST_MAX (64U * 1024U)
+
+static const struct {
+        const char *name;
+        Operation run;
+} operations[] = {
+        { "copy-to", work_copy_to },
+        { "copy-from", work_copy_from },
+        { "bind", work_bind },
+        { "unbind", work_unbind },
+};
+
+static void request_clear(Request *request)
+{
+        json_decref(request->json);
+        fd_close(request->proc_fd);
+        fd_close(request->root_fd);
+}
+
+/* A machine without users of its own has those of the host, all of them. */
+static int open_machine(Request *request)
+{
+        Record record = {
+                .leader = json_integer_value(json_object_get(request->json, "leader")),
+                .start_time = json_integer_value(json_object_get(request->json, "startTime")),
+        };
+
+        request->proc_fd = leader_open(&record);
+        if (request->proc_fd < 0)
+                return request->proc_fd;
+        request->root_fd = leader_open_root(request->proc_fd);
+        return request->root_fd < 0 ? request->root_fd
+                                    : leader_users(request->proc_fd, &request->base, &request->size);
+}
+
+static int run(char **ret_error)
+{
+        _cleanup_(request_clear) Request request = { .proc_fd = -EBADF, .root_fd = -EBADF };
+        _cleanup_free_ char *text = NULL;
+        const char *operation;
+        int r;
+
+        r = fd_read_all(STDIN_FILENO, REQUEST_MAX, &text, NULL);
+        if (r < 0)
+                return r;
+        request.json = json_loads(text, 0, NULL);
+        if (json_unpack(request.json, "{ss s?s s?s}", "operation", &operation, "source", &request.source,
+                        "destination", &request.destination) < 0)
+                return -EBADMSG;
+        r = open_machine(&request);
+        if (r == -ESRCH)
+                return set_failure(ret_error, r, "The machine is gone.");
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < ELEMENTSOF(operations); i++)
+                if (streq(operations[i].name, operation))
+                        return operations[i].run(&request, ret_error);
+        return -EOPNOTSUPP;
+}
+
+int main(int argc, char *argv[])
+{
+        _cleanup_free_ char *error = NULL, *shown = NULL;
+
+        (void) argv;
+        if (argc > 1) {
+                log_error("mctl-worker takes no arguments; mctl-registryd runs it.");
+                return EXIT_FAILURE;
+        }
+        umask(0022);
+        int r = run(&error);
+        shown = error ? str_escape(error) : NULL;
+        json_t *answer = json_pack("{si ss*}", "error", -MIN(r, 0), "message", shown);
+        if (!answer || json_dumpf(answer, stdout, JSON_COMPACT) < 0 || fflush(stdout) != 0)
+                r = -EIO;
+        json_decref(answer);
+        return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <jansson.h>
+
+#include "basic/fd.h"
+#include "basic/str.h"
+
+/* mctl-worker: what the registry has done outside of its own sandbox and event loop, each time by a unit of its own. The
+ * request is one JSON object on standard input, from the registry, which has judged it:
+ *
+ *   {"operation": "copy-to", "leader": 968, "startTime": 4711, "source": "/etc/hosts", "destination": "/etc/hosts"}
+ *
+ * The answer is one JSON object on standard output: {"error": 0}, or a number of errno(3) with a "message". */
+
+typedef struct Request {
+        json_t *json;
+        const char *source,
+                *destination; /* absolute paths, on the host and in the machine; NULL where there is none */
+        int proc_fd;          /* /proc/PID of the leader */
+        int root_fd;          /* its root */
+        uid_t base;           /* the machine's users on the host; 0 where they are the host's */
+        uint32_t size;
+} Request;
+
+/* Carries a request out. On failure ret_error may get a text for people; the caller frees it. */
+typedef int (*Operation)(const Request *request, char **ret_error);
+
+/* copy.c: a tree from `source` to `destination`; with "replace", files that are there. */
+int work_copy_to(const Request *request, char **ret_error);
+int work_copy_from(const Request *request, char **ret_error);
+
+/* bind.c: the host's `source` on `destination`, with "readOnly" and "mkdir"; and what is mounted there away. */
+int work_bind(const Request *request, char **ret_error);
+int work_unbind(const Request *request, char **ret_error);
+
+/* Whether the request has that flag. */
+bool request_flag(const Request *request, const char *key);
+
+/* Parts an absolute path into a directory and a name: "/a/b" into "/a" and "b". -EINVAL where it has no name that could be
+ * made, as "/" and "/a/..". The caller frees both. */
+int path_split(const char *path, char **ret_parent, char **ret_name);
+
+/* Sets a text for people, and returns `r`. */
+int set_failure(char **ret_error, int r, const char *format, ...) _printf_(3, 4);
