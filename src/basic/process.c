@@ -59,6 +59,25 @@ bool process_lives(pid_t pid, uint64_t start_ticks)
         return read_stat(pid, &state, &start) >= 0 && start == start_ticks && !strchr("ZX", state);
 }
 
+int pidfd_to_pid(int fd, pid_t *ret)
+{
+        _cleanup_free_ char *text = NULL;
+        char path[64];
+        int pid, r;
+
+        snprintf(path, sizeof(path), "/proc/self/fdinfo/%i", fd);
+        r = file_read_at(AT_FDCWD, path, PROC_FILE_MAX, &text, NULL);
+        if (r < 0)
+                return r;
+        const char *p = strstr(text, "\nPid:");
+        if (!p || sscanf(p, "\nPid: %i", &pid) != 1)
+                return -EBADF;
+        if (pid <= 0)
+                return -ESRCH;
+        *ret = pid;
+        return 0;
+}
+
 int process_cgroup(pid_t pid, char **ret)
 {
         _cleanup_free_ char *text = NULL;

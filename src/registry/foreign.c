@@ -74,14 +74,14 @@ bool foreign_is_callers(const Machine *m, sd_bus_message *call)
                is_of(m, uid);
 }
 
-/* What is wrong with what somebody wants to register, or NULL. */
-static const char *find_mistake(const Machine *m, size_t id_size, uid_t sender)
+/* --- what somebody registers ----------------------------------------------------------------------------------------- */
+
+/* What is wrong with it, or NULL. */
+static const char *find_mistake(const Machine *m)
 {
-        if (!machine_name_valid(m->name))
+        if (!m->name || !machine_name_valid(m->name))
                 return "The name of a machine has " MACHINE_NAME_RULE ".";
-        if (id_size != 0 && id_size != 16)
-                return "An ID has 16 bytes.";
-        if (!streq(m->class, "container") && !streq(m->class, "vm"))
+        if (!streq_ptr(m->class, "container") && !streq_ptr(m->class, "vm"))
                 return "The class of a machine is 'container' or 'vm'.";
         if (m->record.leader <= 1)
                 return "The leader is a process, and not that of the host.";
@@ -91,28 +91,13 @@ static const char *find_mistake(const Machine *m, size_t id_size, uid_t sender)
                 return "The service is a short text.";
         if (streq(m->service, "mctl"))
                 return "The machines of mctl are its units.";
-        if (sender != 0 && !is_of(m, sender))
+        if (m->owner != 0 && !is_of(m, m->owner))
                 return "A machine of a user has a leader of that user.";
+        if ((m->ssh_address && (!str_is_clean(m->ssh_address) || strlen(m->ssh_address) > ROOT_MAX)) ||
+            (m->ssh_key &&
+             (m->ssh_key[0] != '/' || !str_is_clean(m->ssh_key) || strlen(m->ssh_key) > ROOT_MAX)))
+                return "An address for ssh is a short text, and its key an absolute path.";
         return NULL;
-}
-
-static int read_interfaces(Machine *m, sd_bus_message *call)
-{
-        const int32_t *indices;
-        size_t size;
-        int r = sd_bus_message_read_array(call, 'i', (const void **) &indices, &size);
-
-        if (r < 0)
-                return r;
-        m->n_interfaces = MIN(size / sizeof(int32_t), (size_t) INTERFACES_MAX);
-        m->interfaces = calloc(m->n_interfaces + 1, sizeof(int));
-        OOM_CHECK(m->interfaces);
-        for (size_t i = 0; i < m->n_interfaces; i++) {
-                if (indices[i] <= 0)
-                        return -EINVAL;
-                m->interfaces[i] = indices[i];
-        }
-        return 0;
 }
 
 static bool is_taken(Registry *registry, const char *name)
@@ -120,11 +105,6 @@ static bool is_taken(Registry *registry, const char *name)
         const Machine *m = registry_find(registry, name);
 
         return m && m->state != MACHINE_FAILED;
-}
-
-static int reply_taken(sd_bus_message *call, const char *name)
-{
-        return sd_bus_reply_method_errorf(call, ERROR_EXISTS, "Machine '%s' is there already.", name);
 }
 
 static bool is_too_much(const Registry *registry, uid_t owner)
@@ -139,53 +119,200 @@ static bool is_too_much(const Registry *registry, uid_t owner)
         return all >= FOREIGN_MAX || (owner != 0 && of_owner >= FOREIGN_OF_USER_MAX);
 }
 
-/* Reads the arguments up to the properties of a scope. Returns 0 when an error has been replied. */
-static int read_machine(Registry *registry, sd_bus_message *call, bool network, Machine **ret)
+int foreign_judge(Registry *registry, Machine *m, const char **ret_mistake)
 {
-        _cleanup_(machine_free_cleanup) Machine *m = machine_new(registry);
-        const char *name, *service, *class, *root, *mistake;
-        const uint8_t *id;
-        uint32_t leader;
-        size_t id_size;
-        pid_t pid;
         int r;
 
-        OOM_CHECK(m);
-        r = sd_bus_message_read(call, "s", &name);
-        if (r >= 0)
-                r = sd_bus_message_read_array(call, 'y', (const void **) &id, &id_size);
-        if (r >= 0)
-                r = sd_bus_message_read(call, "ssus", &service, &class, &leader, &root);
-        if (r >= 0)
-                r = caller_read(call, &pid, &m->owner);
-        if (r >= 0 && network)
-                r = read_interfaces(m, call);
-        if (r < 0)
-                return r;
-        m->name = strdup(name);
-        m->service = strdup(service);
-        m->class = strdup(class);
-        m->record.root = isempty(root) ? NULL : strdup(root);
-        if (!m->name || !m->service || !m->class || (!isempty(root) && !m->record.root))
-                return -ENOMEM;
-        m->record.leader = leader == 0 ? pid : (pid_t) MIN(leader, (uint32_t) INT32_MAX);
+        if (!m->service)
+                m->service = strdup("");
+        OOM_CHECK(m->service);
+        if (isempty(m->record.root)) {
+                free(m->record.root);
+                m->record.root = NULL;
+        }
         m->record.handed_over = true;
         m->record.since = now_usec(CLOCK_REALTIME);
         m->since_monotonic = now_usec(CLOCK_MONOTONIC);
-        mistake = find_mistake(m, id_size, m->owner);
-        if (mistake)
-                return MIN(sd_bus_reply_method_errorf(call, SD_BUS_ERROR_INVALID_ARGS, "%s", mistake), 0);
-        for (size_t i = 0; i < id_size; i++)
-                snprintf(m->record.uuid + 2 * i, 3, "%02x", id[i]);
+        *ret_mistake = find_mistake(m);
+        if (*ret_mistake)
+                return -EINVAL;
         r = process_start_time(m->record.leader, &m->record.start_time);
         if (r < 0)
                 return r;
-        if (is_taken(registry, name))
-                return MIN(reply_taken(call, name), 0);
-        if (is_too_much(registry, m->owner))
-                return MIN(sd_bus_reply_method_errorf(call, SD_BUS_ERROR_LIMITS_EXCEEDED,
-                                                      "There are too many machines of others."),
-                           0);
+        return is_taken(registry, m->name) ? -EEXIST : is_too_much(registry, m->owner) ? -EDQUOT : 0;
+}
+
+int foreign_set_id(Machine *m, const uint8_t *id, size_t size)
+{
+        if (size != 0 && size != 16)
+                return -EINVAL;
+        for (size_t i = 0; i < size; i++)
+                snprintf(m->record.uuid + 2 * i, 3, "%02x", id[i]);
+        return 0;
+}
+
+int foreign_add_interface(Machine *m, int64_t index)
+{
+        if (index <= 0 || index > INT32_MAX || m->n_interfaces >= INTERFACES_MAX)
+                return -EINVAL;
+        int *p = reallocarray(m->interfaces, m->n_interfaces + 1, sizeof(int));
+        OOM_CHECK(p);
+        m->interfaces = p;
+        p[m->n_interfaces++] = index;
+        return 0;
+}
+
+static int read_interfaces(Machine *m, sd_bus_message *call)
+{
+        const int32_t *indices;
+        size_t size;
+        int r = sd_bus_message_read_array(call, 'i', (const void **) &indices, &size);
+
+        for (size_t i = 0; r >= 0 && i < size / sizeof(int32_t); i++)
+                r = foreign_add_interface(m, indices[i]);
+        return r;
+}
+
+static int read_id(Machine *m, sd_bus_message *call)
+{
+        const uint8_t *id;
+        size_t size;
+        int r = sd_bus_message_read_array(call, 'y', (const void **) &id, &size);
+
+        return r < 0 ? r : foreign_set_id(m, id, size);
+}
+
+static int read_text(sd_bus_message *call, char **ret)
+{
+        const char *text;
+        int r = sd_bus_message_read(call, "s", &text);
+
+        return r < 0 ? r : free_and_strdup(ret, text);
+}
+
+static int read_leader(Machine *m, sd_bus_message *call)
+{
+        uint32_t leader;
+        int r = sd_bus_message_read(call, "u", &leader);
+
+        if (r >= 0 && leader > 0)
+                m->record.leader = MIN(leader, (uint32_t) INT32_MAX);
+        return r;
+}
+
+static int read_leader_fd(Machine *m, sd_bus_message *call)
+{
+        int fd, r = sd_bus_message_read(call, "h", &fd);
+
+        if (r >= 0)
+                r = pidfd_to_pid(fd, &m->record.leader);
+        return r;
+}
+
+/* One property of RegisterMachineEx(), -EINVAL for one that there is not. */
+static int read_property(Machine *m, const char *key, sd_bus_message *call)
+{
+        static const struct {
+                const char *key;
+                size_t field;
+        } texts[] = {
+                { "Service", offsetof(Machine, service) },
+                { "Class", offsetof(Machine, class) },
+                { "RootDirectory", offsetof(Machine, record.root) },
+                { "SSHAddress", offsetof(Machine, ssh_address) },
+                { "SSHPrivateKeyPath", offsetof(Machine, ssh_key) },
+        };
+        uint64_t id;
+
+        for (size_t i = 0; i < ELEMENTSOF(texts); i++)
+                if (streq(key, texts[i].key))
+                        return read_text(call, (char **) ((uint8_t *) m + texts[i].field));
+        if (streq(key, "Id"))
+                return read_id(m, call);
+        if (streq(key, "LeaderPID"))
+                return read_leader(m, call);
+        if (streq(key, "LeaderPIDFD"))
+                return read_leader_fd(m, call);
+        if (streq(key, "LeaderPIDFDID")) /* says the same as the number, for this kernel */
+                return sd_bus_message_read(call, "t", &id);
+        if (streq(key, "NetworkInterfaces"))
+                return read_interfaces(m, call);
+        return streq(key, "VSockCID") ? sd_bus_message_read(call, "u", &m->vsock_cid) : -EINVAL;
+}
+
+static int read_properties(Machine *m, sd_bus_message *call)
+{
+        const char *key, *types;
+        int r;
+
+        r = sd_bus_message_enter_container(call, 'a', "(sv)");
+        while (r >= 0 && (r = sd_bus_message_enter_container(call, 'r', "sv")) > 0) {
+                r = sd_bus_message_read(call, "s", &key);
+                if (r >= 0)
+                        r = sd_bus_message_peek_type(call, NULL, &types);
+                if (r >= 0)
+                        r = sd_bus_message_enter_container(call, 'v', types);
+                if (r >= 0)
+                        r = read_property(m, key, call);
+                if (r >= 0)
+                        r = sd_bus_message_exit_container(call);
+                if (r >= 0)
+                        r = sd_bus_message_exit_container(call);
+        }
+        return r < 0 ? r : sd_bus_message_exit_container(call);
+}
+
+/* Reads the arguments up to the properties of a scope. */
+static int read_arguments(Machine *m, sd_bus_message *call)
+{
+        const char *member = sd_bus_message_get_member(call);
+        int r;
+
+        r = read_text(call, &m->name);
+        if (r >= 0 && endswith(member, "Ex"))
+                return read_properties(m, call);
+        if (r >= 0)
+                r = read_id(m, call);
+        if (r >= 0)
+                r = read_text(call, &m->service);
+        if (r >= 0)
+                r = read_text(call, &m->class);
+        if (r >= 0)
+                r = read_leader(m, call);
+        if (r >= 0)
+                r = read_text(call, &m->record.root);
+        return r >= 0 && endswith(member, "WithNetwork") ? read_interfaces(m, call) : r;
+}
+
+/* What foreign_judge() and foreign_add() say, as an answer. */
+static int reply_refused(sd_bus_message *call, const char *name, int error, const char *mistake)
+{
+        if (mistake)
+                return sd_bus_reply_method_errorf(call, SD_BUS_ERROR_INVALID_ARGS, "%s", mistake);
+        if (error == -EEXIST)
+                return sd_bus_reply_method_errorf(call, ERROR_EXISTS, "Machine '%s' is there already.",
+                                                  name);
+        if (error == -EDQUOT)
+                return sd_bus_reply_method_errorf(call, SD_BUS_ERROR_LIMITS_EXCEEDED,
+                                                  "There are too many machines of others.");
+        return error;
+}
+
+/* Returns 0 when an error has been replied. Who calls is the leader, unless another is named. */
+static int read_machine(Registry *registry, sd_bus_message *call, Machine **ret)
+{
+        _cleanup_(machine_free_cleanup) Machine *m = machine_new(registry);
+        const char *mistake = NULL;
+        int r;
+
+        OOM_CHECK(m);
+        r = caller_read(call, &m->record.leader, &m->owner);
+        if (r >= 0)
+                r = read_arguments(m, call);
+        if (r >= 0)
+                r = foreign_judge(registry, m, &mistake);
+        if (r < 0)
+                return MIN(reply_refused(call, m->name, r, mistake), 0);
         *ret = TAKE_PTR(m);
         return 1;
 }
@@ -197,11 +324,9 @@ static int reply_added(Registry *registry, Machine *machine, sd_bus_message *cal
         int r;
 
         OOM_CHECK(path);
-        if (is_taken(registry, m->name)) /* meanwhile */
-                return reply_taken(call, m->name);
-        r = foreign_add(registry, m);
+        r = is_taken(registry, m->name) ? -EEXIST : foreign_add(registry, m); /* meanwhile */
         if (r < 0)
-                return r;
+                return reply_refused(call, m->name, r, NULL);
         TAKE_PTR(m);
         return sd_bus_reply_method_return(call, "o", path);
 }
@@ -314,9 +439,7 @@ static int create_scope(Registry *registry, Machine *machine, sd_bus_message *ca
         return 1;
 }
 
-/* The unit that the leader is in is the machine's own when it is where machines are, and no other machine's. A user's own
- * units are elsewhere. */
-static int find_unit_of_leader(Registry *registry, Machine *m)
+int foreign_find_unit(Registry *registry, Machine *m)
 {
         _cleanup_free_ char *slice = NULL;
         int r;
@@ -334,18 +457,17 @@ static int find_unit_of_leader(Registry *registry, Machine *m)
 
 int foreign_register(Registry *registry, sd_bus_message *call)
 {
-        const char *member = sd_bus_message_get_member(call);
         Machine *m = NULL;
         int r;
 
         r = sd_bus_message_rewind(call, true);
         if (r >= 0)
-                r = read_machine(registry, call, endswith(member, "WithNetwork"), &m);
+                r = read_machine(registry, call, &m);
         if (r <= 0)
                 return r;
-        if (startswith(member, "Create"))
+        if (startswith(sd_bus_message_get_member(call), "Create"))
                 return create_scope(registry, m, call);
-        r = find_unit_of_leader(registry, m);
+        r = foreign_find_unit(registry, m);
         if (r < 0) {
                 machine_free(m);
                 return r;

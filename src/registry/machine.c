@@ -28,7 +28,7 @@ Machine *machine_new(Registry *registry)
         Machine *m = malloc(sizeof(Machine));
 
         if (m)
-                *m = (Machine){ .registry = registry, .leader_fd = -EBADF };
+                *m = (Machine){ .registry = registry, .leader_fd = -EBADF, .vsock_cid = UINT32_MAX };
         return m;
 }
 
@@ -40,6 +40,8 @@ void machine_free(Machine *machine)
         free(machine->class);
         free(machine->service);
         free(machine->interfaces);
+        free(machine->ssh_address);
+        free(machine->ssh_key);
         record_clear(&machine->record);
         free(machine->name);
         free(machine->unit);

@@ -165,6 +165,8 @@ static int open_pty(Registry *registry, Machine *m, sd_bus_message *call)
 static int get_ssh(Registry *registry, Machine *m, sd_bus_message *call)
 {
         (void) registry;
+        if (m->ssh_address)
+                return sd_bus_reply_method_return(call, "ss", m->ssh_address, m->ssh_key ?: "");
         return sd_bus_reply_method_errorf(call, SD_BUS_ERROR_NOT_SUPPORTED,
                                           "Machine '%s' has told no address for ssh.", m->name);
 }
@@ -371,6 +373,11 @@ const sd_bus_vtable machine1_manager_vtable[] = {
                                 SD_BUS_ARGS("s", name, "ay", id, "s", service, "s", class, "u", leader, "s",
                                             root_directory, "ai", ifindices),
                                 SD_BUS_RESULT("o", path), method_register, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("CreateMachineEx",
+                                SD_BUS_ARGS("s", name, "a(sv)", properties, "a(sv)", scope_properties),
+                                SD_BUS_RESULT("o", path), method_register, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("RegisterMachineEx", SD_BUS_ARGS("s", name, "a(sv)", properties),
+                                SD_BUS_RESULT("o", path), method_register, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("UnregisterMachine", SD_BUS_ARGS("s", name), SD_BUS_NO_RESULT,
                                 operation_of_manager, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("TerminateMachine", SD_BUS_ARGS("s", name), SD_BUS_NO_RESULT,
@@ -514,6 +521,9 @@ const sd_bus_vtable machine1_machine_vtable[] = {
         SD_BUS_PROPERTY("NetworkInterfaces", "ai", get_m1_interfaces, 0, SD_BUS_VTABLE_PROPERTY_CONST),
         SD_BUS_PROPERTY("State", "s", get_m1_state, 0, 0),
         CONST_PROPERTY("UID", "u", owner),
+        CONST_PROPERTY("VSockCID", "u", vsock_cid),
+        CONST_PROPERTY("SSHAddress", "s", ssh_address),
+        CONST_PROPERTY("SSHPrivateKeyPath", "s", ssh_key),
         SD_BUS_METHOD_WITH_ARGS("Terminate", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, operation_of_machine,
                                 SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Kill", SD_BUS_ARGS("s", whom, "i", signal), SD_BUS_NO_RESULT,

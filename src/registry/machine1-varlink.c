@@ -118,11 +118,28 @@ static const VarlinkMethod userdb_methods[] = {
 
 static json_t *describe(const Machine *m)
 {
-        return json_pack("{ss ss* ss ss s{sI} ss* ss s{sI sI} sI}", "name", m->name, "id",
+        json_t *cid = m->vsock_cid == UINT32_MAX ? NULL : json_integer(m->vsock_cid);
+
+        return json_pack("{ss ss* ss ss s{sI} ss* ss s{sI sI} so* ss* ss* sI}", "name", m->name, "id",
                          m->record.uuid[0] ? m->record.uuid : NULL, "service", m->service, "class", m->class,
                          "leader", "pid", (json_int_t) m->record.leader, "rootDirectory", m->record.root,
                          "unit", m->unit, "timestamp", "realtime", (json_int_t) m->record.since, "monotonic",
-                         (json_int_t) m->since_monotonic, "UID", (json_int_t) m->owner);
+                         (json_int_t) m->since_monotonic, "vSockCid", cid, "sshAddress", m->ssh_address,
+                         "sshPrivateKeyPath", m->ssh_key, "UID", (json_int_t) m->owner);
+}
+
+/* A number, or an object that has it as "pid"; where neither is there, ret stays. */
+static int take_process(const json_t *value, pid_t *ret)
+{
+        const json_t *number = json_is_object(value) ? json_object_get(value, "pid") : value;
+
+        if (!value || json_is_null(value))
+                return 0;
+        if (!json_is_integer(number) || json_integer_value(number) <= 0 ||
+            json_integer_value(number) > INT32_MAX)
+                return -EINVAL;
+        *ret = json_integer_value(number);
+        return 0;
 }
 
 typedef enum Lookup {
@@ -134,19 +151,17 @@ typedef enum Lookup {
 /* By its name or by a process of it. */
 static int look_up(VarlinkConnection *c, const json_t *parameters, Registry *registry, Machine **ret)
 {
-        const json_t *name = json_object_get(parameters, "name"), *pid = json_object_get(parameters, "pid");
-        const json_t *number = json_is_object(pid) ? json_object_get(pid, "pid") : pid;
+        const json_t *name = json_object_get(parameters, "name");
+        pid_t pid = 0;
         int r = 0;
 
         if (name && !json_is_null(name) && !json_is_string(name))
                 r = varlink_invalid(c, "name");
-        else if (pid && !json_is_null(pid) &&
-                 (!json_is_integer(number) || json_integer_value(number) <= 0 ||
-                  json_integer_value(number) > INT32_MAX))
+        else if (take_process(json_object_get(parameters, "pid"), &pid) < 0)
                 r = varlink_invalid(c, "pid");
-        else if (json_is_string(name) || json_is_integer(number)) {
+        else if (json_is_string(name) || pid > 0) {
                 *ret = json_is_string(name) ? machine1_find(registry, json_string_value(name))
-                                            : machine1_find_process(registry, json_integer_value(number));
+                                            : machine1_find_process(registry, pid);
                 if (*ret)
                         return LOOKUP_FOUND;
                 r = varlink_error(c, MACHINE "NoSuchMachine", NULL);
@@ -233,6 +248,155 @@ static int act_unregister(VarlinkConnection *c, const json_t *parameters, Regist
         return varlink_reply(c, NULL, false);
 }
 
+static int take_text(const json_t *parameters, const char *key, char **ret)
+{
+        const json_t *value = json_object_get(parameters, key);
+
+        if (!value || json_is_null(value))
+                return 0;
+        return json_is_string(value) ? free_and_strdup(ret, json_string_value(value)) : -EINVAL;
+}
+
+static int take_machine(const json_t *parameters, Machine *m)
+{
+        const json_t *interfaces = json_object_get(parameters, "ifIndices"), *index, *cid;
+        _cleanup_free_ char *id = NULL;
+        uint8_t bytes[16];
+        size_t i;
+        int r;
+
+        r = take_text(parameters, "name", &m->name);
+        if (r >= 0)
+                r = take_text(parameters, "class", &m->class);
+        if (r >= 0)
+                r = take_text(parameters, "service", &m->service);
+        if (r >= 0)
+                r = take_text(parameters, "rootDirectory", &m->record.root);
+        if (r >= 0)
+                r = take_text(parameters, "sshAddress", &m->ssh_address);
+        if (r >= 0)
+                r = take_text(parameters, "sshPrivateKeyPath", &m->ssh_key);
+        if (r >= 0)
+                r = take_text(parameters, "id", &id);
+        if (r >= 0 && id)
+                r = parse_id128(id, bytes);
+        if (r >= 0 && id)
+                r = foreign_set_id(m, bytes, sizeof(bytes));
+        if (r >= 0)
+                r = take_process(json_object_get(parameters, "leader"), &m->record.leader);
+        if (r >= 0)
+                r = take_process(json_object_get(parameters, "leaderProcessId"), &m->record.leader);
+        cid = json_object_get(parameters, "vSockCid");
+        if (r >= 0 && json_is_integer(cid))
+                m->vsock_cid = json_integer_value(cid);
+        json_array_foreach (interfaces, i, index)
+                if (r >= 0)
+                        r = foreign_add_interface(m, json_integer_value(index));
+        return r;
+}
+
+/* A unit for it is what the caller has made: allocateUnit is for who asks over D-Bus (CreateMachine). */
+static int add(VarlinkConnection *c, const json_t *parameters, bool more, void *userdata)
+{
+        _cleanup_(machine_free_cleanup) Machine *m = machine_new(userdata);
+        const char *mistake;
+        int r;
+
+        (void) more;
+        registry_touch(userdata);
+        OOM_CHECK(m);
+        if (varlink_peer(c) != 0)
+                return varlink_error(c, "org.varlink.service.PermissionDenied", NULL);
+        if (json_is_true(json_object_get(parameters, "allocateUnit")))
+                return varlink_error(c, MACHINE "NotSupported", NULL);
+        m->record.leader = varlink_peer_process(c);
+        r = take_machine(parameters, m);
+        if (r == -EINVAL)
+                return varlink_invalid(c, "name");
+        if (r >= 0)
+                r = foreign_judge(userdata, m, &mistake);
+        if (r == -EINVAL)
+                return varlink_invalid(c, mistake);
+        if (r == -EEXIST)
+                return varlink_error(c, MACHINE "MachineExists", NULL);
+        if (r >= 0)
+                r = foreign_find_unit(userdata, m);
+        if (r >= 0)
+                r = foreign_add(userdata, m);
+        if (r < 0)
+                return varlink_error(c, MACHINE "NotAvailable", NULL);
+        TAKE_PTR(m);
+        return varlink_reply(c, NULL, false);
+}
+
+/* An id of a machine as the host numbers it, by the parameter "uid" or "gid"; with `machine` NULL the other way. */
+static int map_one(VarlinkConnection *c, const json_t *parameters, const char *key, Registry *registry,
+                   const Machine *machine, json_t *answer)
+{
+        const json_t *id = json_object_get(parameters, key);
+        const char *missing = key[0] == 'u' ? MACHINE "NoSuchUser" : MACHINE "NoSuchGroup";
+        uint32_t size, other = 0;
+        uid_t base;
+
+        if (!id || json_is_null(id))
+                return 1;
+        if (!json_is_integer(id) || json_integer_value(id) < 0 || json_integer_value(id) > UINT32_MAX)
+                return varlink_invalid(c, key);
+        uint32_t number = json_integer_value(id);
+        if (machine) {
+                _cleanup_close_ int proc_fd = machine_open(machine);
+                if (proc_fd < 0 || leader_users(proc_fd, &base, &size) < 0 || number >= size)
+                        return varlink_error(c, missing, NULL);
+                other = base + number;
+        } else {
+                if (number < MACHINE1_HOST_IDS)
+                        return varlink_error(
+                                c, key[0] == 'u' ? MACHINE "UserInHostRange" : MACHINE "GroupInHostRange",
+                                NULL);
+                machine = machine1_find_user(registry, number, &other);
+                if (!machine)
+                        return varlink_error(c, missing, NULL);
+                json_object_set_new(answer, "machineName", json_string(machine->name));
+        }
+        json_object_set_new(answer, key, json_integer(other));
+        return 1;
+}
+
+static int map(VarlinkConnection *c, const json_t *parameters, Registry *registry, const Machine *m)
+{
+        json_t *answer = json_object();
+        int r;
+
+        /* An error that was sent is no failure of ours: 0. */
+        r = map_one(c, parameters, "uid", registry, m, answer);
+        if (r > 0)
+                r = map_one(c, parameters, "gid", registry, m, answer);
+        if (r > 0)
+                return varlink_reply(c, answer, false);
+        json_decref(answer);
+        return r;
+}
+
+static int map_from(VarlinkConnection *c, const json_t *parameters, bool more, void *userdata)
+{
+        Machine *m;
+        int r;
+
+        (void) more;
+        registry_touch(userdata);
+        r = look_up(c, parameters, userdata, &m);
+        return r < 0 || r == LOOKUP_ANSWERED ? r
+               : r == LOOKUP_FOUND           ? map(c, parameters, userdata, m)
+                                             : varlink_invalid(c, "name");
+}
+
+static int map_to(VarlinkConnection *c, const json_t *parameters, bool more, void *userdata)
+{
+        (void) more;
+        registry_touch(userdata);
+        return map(c, parameters, userdata, NULL);
+}
+
 #define DEFINE_ACT(name)                                                                           \
         static int name(VarlinkConnection *c, const json_t *parameters, bool more, void *userdata) \
         {                                                                                          \
@@ -247,6 +411,9 @@ DEFINE_ACT(unregister);
 
 static const VarlinkMethod machine_methods[] = {
         { MACHINE "List", list },
+        { MACHINE "Register", add },
+        { MACHINE "MapFrom", map_from },
+        { MACHINE "MapTo", map_to },
         { MACHINE "Terminate", terminate },
         { MACHINE "Kill", kill_processes },
         { MACHINE "Unregister", unregister },

@@ -75,6 +75,16 @@ void state_file_remove(const Machine *machine);
 int state_files_load(Registry *registry);
 
 /* foreign.c: RegisterMachine*() and CreateMachine*() of others, and what systemd-machined tells us as its client. */
+
+/* Judges what somebody wants to register, with his user in `owner`, and fills in what is the same for all: -EINVAL and what
+ * is wrong, -ESRCH for a leader that is gone, -EEXIST for a name that is taken, -EDQUOT where there are too many. */
+int foreign_judge(Registry *registry, Machine *machine, const char **ret_mistake);
+int foreign_set_id(Machine *machine, const uint8_t *id, size_t size);
+int foreign_add_interface(Machine *machine, int64_t index);
+
+/* Finds the unit that the leader is in. It is the machine's own when it is where machines are, and no other machine's; a
+ * user's own units are elsewhere. */
+int foreign_find_unit(Registry *registry, Machine *machine);
 int foreign_register(Registry *registry, sd_bus_message *call);
 int foreign_unregister(Registry *registry, Machine *machine, sd_bus_message *call);
 /* Watches the leader of a machine that has no unit of ours, and adds it. Takes it over where it returns no error. */

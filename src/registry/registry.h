@@ -62,6 +62,8 @@ typedef struct Machine {
         uid_t owner;               /* who registered it */
         int *interfaces;           /* of the host that lead there */
         size_t n_interfaces;
+        uint32_t vsock_cid; /* of a virtual machine that said so; UINT32_MAX where none did */
+        char *ssh_address, *ssh_key;
         int leader_fd; /* of a foreign one */
         sd_event_source *leader_source;
 } Machine;

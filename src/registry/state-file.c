@@ -74,6 +74,12 @@ int state_file_write(const Machine *m)
                 r = append_line(&lines, "ID", m->record.uuid);
         if (r >= 0)
                 r = append_line(&lines, "NETIF", interfaces);
+        if (r >= 0 && m->vsock_cid != UINT32_MAX)
+                r = strv_appendf(&lines, "VSOCK_CID=%u", m->vsock_cid);
+        if (r >= 0)
+                r = append_line(&lines, "SSH_ADDRESS", m->ssh_address);
+        if (r >= 0)
+                r = append_line(&lines, "SSH_PRIVATE_KEY_PATH", m->ssh_key);
         if (r >= 0)
                 r = strv_append(&lines, "");
         text = r < 0 ? NULL : strv_join(lines, "\n");
@@ -105,17 +111,13 @@ static int parse_interfaces(const char *text, Machine *m)
 {
         _cleanup_free_ char *copy = strdup(text);
         uint64_t index;
+        int r = 0;
 
         OOM_CHECK(copy);
-        for (char *state, *word = strtok_r(copy, " ", &state); word; word = strtok_r(NULL, " ", &state)) {
-                if (parse_u64(word, 1, INT32_MAX, &index) < 0)
-                        return -EBADMSG;
-                int *p = reallocarray(m->interfaces, m->n_interfaces + 1, sizeof(int));
-                OOM_CHECK(p);
-                m->interfaces = p;
-                p[m->n_interfaces++] = index;
-        }
-        return 0;
+        for (char *state, *word = strtok_r(copy, " ", &state); word && r >= 0;
+             word = strtok_r(NULL, " ", &state))
+                r = parse_u64(word, 1, INT32_MAX, &index) < 0 ? -EBADMSG : foreign_add_interface(m, index);
+        return r;
 }
 
 static bool read_number(const char *text, const char *key, uint64_t max, uint64_t *ret)
@@ -129,7 +131,7 @@ static bool read_number(const char *text, const char *key, uint64_t max, uint64_
 static int load(int dir_fd, const char *name, Machine *m)
 {
         _cleanup_free_ char *text = NULL, *own_name = NULL, *id = NULL, *interfaces = NULL;
-        uint64_t owner, leader;
+        uint64_t owner, leader, cid;
         int r;
 
         r = file_read_at(dir_fd, name, STATE_FILE_MAX, &text, NULL);
@@ -151,6 +153,10 @@ static int load(int dir_fd, const char *name, Machine *m)
             !read_number(text, "REALTIME", UINT64_MAX, &m->record.since) ||
             !read_number(text, "MONOTONIC", UINT64_MAX, &m->since_monotonic))
                 return -EBADMSG;
+        if (read_number(text, "VSOCK_CID", UINT32_MAX, &cid))
+                m->vsock_cid = cid;
+        m->ssh_address = env_file_field(text, "SSH_ADDRESS", VALUE_MAX);
+        m->ssh_key = env_file_field(text, "SSH_PRIVATE_KEY_PATH", VALUE_MAX);
         m->owner = owner;
         m->record.leader = leader;
         m->record.handed_over = true;

@@ -19,6 +19,7 @@ struct VarlinkConnection {
         VarlinkConnection *next;
         int fd;
         uid_t uid;
+        pid_t pid;
         sd_event_source *io_source, *timer_source;
         char in[MESSAGE_MAX];
         size_t n_in;
@@ -101,6 +102,11 @@ int varlink_invalid(VarlinkConnection *c, const char *parameter)
 uid_t varlink_peer(const VarlinkConnection *c)
 {
         return c->uid;
+}
+
+pid_t varlink_peer_process(const VarlinkConnection *c)
+{
+        return c->pid;
 }
 
 static int get_info(VarlinkConnection *c)
@@ -236,6 +242,7 @@ int varlink_serve(VarlinkServer *s, int fd)
         if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
                 return -errno;
         c->uid = peer.uid;
+        c->pid = peer.pid;
         for (const VarlinkConnection *other = s->connections; other; other = other->next)
                 n += other->uid == peer.uid;
         if (peer.uid != 0 && n > CONNECTIONS_OF_USER_MAX)

@@ -41,3 +41,4 @@ int varlink_invalid(VarlinkConnection *c, const char *parameter);
 
 /* Who is at the other end. */
 uid_t varlink_peer(const VarlinkConnection *c);
+pid_t varlink_peer_process(const VarlinkConnection *c);

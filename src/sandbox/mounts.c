@@ -418,7 +418,11 @@ static int clone_cover(const Step *step, int root_fd, int target_fd)
         _cleanup_close_ int cover_fd = rootfs_open(root_fd, source, O_PATH);
         if (cover_fd < 0)
                 return cover_fd == -ENOENT ? -EUCLEAN : cover_fd;
-        return mounts_clone_path(cover_fd, "");
+        _cleanup_close_ int tree_fd = mounts_clone_path(cover_fd, "");
+        if (tree_fd < 0)
+                return tree_fd;
+        int r = step->attr ? mounts_set_attr(tree_fd, step->attr, 0, -EBADF) : 0;
+        return r < 0 ? r : TAKE_FD(tree_fd);
 }
 
 /* What a step mounts, not attached yet. */

@@ -36,6 +36,7 @@ static const Step run_host_steps[] = {
         { STEP_BIND, "/run/host/os-release", "/etc/os-release", .attr = MOUNT_ATTR_RDONLY | NO_EXEC,
           .optional = true },
         { STEP_FILE, "/run/host/container-manager", "mctl\n", .mode = 0444 },
+        { STEP_DIR, "/run/host/empty", .mode = 0555 },
         { STEP_DIR, "/run/host/inaccessible/dir", .mode = 0 },
         { STEP_FILE, "/run/host/inaccessible/reg", "", .mode = 0 },
 };
@@ -44,7 +45,8 @@ static const Step inner_steps[] = {
         { STEP_CGROUP, "/sys/fs/cgroup", .attr = NO_EXEC },
 };
 
-/* Of the kernel's files, what is not the container's own. The network's are: they belong to its namespace. */
+/* Of the kernel's files, what is not the container's own. The network's are: they belong to its namespace. Directories of
+ * sysfs are empty, as on a host without that hardware: systemd-hostnamed of 262 fails where it may not look. */
 static const Step mask_steps[] = {
         { STEP_READ_ONLY, "/proc/sys" },
         { STEP_WRITABLE, "/proc/sys/net" },
@@ -62,14 +64,17 @@ static const Step mask_steps[] = {
         { STEP_HIDE, "/proc/sched_debug", .optional = true },
         { STEP_HIDE, "/proc/sysrq-trigger", .optional = true },
         { STEP_HIDE, "/proc/timer_list", .optional = true },
-        { STEP_HIDE, "/sys/devices/virtual/powercap", .optional = true },
-        { STEP_HIDE, "/sys/firmware", .optional = true },
-        { STEP_HIDE, "/sys/fs/pstore", .optional = true },
-        { STEP_HIDE, "/sys/hypervisor", .optional = true },
-        { STEP_HIDE, "/sys/kernel/debug", .optional = true },
-        { STEP_HIDE, "/sys/kernel/security", .optional = true },
-        { STEP_HIDE, "/sys/kernel/tracing", .optional = true },
-        { STEP_HIDE, "/sys/power", .optional = true },
+        { STEP_COVER, "/sys/devices/virtual/powercap", "/run/host/empty", .attr = MOUNT_ATTR_RDONLY,
+          .optional = true },
+        { STEP_COVER, "/sys/firmware", "/run/host/empty", .attr = MOUNT_ATTR_RDONLY, .optional = true },
+        { STEP_COVER, "/sys/fs/pstore", "/run/host/empty", .attr = MOUNT_ATTR_RDONLY, .optional = true },
+        { STEP_COVER, "/sys/hypervisor", "/run/host/empty", .attr = MOUNT_ATTR_RDONLY, .optional = true },
+        { STEP_COVER, "/sys/kernel/debug", "/run/host/empty", .attr = MOUNT_ATTR_RDONLY, .optional = true },
+        { STEP_COVER, "/sys/kernel/security", "/run/host/empty", .attr = MOUNT_ATTR_RDONLY,
+          .optional = true },
+        { STEP_COVER, "/sys/kernel/tracing", "/run/host/empty", .attr = MOUNT_ATTR_RDONLY,
+          .optional = true },
+        { STEP_COVER, "/sys/power", "/run/host/empty", .attr = MOUNT_ATTR_RDONLY, .optional = true },
 };
 
 /* In a user namespace the kernel lets nobody mount a procfs or sysfs who cannot see a whole one already. Container

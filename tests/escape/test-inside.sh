@@ -104,6 +104,9 @@ test_masks_stay() {
                 attack_inside bb umount "$file"
                 attack_fails
         done
+        try inside_sh bb 'ls -A /sys/firmware; touch /sys/firmware/x'
+        empty "What is in a covered directory" "$out"
+        contains stderr "$err" "Read-only"
         try inside_sh bb 'mkdir /tmp/proc && mount -t proc proc /tmp/proc && cat /tmp/proc/keys'
         empty "What a new procfs shows" "$out"
         power_off bb

@@ -8,7 +8,7 @@
 . "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/lib.sh"
 
 want_debian=yes
-host_options=("--with=systemd-container,libnss-systemd,socat")
+host_options=("--with=systemd-container,libnss-systemd,libnss-mymachines,socat")
 registry=mctl-registryd.service
 m1=(org.freedesktop.machine1 /org/freedesktop/machine1 org.freedesktop.machine1.Manager)
 
@@ -80,9 +80,11 @@ test_clients() {
         works on systemctl list-machines --no-pager --no-legend
         matches stdout "$out" '(^|
 ) *debian +running +0 +0'
-        # With 257, list-units fails and list-sockets has another word for the machine, with systemd-machined as well.
-        works on systemctl --recursive --no-pager list-sockets
-        equal "How many dbus.socket there are" "$(grep -c dbus.socket <<<"$out")" 2
+        # With 257, list-units fails and list-sockets has another word for the machine; with 262, both fail now and then. So
+        # they do with systemd-machined.
+        soon on systemctl --recursive --no-pager list-sockets
+        try on systemctl --recursive --no-pager list-sockets
+        [ "$suite" = sid ] || equal "How many dbus.socket there are" "$(grep -c dbus.socket <<<"$out")" 2
         works on hostnamectl -M debian
         contains stdout "$out" "Transient hostname: debian"
         works on loginctl -M debian list-sessions --no-pager
@@ -209,6 +211,8 @@ test_addresses() {
         equal "The addresses" "$(on busctl call "${m1[@]}" GetMachineAddresses s debian)" \
                 "a(iay) 2 2 4 10 7 0 2 10 16 253 0 0 7 0 0 0 0 0 0 0 0 0 0 0 2"
         contains "What machinectl lists" "$(on machinectl list --no-pager --no-legend)" 10.7.0.2
+        matches "The host of that name" "$(on getent hosts debian)" '^(fd00:7::2|10\.7\.0\.2) +debian$'
+        contains "The hosts of that name" "$(on getent ahosts debian)" fd00:7::2
         power_off debian
 }
 
@@ -221,12 +225,16 @@ nspawn() {
 
 # Machines that others register are machines like ours.
 test_nspawn_registers() {
+        local scope
+
         nspawn booted -D /var/lib/machines/theirs -b --keep-unit
         nspawn sco-ped -D /var/lib/machines/bb --as-pid2 sleep 1000
         soon is_known booted
         soon is_known sco-ped
         equal "The unit" "$(field booted unit)" their-booted.service
-        equal "The unit" "$(field sco-ped unit)" 'machine-sco\x2dped.scope'
+        # nspawn of 258 and later makes the scope by itself, by another name.
+        scope=$(field sco-ped unit)
+        matches "The unit" "$scope" '^(machine-sco\\x2dped|sco-ped|sco\\x2dped)\.scope$'
         equal "The state" "$(field sco-ped state)" running
         contains "The OS" "$(field booted os)" Debian
         refused 1 "running already" on mctl boot bb --name sco-ped --volatile=overlay
@@ -234,7 +242,7 @@ test_nspawn_registers() {
         # Whatever becomes of the registry.
         on systemctl kill -s KILL --kill-whom=main "$registry"
         equal "The unit after kill -9" "$(field booted unit)" their-booted.service
-        equal "The unit after kill -9" "$(field sco-ped unit)" 'machine-sco\x2dped.scope'
+        equal "The unit after kill -9" "$(field sco-ped unit)" "$scope"
         on systemctl reset-failed "$registry"
         works on mctl poweroff booted
         soon is_gone booted
@@ -387,6 +395,67 @@ test_varlink() {
 }
 
 # Who stalls, floods or talks nonsense harms nobody else.
+# What newer clients register over varlink, and others with what there is to say of virtual machines.
+test_registers_otherwise() {
+        local pid text
+
+        on systemd-run -q --unit=theirs -p KillSignal=SIGKILL unshare --mount --pid --fork sleep 1000
+        pid=$(property theirs.service MainPID)
+        text="{\"name\":\"theirs\",\"class\":\"container\",\"service\":\"test\",\"leader\":$pid,\"id\":\"0123456789abcdef0123456789abcdef\"}"
+        equal "The answer" "$(varlink $machine_socket io.systemd.Machine.Register "$text")" '{"parameters":{}}'
+        contains "The answer" "$(varlink $machine_socket io.systemd.Machine.Register "$text")" MachineExists
+        works on machinectl show theirs
+        contains stdout "$out" $'\nId=0123456789abcdef0123456789abcdef\n'
+        contains stdout "$out" $'\nUnit=theirs.service\n'
+        for text in '{"name":"../x","class":"container"}' '{"name":"x","class":"host"}' '{"name":5}' '{}' \
+                '{"name":"x","class":"container","leader":-1}' '{"name":"x","class":"container","leader":1}' \
+                '{"name":"x","class":"container","ifIndices":["x"]}' '{"name":"x","class":"container","service":"mctl"}'; do
+                contains "The answer to $text" "$(varlink $machine_socket io.systemd.Machine.Register "$text")" InvalidParameter
+        done
+        contains "The answer" "$(on_user alice sh -c 'printf "{\"method\":\"io.systemd.Machine.Register\",\"parameters\":{\"name\":\"x\",\"class\":\"container\"}}\0" |
+                socat -t 1 - UNIX-CONNECT:/run/systemd/machine/io.systemd.Machine' | tr -d '\0')" PermissionDenied
+        equal "The answer" "$(varlink $machine_socket io.systemd.Machine.Unregister '{"name":"theirs"}')" '{"parameters":{}}'
+        is_unknown theirs || fail "The machine is still listed"
+
+        works on busctl call "${m1[@]}" RegisterMachineEx 'sa(sv)' theirs 5 Class s vm LeaderPID u "$pid" VSockCID u 7 \
+                SSHAddress s vsock/7 SSHPrivateKeyPath s /run/key
+        equal "The address" "$(on busctl call "${m1[@]}" GetMachineSSHInfo s theirs)" 'ss "vsock/7" "/run/key"'
+        valid_json "$(varlink $machine_socket io.systemd.Machine.List '{"name":"theirs"}')" \
+                'json["parameters"]["vSockCid"] == 7 and json["parameters"]["sshAddress"] == "vsock/7"'
+        on systemctl kill -s KILL --kill-whom=main "$registry"
+        works on mctl list
+        equal "The address after kill -9" "$(on busctl call "${m1[@]}" GetMachineSSHInfo s theirs)" 'ss "vsock/7" "/run/key"'
+        refused 1 "Invalid argument" on busctl call "${m1[@]}" RegisterMachineEx 'sa(sv)' other 1 Nonsense s x
+        on systemctl reset-failed
+        on systemctl stop theirs
+        on systemctl reset-failed
+        soon is_unknown theirs
+        on systemd-run -q --unit=made --slice=machine.slice sleep 1000
+        works on busctl call "${m1[@]}" CreateMachineEx 'sa(sv)a(sv)' made 2 Class s container \
+                LeaderPID u "$(property made.service MainPID)" 1 Description s Mine
+        equal "The unit" "$(field made unit)" machine-made.scope
+        equal "Its description" "$(property machine-made.scope Description)" Mine
+        works on machinectl terminate made
+        soon is_gone made
+}
+
+test_maps_over_varlink() {
+        local base
+
+        boot bb
+        base=$(field bb uidBase)
+        equal "The answer" "$(varlink $machine_socket io.systemd.Machine.MapFrom '{"name":"bb","uid":5,"gid":6}')" \
+                "{\"parameters\":{\"uid\":$((base + 5)),\"gid\":$((base + 6))}}"
+        equal "The answer" "$(varlink $machine_socket io.systemd.Machine.MapTo "{\"uid\":$((base + 5))}")" \
+                '{"parameters":{"machineName":"bb","uid":5}}'
+        contains "The answer" "$(varlink $machine_socket io.systemd.Machine.MapTo '{"gid":5}')" GroupInHostRange
+        contains "The answer" "$(varlink $machine_socket io.systemd.Machine.MapTo '{"uid":100000}')" NoSuchUser
+        contains "The answer" "$(varlink $machine_socket io.systemd.Machine.MapFrom '{"name":"bb","uid":70000}')" NoSuchUser
+        contains "The answer" "$(varlink $machine_socket io.systemd.Machine.MapFrom '{"name":"bb","uid":"x"}')" InvalidParameter
+        contains "The answer" "$(varlink $machine_socket io.systemd.Machine.MapFrom '{"uid":5}')" InvalidParameter
+        power_off bb
+}
+
 test_varlink_is_hostile() {
         local pid
 
