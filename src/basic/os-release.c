@@ -43,13 +43,11 @@ static int read_text(int root_fd, char **ret)
                             : r;
 }
 
-int os_release_read_all(int root_fd, Strv *ret)
+static int read_pairs(const char *text, Strv *ret)
 {
-        _cleanup_free_ char *text = NULL;
         _cleanup_strv_ Strv pairs = NULL;
-        int r;
+        int r = 0;
 
-        r = read_text(root_fd, &text);
         for (const char *line = text; r >= 0 && line && *line;
              line = strchr(line, '\n'), line = line ? line + 1 : NULL) {
                 size_t n = strspn(line, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_");
@@ -67,6 +65,22 @@ int os_release_read_all(int root_fd, Strv *ret)
                 return r;
         *ret = TAKE_PTR(pairs);
         return 0;
+}
+
+int os_release_read_all(int root_fd, Strv *ret)
+{
+        _cleanup_free_ char *text = NULL;
+        int r = read_text(root_fd, &text);
+
+        return r < 0 ? r : read_pairs(text, ret);
+}
+
+int machine_info_read_all(int root_fd, Strv *ret)
+{
+        _cleanup_free_ char *text = NULL;
+        int r = rootfs_read_file(root_fd, "/etc/machine-info", OS_RELEASE_MAX, &text, NULL);
+
+        return r < 0 ? r : read_pairs(text, ret);
 }
 
 int os_release_read(int root_fd, char **ret_pretty_name, char **ret_id)

@@ -11,6 +11,9 @@ int os_release_read(int root_fd, char **ret_pretty_name, char **ret_id);
 /* All fields, keys and values by turns. The same errors. */
 int os_release_read_all(int root_fd, Strv *ret);
 
+/* The same of machine-info(5). */
+int machine_info_read_all(int root_fd, Strv *ret);
+
 /* One value of a file in that format, of at most `max` bytes (4096), unquoted; NULL where it is missing or unclean. */
 char *env_file_field(const char *text, const char *key, size_t max);
 

@@ -1,11 +1,18 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <linux/btrfs.h>
+#include <linux/fs.h>
+#include <linux/magic.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 
 #include "basic/names.h"
 #include "basic/parse.h"
 #include "basic/rootfs.h"
 #include "basic/str.h"
 #include "image/image.h"
+
+#define SUBVOLUME_INO 256U
 
 static const char *const init_paths[] = { "/usr/lib/systemd/systemd", "/lib/systemd/systemd", "/sbin/init" };
 
@@ -94,4 +101,24 @@ int image_inspect(int root_fd, ImageInfo *ret)
         info.has_localtime = rootfs_exists(root_fd, "/etc/localtime");
         *ret = info;
         return 0;
+}
+
+bool image_is_subvolume(int image_fd)
+{
+        struct statfs fs;
+        struct stat st;
+
+        return fstatfs(image_fd, &fs) >= 0 && fs.f_type == BTRFS_SUPER_MAGIC && fstat(image_fd, &st) >= 0 &&
+               st.st_ino == SUBVOLUME_INO;
+}
+
+bool image_is_read_only(int image_fd)
+{
+        uint64_t subvolume = 0;
+        int flags = 0;
+
+        if (image_is_subvolume(image_fd))
+                return ioctl(image_fd, BTRFS_IOC_SUBVOL_GETFLAGS, &subvolume) >= 0 &&
+                       (subvolume & BTRFS_SUBVOL_RDONLY);
+        return ioctl(image_fd, FS_IOC_GETFLAGS, &flags) >= 0 && (flags & FS_IMMUTABLE_FL);
 }

@@ -19,3 +19,8 @@ void image_info_clear(ImageInfo *info);
 
 /* Looks at a tree. What is not there is no error. */
 int image_inspect(int root_fd, ImageInfo *ret);
+
+/* Whether the directory that is open there is a subvolume of btrfs, and whether it is read-only: as a subvolume, or by the
+ * immutable flag. */
+bool image_is_subvolume(int image_fd);
+bool image_is_read_only(int image_fd);

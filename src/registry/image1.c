@@ -3,22 +3,21 @@
 /* Images on org.freedesktop.machine1: what is there, and what it says of itself. They are looked at when somebody asks. */
 
 #include <fcntl.h>
-#include <linux/magic.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
-#include <sys/vfs.h>
 
 #include "basic/fd.h"
 #include "basic/os-release.h"
 #include "basic/rootfs.h"
 #include "image/image.h"
 #include "registry/machine1.h"
+#include "registry/polkit.h"
+#include "registry/worker.h"
 
-#define MACHINE1_IMAGES  "/org/freedesktop/machine1/image"
-#define ERROR_NO_IMAGE   "org.freedesktop.machine1.NoSuchImage"
-#define HOST             ".host"
-#define BTRFS_SUBVOL_INO 256U
-#define IMAGES_MAX       4096U
+#define MACHINE1_IMAGES "/org/freedesktop/machine1/image"
+#define ERROR_NO_IMAGE  "org.freedesktop.machine1.NoSuchImage"
+#define HOST            ".host"
+#define IMAGES_MAX      4096U
 
 typedef struct ImageStat {
         const char *type;
@@ -55,19 +54,18 @@ static uint64_t to_usec(const struct statx_timestamp *t)
 static int stat_image(const char *name, ImageStat *ret)
 {
         struct statvfs vfs;
-        struct statfs fs;
         struct statx sx;
 
         _cleanup_close_ int fd = open_image(name);
         if (fd < 0)
                 return fd;
+        _cleanup_close_ int read_fd = fd_reopen(fd, O_RDONLY | O_DIRECTORY);
         if (statx(fd, "", AT_EMPTY_PATH, STATX_BTIME | STATX_MTIME | STATX_INO, &sx) < 0 ||
-            fstatvfs(fd, &vfs) < 0 || fstatfs(fd, &fs) < 0)
+            fstatvfs(fd, &vfs) < 0)
                 return -errno;
         *ret = (ImageStat){
-                .type = fs.f_type == BTRFS_SUPER_MAGIC && sx.stx_ino == BTRFS_SUBVOL_INO ? "subvolume"
-                                                                                         : "directory",
-                .read_only = vfs.f_flag & ST_RDONLY,
+                .type = image_is_subvolume(read_fd) ? "subvolume" : "directory",
+                .read_only = (vfs.f_flag & ST_RDONLY) || image_is_read_only(read_fd),
                 .created = sx.stx_mask & STATX_BTIME ? to_usec(&sx.stx_btime) : 0,
                 .modified = to_usec(&sx.stx_mtime),
         };
@@ -189,10 +187,223 @@ int machine1_ask_image(sd_bus_message *call, void *userdata, sd_bus_error *error
                 (void) image_inspect(fd, &info);
                 r = machine1_append_id(reply, info.uuid);
         } else if (r >= 0) {
-                (void) os_release_read_all(fd, &pairs);
+                if (endswith(member, "MachineInfo"))
+                        (void) machine_info_read_all(fd, &pairs);
+                else
+                        (void) os_release_read_all(fd, &pairs);
                 r = machine1_append_pairs(reply, pairs);
         }
         return r < 0 ? r : sd_bus_send(sd_bus_message_get_bus(call), reply, NULL);
+}
+
+/* --- changes ------------------------------------------------------------------------------------------------------ */
+
+/* Whoever runs from an image needs it to stay where it is. */
+static const Machine *find_user(const Registry *registry, const char *name)
+{
+        _cleanup_free_ char *path = image_path(name);
+
+        for (size_t i = 0; path && i < registry->n_machines; i++) {
+                const Machine *m = registry->machines[i];
+                if (m->state != MACHINE_FAILED && streq_ptr(m->record.root, path))
+                        return m;
+        }
+        return NULL;
+}
+
+static int reply_busy(sd_bus_message *call, const char *name, const Machine *user)
+{
+        return sd_bus_reply_method_errorf(call, "System.Error.EBUSY", "Machine '%s' runs from image '%s'.",
+                                          user->name, name);
+}
+
+static int reply_bad_name(sd_bus_message *call)
+{
+        return sd_bus_reply_method_errorf(call, SD_BUS_ERROR_INVALID_ARGS,
+                                          "That is no name for an image of the store.");
+}
+
+typedef struct Change {
+        const char *manager, *image; /* the names of the methods */
+        const char *verb;            /* of polkit, and of the worker behind "image-" */
+        const char *types;           /* of the arguments behind the name */
+        const char *keys[2];         /* of the worker for these */
+        const char *what;            /* of errors */
+        bool idle;                   /* only while nothing runs from it */
+} Change;
+
+static const Change changes[] = {
+        { "CloneImage", "Clone", "clone", "sb", { "newName", "readOnly" }, "clone" },
+        { "RenameImage", "Rename", "rename", "s", { "newName" }, "rename", true },
+        { "RemoveImage", "Remove", "remove", "", {}, "remove", true },
+        { "MarkImageReadOnly", "MarkReadOnly", "read-only", "b", { "readOnly" }, "change" },
+        { "SetImageLimit", "SetLimit", "limit", "t", { "limit" }, "limit" },
+};
+
+static const Change *find_change(sd_bus_message *call)
+{
+        const char *member = sd_bus_message_get_member(call);
+
+        for (size_t i = 0; i < ELEMENTSOF(changes); i++)
+                if (streq(changes[i].manager, member) || streq(changes[i].image, member))
+                        return changes + i;
+        assert(!"the vtables have no other methods for us");
+        return NULL;
+}
+
+/* Adds the arguments of a call to the request. Returns 0 when an error has been replied. */
+static int read_arguments(const Change *change, sd_bus_message *call, json_t *request)
+{
+        for (size_t i = 0; change->types[i]; i++) {
+                union {
+                        const char *s;
+                        int b;
+                        uint64_t t;
+                } v;
+                int r = sd_bus_message_read_basic(call, change->types[i], &v);
+                if (r < 0)
+                        return r;
+                if (change->types[i] == 's' && !image_name_valid(v.s))
+                        return MIN(reply_bad_name(call), 0);
+                json_object_set_new(request, change->keys[i],
+                                    change->types[i] == 's'   ? json_string(v.s)
+                                    : change->types[i] == 'b' ? json_boolean(v.b)
+                                                              : json_integer((json_int_t) v.t));
+        }
+        return 1;
+}
+
+static int change_authorized(Registry *registry, sd_bus_message *call)
+{
+        const Change *change = find_change(call);
+        _cleanup_free_ char *name = NULL;
+        const Machine *user;
+        int r;
+
+        r = sd_bus_message_rewind(call, true);
+        if (r < 0)
+                return r;
+        _cleanup_close_ int fd = open_of_call(call, &name);
+        if (fd < 0)
+                return reply_no_image(call, name);
+        if (streq(name, HOST))
+                return reply_bad_name(call);
+        user = change->idle ? find_user(registry, name) : NULL;
+        if (user)
+                return reply_busy(call, name, user);
+        _cleanup_free_ char *operation = strf("image-%s", change->verb);
+        json_t *request = json_pack("{ss ss}", "operation", strna(operation), "name", name);
+        r = read_arguments(change, call, request);
+        if (r <= 0) {
+                json_decref(request);
+                return r;
+        }
+        return worker_start(registry, call, request, NULL, "Failed to %s image '%s'", change->what, name);
+}
+
+#define MANAGE_IMAGES   "org.freedesktop.machine1.manage-images"
+#define MANAGE_MACHINES "org.freedesktop.machine1.manage-machines"
+
+/* The machines count as they are now: an image that is used by one that systemd has just started is used. */
+static int change_refreshed(Registry *registry, sd_bus_message *call)
+{
+        _cleanup_free_ char *name = NULL;
+
+        _cleanup_close_ int fd = open_of_call(call, &name);
+        if (fd < 0)
+                return reply_no_image(call, name);
+        return polkit_authorize_with(registry, call, MANAGE_IMAGES, "", find_change(call)->verb,
+                                     (char *[]){ (char *) "image", name, NULL }, change_authorized);
+}
+
+int machine1_change_image(sd_bus_message *call, void *userdata, sd_bus_error *error)
+{
+        (void) error;
+        registry_touch(userdata);
+        return registry_refresh_then(userdata, call, change_refreshed);
+}
+
+/* Sizes are not known: nobody counts what a directory holds alone. */
+static int reply_removed(sd_bus_message *call, const json_t *answer)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        json_t *removed = json_object_get(answer, "removed"), *name;
+        size_t i;
+        int r;
+
+        r = sd_bus_message_new_method_return(call, &reply);
+        if (r >= 0)
+                r = sd_bus_message_open_container(reply, 'a', "(st)");
+        json_array_foreach (removed, i, name)
+                if (r >= 0)
+                        r = sd_bus_message_append(reply, "(st)", strna(json_string_value(name)), UINT64_MAX);
+        if (r >= 0)
+                r = sd_bus_message_close_container(reply);
+        return r < 0 ? r : sd_bus_send(sd_bus_message_get_bus(call), reply, NULL);
+}
+
+static int clean_authorized(Registry *registry, sd_bus_message *call)
+{
+        const char *mode;
+        int r;
+
+        r = sd_bus_message_rewind(call, true);
+        if (r >= 0)
+                r = sd_bus_message_read(call, "s", &mode);
+        if (r < 0)
+                return r;
+        if (!streq(mode, "all") && !streq(mode, "hidden"))
+                return sd_bus_reply_method_errorf(call, SD_BUS_ERROR_INVALID_ARGS,
+                                                  "Clean 'all' or 'hidden'.");
+        json_t *keep = json_array();
+        for (size_t i = 0; i < registry->n_machines; i++) {
+                const char *name = machine_image(registry->machines[i]);
+                if (name[0] != '/' && name[0] && registry->machines[i]->state != MACHINE_FAILED)
+                        json_array_append_new(keep, json_string(name));
+        }
+        return worker_start(
+                registry, call,
+                json_pack("{ss sb so}", "operation", "image-clean", "all", streq(mode, "all"), "keep", keep),
+                reply_removed, "Failed to clean the store of images");
+}
+
+static int clean_refreshed(Registry *registry, sd_bus_message *call)
+{
+        return polkit_authorize(registry, call, MANAGE_MACHINES, "", "clean_pool", clean_authorized);
+}
+
+int machine1_clean_pool(sd_bus_message *call, void *userdata, sd_bus_error *error)
+{
+        (void) error;
+        registry_touch(userdata);
+        return registry_refresh_then(userdata, call, clean_refreshed);
+}
+
+static int reply_no_pool(Registry *registry, sd_bus_message *call)
+{
+        (void) registry;
+        return sd_bus_reply_method_errorf(
+                call, SD_BUS_ERROR_NOT_SUPPORTED,
+                "The store is a directory of the host's file system; limit images, or that.");
+}
+
+int machine1_limit_pool(sd_bus_message *call, void *userdata, sd_bus_error *error)
+{
+        (void) error;
+        registry_touch(userdata);
+        return polkit_authorize(userdata, call, MANAGE_MACHINES, "", "set_pool_limit", reply_no_pool);
+}
+
+int machine1_get_pool(sd_bus *bus, const char *path, const char *interface, const char *property,
+                      sd_bus_message *reply, void *userdata, sd_bus_error *error)
+{
+        (void) bus;
+        (void) path;
+        (void) interface;
+        (void) userdata;
+        (void) error;
+        return streq(property, "PoolPath") ? sd_bus_message_append(reply, "s", IMAGE_STORE)
+                                           : sd_bus_message_append(reply, "t", UINT64_MAX);
 }
 
 /* --- one image ---------------------------------------------------------------------------------------------------- */
@@ -278,6 +489,18 @@ static const sd_bus_vtable image_vtable[] = {
         SD_BUS_PROPERTY("Limit", "t", get_property, 0, 0),
         SD_BUS_PROPERTY("UsageExclusive", "t", get_property, 0, 0),
         SD_BUS_PROPERTY("LimitExclusive", "t", get_property, 0, 0),
+        SD_BUS_METHOD_WITH_ARGS("Clone", SD_BUS_ARGS("s", new_name, "b", read_only), SD_BUS_NO_RESULT,
+                                machine1_change_image, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Rename", SD_BUS_ARGS("s", new_name), SD_BUS_NO_RESULT,
+                                machine1_change_image, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Remove", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, machine1_change_image,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("MarkReadOnly", SD_BUS_ARGS("b", read_only), SD_BUS_NO_RESULT,
+                                machine1_change_image, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("SetLimit", SD_BUS_ARGS("t", limit), SD_BUS_NO_RESULT, machine1_change_image,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("GetMachineInfo", SD_BUS_NO_ARGS, SD_BUS_RESULT("a{ss}", machine_info),
+                                machine1_ask_image, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("GetHostname", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", hostname),
                                 machine1_ask_image, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("GetMachineID", SD_BUS_NO_ARGS, SD_BUS_RESULT("ay", machine_id),

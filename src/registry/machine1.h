@@ -57,12 +57,19 @@ Machine *machine1_find_user(Registry *registry, uint32_t outer, uint32_t *ret_in
 /* machine1-varlink.c: opens the sockets of newer clients, and of nss-systemd. */
 int machine1_varlink_setup(Registry *registry);
 
-/* image1.c: images, as methods of the manager and as objects. They are read only. */
+/* image1.c: images, as methods of the manager and as objects; what changes them is a worker's. */
 int machine1_images_setup(Registry *registry);
 int machine1_list_images(sd_bus_message *call, void *userdata, sd_bus_error *error);
 int machine1_get_image(sd_bus_message *call, void *userdata, sd_bus_error *error);
-/* GetImageHostname(), GetImageMachineID() and GetImageOSRelease() */
+/* GetImageHostname(), GetImageMachineID(), GetImageMachineInfo() and GetImageOSRelease() */
 int machine1_ask_image(sd_bus_message *call, void *userdata, sd_bus_error *error);
+
+/* Clone, Rename, Remove, MarkReadOnly and SetLimit, of the manager or of an image */
+int machine1_change_image(sd_bus_message *call, void *userdata, sd_bus_error *error);
+int machine1_clean_pool(sd_bus_message *call, void *userdata, sd_bus_error *error);
+int machine1_limit_pool(sd_bus_message *call, void *userdata, sd_bus_error *error);
+int machine1_get_pool(sd_bus *bus, const char *path, const char *interface, const char *property,
+                      sd_bus_message *reply, void *userdata, sd_bus_error *error);
 
 /* session.c: OpenLogin() and OpenShell(s user, s path, as args, as environment) → (h terminal, s path) */
 int machine1_open_login(Registry *registry, Machine *machine, sd_bus_message *call);

@@ -2,6 +2,7 @@
 #include "registry/worker.h"
 
 #include <inttypes.h>
+#include <stdarg.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
 
@@ -16,6 +17,7 @@
 typedef struct Worker {
         Registry *registry;
         sd_bus_message *call;
+        WorkerDone done;
         char *what;
         int answer_fd;
         sd_event_source *source;
@@ -44,7 +46,7 @@ static int reply(Worker *w)
 
         (void) json_unpack(json, "{si s?s}", "error", &error, "message", &message);
         if (error == 0)
-                r = sd_bus_reply_method_return(w->call, "");
+                r = w->done ? w->done(w->call, json) : sd_bus_reply_method_return(w->call, "");
         else
                 r = sd_bus_reply_method_errnof(
                         w->call, error, "%s: %s", w->what,
@@ -137,30 +139,31 @@ static int start_unit(Worker *w, json_t *request)
         return r < 0 ? r : sd_bus_call_async(w->registry->bus, NULL, m, on_started, NULL, 0);
 }
 
-int worker_start(Registry *registry, const Machine *machine, sd_bus_message *call, json_t *request,
-                 const char *what)
+int worker_start(Registry *registry, sd_bus_message *call, json_t *request, WorkerDone done,
+                 const char *what, ...)
 {
-        _cleanup_(worker_free_cleanup) Worker *w = NULL;
+        _cleanup_(worker_free_cleanup) Worker *w = calloc(1, sizeof(Worker));
+        va_list ap;
         int r;
 
-        if (registry->n_workers >= WORKERS_MAX) {
+        if (!w || !request || registry->n_workers >= WORKERS_MAX) {
                 json_decref(request);
-                return sd_bus_reply_method_errorf(call, SD_BUS_ERROR_LIMITS_EXCEEDED,
-                                                  "Too much is under way.");
+                r = w && request ? sd_bus_reply_method_errorf(call, SD_BUS_ERROR_LIMITS_EXCEEDED,
+                                                              "Too much is under way.")
+                                 : -ENOMEM;
+                free(TAKE_PTR(w));
+                return r;
         }
-        w = calloc(1, sizeof(Worker));
-        if (!w)
-                json_decref(request);
-        OOM_CHECK(w);
-        *w = (Worker){ .registry = registry, .call = sd_bus_message_ref(call), .answer_fd = -EBADF };
+        *w = (Worker){
+                .registry = registry, .call = sd_bus_message_ref(call), .done = done, .answer_fd = -EBADF
+        };
         registry->n_workers++;
         registry->n_pending++;
-        w->what = strdup(what);
-        if (!w->what || json_object_set_new(request, "leader", json_integer(machine->record.leader)) < 0 ||
-            json_object_set_new(request, "startTime", json_integer(machine->record.start_time)) < 0)
-                r = -ENOMEM;
-        else
-                r = start_unit(w, request);
+        va_start(ap, what);
+        if (vasprintf(&w->what, what, ap) < 0)
+                w->what = NULL;
+        va_end(ap);
+        r = w->what ? start_unit(w, request) : -ENOMEM;
         json_decref(request);
         if (r < 0)
                 return r;
@@ -178,6 +181,13 @@ static int check_machine(const Machine *m)
         return MIN(proc_fd, 0);
 }
 
+static json_t *with_leader(json_t *request, const Machine *m)
+{
+        json_object_set_new(request, "leader", json_integer(m->record.leader));
+        json_object_set_new(request, "startTime", json_integer(m->record.start_time));
+        return request;
+}
+
 static int reply_bad_path(sd_bus_message *call)
 {
         return sd_bus_reply_method_errorf(call, SD_BUS_ERROR_INVALID_ARGS, "Paths are absolute.");
@@ -192,7 +202,6 @@ int worker_copy(Registry *registry, Machine *machine, sd_bus_message *call)
 {
         const char *member = sd_bus_message_get_member(call), *source, *destination;
         bool inward = startswith(member, "CopyTo");
-        _cleanup_free_ char *what = NULL;
         uint64_t flags = 0;
         int r;
 
@@ -210,18 +219,17 @@ int worker_copy(Registry *registry, Machine *machine, sd_bus_message *call)
         if (flags > 1)
                 return sd_bus_reply_method_errorf(call, SD_BUS_ERROR_INVALID_ARGS,
                                                   "There are no such flags.");
-        what = strf("Failed to copy %s machine '%s'", inward ? "to" : "from", machine->name);
-        OOM_CHECK(what);
-        return worker_start(registry, machine, call,
-                            json_pack("{ss ss ss sb}", "operation", inward ? "copy-to" : "copy-from",
+        return worker_start(
+                registry, call,
+                with_leader(json_pack("{ss ss ss sb}", "operation", inward ? "copy-to" : "copy-from",
                                       "source", source, "destination", destination, "replace", flags == 1),
-                            what);
+                            machine),
+                NULL, "Failed to copy %s machine '%s'", inward ? "to" : "from", machine->name);
 }
 
 int worker_bind(Registry *registry, Machine *machine, sd_bus_message *call)
 {
         const char *source, *destination;
-        _cleanup_free_ char *what = NULL;
         int read_only, make, r;
 
         r = sd_bus_message_read(call, "ssbb", &source, &destination, &read_only, &make);
@@ -233,17 +241,16 @@ int worker_bind(Registry *registry, Machine *machine, sd_bus_message *call)
                 destination = source;
         if (!is_path(source) || !is_path(destination))
                 return reply_bad_path(call);
-        what = strf("Failed to bind into machine '%s'", machine->name);
-        OOM_CHECK(what);
-        return worker_start(registry, machine, call,
-                            json_pack("{ss ss ss sb sb}", "operation", "bind", "source", source,
+        return worker_start(
+                registry, call,
+                with_leader(json_pack("{ss ss ss sb sb}", "operation", "bind", "source", source,
                                       "destination", destination, "readOnly", read_only, "mkdir", make),
-                            what);
+                            machine),
+                NULL, "Failed to bind into machine '%s'", machine->name);
 }
 
 int worker_unbind(Registry *registry, Machine *machine, sd_bus_message *call)
 {
-        _cleanup_free_ char *what = NULL;
         const char *destination;
         int r;
 
@@ -254,10 +261,11 @@ int worker_unbind(Registry *registry, Machine *machine, sd_bus_message *call)
                 return r;
         if (!is_path(destination))
                 return reply_bad_path(call);
-        what = strf("Failed to unmount in machine '%s'", machine->name);
-        OOM_CHECK(what);
-        return worker_start(registry, machine, call,
-                            json_pack("{ss ss}", "operation", "unbind", "destination", destination), what);
+        return worker_start(
+                registry, call,
+                with_leader(json_pack("{ss ss}", "operation", "unbind", "destination", destination),
+                            machine),
+                NULL, "Failed to unmount in machine '%s'", machine->name);
 }
 
 int worker_details(sd_bus_message *call, Strv *ret)

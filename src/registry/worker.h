@@ -8,10 +8,13 @@
 /* Work that copies files, mounts or reads images is done by mctl-worker, each time as a transient unit of its own: systemd
  * supervises it, and it may take its time. There are at most 64 at once; more get LimitsExceeded. */
 
-/* Starts one, and answers the call when it is done: with nothing, or with an error. Takes the request over, which the
- * fields of the machine's leader are added to. `what` is the beginning of the message of an error. */
-int worker_start(Registry *registry, const Machine *machine, sd_bus_message *call, json_t *request,
-                 const char *what);
+/* Answers a call with what a worker said that did well. */
+typedef int (*WorkerDone)(sd_bus_message *call, const json_t *answer);
+
+/* Starts one, and answers the call when it is done: with nothing, by `done` where that is not NULL, or with an error whose
+ * message begins with `what`. Takes the request over; NULL is out of memory. */
+int worker_start(Registry *registry, sd_bus_message *call, json_t *request, WorkerDone done,
+                 const char *what, ...) _printf_(5, 6);
 
 /* CopyToMachine(s source, s destination), …WithFlags(…, t flags), BindMountMachine(s source, s destination, b read-only,
  * b mkdir), UnbindMachine(s destination) and their like, as methods of operation tables. */

@@ -18,6 +18,12 @@ static const struct {
         { "copy-from", work_copy_from },
         { "bind", work_bind },
         { "unbind", work_unbind },
+        { "image-clone", work_image_clone },
+        { "image-rename", work_image_rename },
+        { "image-remove", work_image_remove },
+        { "image-read-only", work_image_read_only },
+        { "image-limit", work_image_limit },
+        { "image-clean", work_image_clean },
 };
 
 static void request_clear(Request *request)
@@ -43,9 +49,10 @@ static int open_machine(Request *request)
                                     : leader_users(request->proc_fd, &request->base, &request->size);
 }
 
-static int run(char **ret_error)
+static int run(json_t *answer, char **ret_error)
 {
-        _cleanup_(request_clear) Request request = { .proc_fd = -EBADF, .root_fd = -EBADF };
+        _cleanup_(request_clear)
+                Request request = { .answer = answer, .proc_fd = -EBADF, .root_fd = -EBADF };
         _cleanup_free_ char *text = NULL;
         const char *operation;
         int r;
@@ -57,7 +64,7 @@ static int run(char **ret_error)
         if (json_unpack(request.json, "{ss s?s s?s}", "operation", &operation, "source", &request.source,
                         "destination", &request.destination) < 0)
                 return -EBADMSG;
-        r = open_machine(&request);
+        r = json_object_get(request.json, "leader") ? open_machine(&request) : 0;
         if (r == -ESRCH)
                 return set_failure(ret_error, r, "The machine is gone.");
         if (r < 0)
@@ -78,9 +85,12 @@ int main(int argc, char *argv[])
                 return EXIT_FAILURE;
         }
         umask(0022);
-        int r = run(&error);
+        json_t *answer = json_object();
+        int r = run(answer, &error);
         shown = error ? str_escape(error) : NULL;
-        json_t *answer = json_pack("{si ss*}", "error", -MIN(r, 0), "message", shown);
+        json_object_set_new(answer, "error", json_integer(-MIN(r, 0)));
+        if (shown)
+                json_object_set_new(answer, "message", json_string(shown));
         if (!answer || json_dumpf(answer, stdout, JSON_COMPACT) < 0 || fflush(stdout) != 0)
                 r = -EIO;
         json_decref(answer);

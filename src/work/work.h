@@ -11,10 +11,12 @@
  *
  *   {"operation": "copy-to", "leader": 968, "startTime": 4711, "source": "/etc/hosts", "destination": "/etc/hosts"}
  *
- * The answer is one JSON object on standard output: {"error": 0}, or a number of errno(3) with a "message". */
+ * The answer is one JSON object on standard output: {"error": 0}, or a number of errno(3) with a "message". What is about an
+ * image has a "name" and no leader. */
 
 typedef struct Request {
         json_t *json;
+        json_t *answer; /* for what there is to say but for errors */
         const char *source,
                 *destination; /* absolute paths, on the host and in the machine; NULL where there is none */
         int proc_fd;          /* /proc/PID of the leader */
@@ -33,6 +35,14 @@ int work_copy_from(const Request *request, char **ret_error);
 /* bind.c: the host's `source` on `destination`, with "readOnly" and "mkdir"; and what is mounted there away. */
 int work_bind(const Request *request, char **ret_error);
 int work_unbind(const Request *request, char **ret_error);
+
+/* images.c: by "name", with "newName", "readOnly", "limit", and for a clean-up "all" and names to "keep". */
+int work_image_clone(const Request *request, char **ret_error);
+int work_image_rename(const Request *request, char **ret_error);
+int work_image_remove(const Request *request, char **ret_error);
+int work_image_read_only(const Request *request, char **ret_error);
+int work_image_limit(const Request *request, char **ret_error);
+int work_image_clean(const Request *request, char **ret_error);
 
 /* Whether the request has that flag. */
 bool request_flag(const Request *request, const char *key);

@@ -8,7 +8,7 @@
 . "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/lib.sh"
 
 want_debian=yes
-host_options=("--with=systemd-container,libnss-systemd,libnss-mymachines,socat")
+host_options=("--with=systemd-container,libnss-systemd,libnss-mymachines,socat,btrfs-progs")
 registry=mctl-registryd.service
 m1=(org.freedesktop.machine1 /org/freedesktop/machine1 org.freedesktop.machine1.Manager)
 
@@ -180,6 +180,86 @@ test_images() {
         works on machinectl poweroff bb
         soon is_gone bb
         on_sh 'rm /etc/systemd/system/systemd-nspawn@.service /etc/mctl/bb.machine; systemctl daemon-reload'
+}
+
+test_images_change() {
+        on_sh 'printf "[Exec]\nEnvironment=A=b\n" >/var/lib/machines/bb.nspawn; mkdir /var/lib/machines/bb/deep; ln /var/lib/machines/bb/bin/busybox /var/lib/machines/bb/deep/linked
+                printf "PRETTY_HOSTNAME=\"Some box\"\n" >/var/lib/machines/bb/etc/machine-info'
+        works on machinectl clone bb copied
+        equal "How the trees differ" "$(on_sh 'diff -r --no-dereference /var/lib/machines/bb /var/lib/machines/copied 2>&1 || :')" ""
+        equal "The settings" "$(on cat /var/lib/machines/copied.nspawn)" "$(on cat /var/lib/machines/bb.nspawn)"
+        equal "Whether links are links" "$(on_sh 'cd /var/lib/machines/copied; [ bin/busybox -ef deep/linked ] && echo yes')" yes
+        contains "machine-info" "$(on busctl call "${m1[@]}" GetImageMachineInfo s copied)" '"PRETTY_HOSTNAME" "Some box"'
+        boot copied
+        refused 1 "runs from image" on machinectl rename copied other
+        refused 1 "runs from image" on machinectl remove copied
+        power_off copied
+        refused 1 "already" on machinectl clone bb copied
+        works on machinectl rename copied other
+        refused 1 "already" on machinectl rename other bb
+        on test -e /var/lib/machines/other.nspawn
+        # Read-only is immutable, which a file system may not have.
+        try on machinectl read-only other
+        if [ "$status" = 0 ]; then
+                contains "The image" "$(on machinectl show-image other)" ReadOnly=yes
+                try on touch /var/lib/machines/other/x
+                equal "The exit status" "$status" 1
+                works on machinectl read-only other no
+        else
+                contains stderr "$err" "cannot do that"
+        fi
+        works on machinectl remove other
+        refused 1 "No image 'other'" on machinectl remove other
+        empty "What is left" "$(on_sh 'cd /var/lib/machines; ls -d other* copied* .#mctl-* 2>/dev/null || :')"
+        for name in .host ../x /etc .#x; do
+                refused 1 "" on busctl call "${m1[@]}" RemoveImage s "$name"
+                refused 1 "name" on busctl call "${m1[@]}" CloneImage ssb bb "$name" false
+        done
+        refused 1 "cannot do that" on machinectl set-limit bb 1G
+        refused 1 "directory" on machinectl set-limit 1G
+
+        # Hidden images go when the store is cleaned, and what a change left that was killed.
+        on_sh 'mkdir -p /var/lib/machines/.hidden/x "/var/lib/machines/.#mctl-0123456789abcdef/x"'
+        try on machinectl clean
+        equal "The exit status" "$status" 0
+        contains stderr "$err" "'.hidden'"
+        empty "What is left" "$(on_sh 'cd /var/lib/machines; ls -d .hidden .#mctl-* 2>/dev/null || :')"
+        refused 1 "No image" on machinectl clone nothing x
+        try on_user alice busctl call "${m1[@]}" RemoveImage s bb
+        equal "The exit status" "$status" 1
+        rule 'action.id == "org.freedesktop.machine1.manage-images" && action.lookup("verb") == "clone" && action.lookup("image") == "bb"'
+        works on_user alice busctl call "${m1[@]}" CloneImage ssb bb hers false
+        try on_user alice busctl call "${m1[@]}" RemoveImage s hers
+        equal "The exit status" "$status" 1
+        no_rule
+        works on machinectl remove hers
+        on_sh 'rm -r /var/lib/machines/bb.nspawn /var/lib/machines/bb/deep /var/lib/machines/bb/etc/machine-info'
+}
+
+# On btrfs, in an instant.
+test_images_on_btrfs() {
+        on_sh 'truncate -s 400M /run/btrfs.img && mkfs.btrfs -q /run/btrfs.img && mkdir /run/pool &&
+                mount -o loop /run/btrfs.img /run/pool && btrfs -q subvolume create /run/pool/tree &&
+                cp -a /var/lib/machines/bb/. /run/pool/tree && mount --bind /run/pool /var/lib/machines'
+        works on machinectl clone --read-only tree copied
+        works on machinectl list-images --no-pager --no-legend
+        matches stdout "$out" '(^|
+)copied +subvolume +yes'
+        works on machinectl clone copied third
+        works on machinectl read-only third
+        try on touch /var/lib/machines/third/x
+        equal "The exit status" "$status" 1
+        works on machinectl read-only third no
+        works on mctl boot third
+        on btrfs -q subvolume create /var/lib/machines/third/var/nested
+        works on mctl poweroff third
+        works on machinectl remove third
+        works on machinectl remove copied
+        equal "The subvolumes" "$(on_sh 'btrfs subvolume list /run/pool | wc -l')" 1
+        works on machinectl set-limit tree 20M
+        try on_sh 'head -c 40M /dev/urandom >/var/lib/machines/tree/big && sync -f /var/lib/machines/tree/big'
+        differ "The exit status" "$status" 0
+        on_sh 'umount /var/lib/machines; umount /run/pool; rm /run/btrfs.img; rmdir /run/pool'
 }
 
 test_copy_and_bind() {

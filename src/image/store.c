@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <btrfsutil.h>
+#include <inttypes.h>
+#include <linux/btrfs.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+
+#include "basic/names.h"
+#include "basic/random.h"
+#include "basic/tree.h"
+#include "image/image.h"
+#include "image/store.h"
+
+#define HIDDEN     ".#mctl-"
+#define LOCK       ".#mctl.lck"
+#define IMAGES_MAX 4096U
+
+static int set_read_only(int image_fd, bool read_only)
+{
+        int flags;
+
+        if (image_is_subvolume(image_fd))
+                return btrfs_util_set_subvolume_read_only_fd(image_fd, read_only) == BTRFS_UTIL_OK ? 0
+                                                                                                   : -errno;
+        if (ioctl(image_fd, FS_IOC_GETFLAGS, &flags) < 0)
+                return errno == ENOTTY ? -EOPNOTSUPP : -errno;
+        flags = read_only ? flags | FS_IMMUTABLE_FL : flags & ~FS_IMMUTABLE_FL;
+        return RET_NERRNO(ioctl(image_fd, FS_IOC_SETFLAGS, &flags));
+}
+
+static int open_image(int store_fd, const char *name)
+{
+        return RET_NERRNO(openat(store_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+}
+
+/* --- hidden names ------------------------------------------------------------------------------------------------- */
+
+static char *hidden_name(void)
+{
+        return strf(HIDDEN "%016" PRIx64, random_u64());
+}
+
+/* Names of a store that begin like this, "." and ".." not among them. */
+static int list(int store_fd, const char *prefix, Strv *ret)
+{
+        _cleanup_(closedir_cleanup) DIR *dir = NULL;
+        _cleanup_strv_ Strv names = NULL;
+        int r = 0, fd = openat(store_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+        dir = fd < 0 ? NULL : fdopendir(fd);
+        if (!dir) {
+                fd_close(fd);
+                return -errno;
+        }
+        for (struct dirent *e; r >= 0 && strv_length(names) < IMAGES_MAX && (e = readdir(dir));)
+                if (startswith(e->d_name, prefix) && !streq(e->d_name, ".") && !streq(e->d_name, ".."))
+                        r = strv_append(&names, e->d_name);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(names);
+        return 0;
+}
+
+/* The tree of a hidden name. A subvolume goes at once, with those below it. */
+static int destroy(int store_fd, const char *name)
+{
+        _cleanup_close_ int fd = open_image(store_fd, name);
+
+        if (fd >= 0) {
+                (void) set_read_only(fd, false);
+                if (image_is_subvolume(fd))
+                        return btrfs_util_delete_subvolume_fd(store_fd, name,
+                                                              BTRFS_UTIL_DELETE_SUBVOLUME_RECURSIVE) ==
+                                               BTRFS_UTIL_OK
+                                       ? 0
+                                       : -errno;
+        }
+        return tree_remove(store_fd, name);
+}
+
+static void sweep(int store_fd)
+{
+        _cleanup_strv_ Strv names = NULL;
+
+        (void) list(store_fd, HIDDEN, &names);
+        STRV_FOREACH (name, names)
+                (void) destroy(store_fd, *name);
+}
+
+static int lock(int fd, short type)
+{
+        struct flock l = { .l_type = type, .l_whence = SEEK_SET };
+
+        return RET_NERRNO(fcntl(fd, F_OFD_SETLK, &l));
+}
+
+int store_open(const char *path)
+{
+        _cleanup_close_ int store_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (store_fd < 0)
+                return -errno;
+        /* Shared while we are at work, and ours alone to sweep. It ends with this process. */
+        int lock_fd = openat(store_fd, LOCK, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+        if (lock_fd < 0)
+                return -errno;
+        if (lock(lock_fd, F_WRLCK) >= 0)
+                sweep(store_fd);
+        (void) lock(lock_fd, F_RDLCK);
+        return TAKE_FD(store_fd);
+}
+
+/* --- changes ------------------------------------------------------------------------------------------------------ */
+
+static int rename_new(int store_fd, const char *name, const char *new_name)
+{
+        return RET_NERRNO(renameat2(store_fd, name, store_fd, new_name, RENAME_NOREPLACE));
+}
+
+/* A settings file that came with an image. */
+static int sidecar_name(const char *name, char **ret)
+{
+        *ret = strf("%s.nspawn", name);
+        OOM_CHECK(*ret);
+        return 0;
+}
+
+static int copy(int store_fd, const char *name, const char *new_name, char **ret_failed)
+{
+        TreeCopy c = { .from = { 0, UINT32_MAX }, .to = { 0, UINT32_MAX } };
+
+        _cleanup_close_ int fd = openat(store_fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+        if (fd < 0)
+                return -errno;
+        int r = tree_copy(&c, fd, store_fd, new_name);
+        if (r < 0 && r != -EEXIST)
+                *ret_failed = strdup(c.failed);
+        return r;
+}
+
+static int snapshot(int store_fd, int image_fd, const char *new_name, bool read_only)
+{
+        _cleanup_free_ char *hidden = hidden_name();
+        int r;
+
+        OOM_CHECK(hidden);
+        if (btrfs_util_create_snapshot_fd2(image_fd, store_fd, hidden,
+                                           read_only ? BTRFS_UTIL_CREATE_SNAPSHOT_READ_ONLY : 0, NULL,
+                                           NULL) != BTRFS_UTIL_OK)
+                return -errno;
+        r = rename_new(store_fd, hidden, new_name);
+        if (r < 0)
+                (void) destroy(store_fd, hidden);
+        return r;
+}
+
+int store_clone(int store_fd, const char *name, const char *new_name, bool read_only, char **ret_failed)
+{
+        _cleanup_free_ char *sidecar = NULL, *new_sidecar = NULL, *unused = NULL;
+        int r;
+
+        _cleanup_close_ int fd = open_image(store_fd, name);
+        if (fd < 0)
+                return fd;
+        if (faccessat(store_fd, new_name, F_OK, AT_SYMLINK_NOFOLLOW) >= 0)
+                return -EEXIST;
+        r = sidecar_name(name, &sidecar);
+        if (r >= 0)
+                r = sidecar_name(new_name, &new_sidecar);
+        if (r < 0)
+                return r;
+        /* It counts for nothing while there is no such image. */
+        r = copy(store_fd, sidecar, new_sidecar, &unused);
+        if (r < 0 && r != -ENOENT)
+                return r;
+        r = image_is_subvolume(fd) ? snapshot(store_fd, fd, new_name, read_only)
+                                   : copy(store_fd, name, new_name, ret_failed);
+        if (r >= 0 && read_only && !image_is_subvolume(fd))
+                r = store_set_read_only(store_fd, new_name, true);
+        return r;
+}
+
+/* What is immutable cannot be renamed. */
+static int rename_image(int store_fd, const char *name, const char *new_name)
+{
+        _cleanup_close_ int fd = open_image(store_fd, name);
+        if (fd < 0)
+                return fd;
+        bool immutable = !image_is_subvolume(fd) && image_is_read_only(fd);
+        int r = immutable ? set_read_only(fd, false) : 0;
+
+        if (r >= 0)
+                r = rename_new(store_fd, name, new_name);
+        if (immutable)
+                (void) set_read_only(fd, true);
+        return r;
+}
+
+int store_rename(int store_fd, const char *name, const char *new_name)
+{
+        _cleanup_free_ char *sidecar = NULL, *new_sidecar = NULL;
+        int r;
+
+        r = sidecar_name(name, &sidecar);
+        if (r >= 0)
+                r = sidecar_name(new_name, &new_sidecar);
+        if (r >= 0)
+                r = rename_image(store_fd, name, new_name);
+        if (r >= 0)
+                (void) rename_new(store_fd, sidecar, new_sidecar);
+        return r;
+}
+
+int store_remove(int store_fd, const char *name)
+{
+        _cleanup_free_ char *hidden = hidden_name(), *sidecar = NULL;
+        int r;
+
+        OOM_CHECK(hidden);
+        r = sidecar_name(name, &sidecar);
+        if (r >= 0)
+                r = rename_image(store_fd, name, hidden);
+        if (r < 0)
+                return r;
+        (void) unlinkat(store_fd, sidecar, 0);
+        return destroy(store_fd, hidden);
+}
+
+int store_set_read_only(int store_fd, const char *name, bool read_only)
+{
+        _cleanup_close_ int fd = open_image(store_fd, name);
+
+        return fd < 0 ? fd : set_read_only(fd, read_only);
+}
+
+int store_set_limit(int store_fd, const char *name, uint64_t limit)
+{
+        struct btrfs_ioctl_quota_ctl_args quota = { .cmd = BTRFS_QUOTA_CTL_ENABLE };
+        struct btrfs_ioctl_qgroup_limit_args args = {
+                .lim = { .flags = BTRFS_QGROUP_LIMIT_MAX_RFER,
+                         .max_rfer = limit == UINT64_MAX ? (uint64_t) -1 : limit },
+        };
+
+        _cleanup_close_ int fd = open_image(store_fd, name);
+        if (fd < 0)
+                return fd;
+        if (!image_is_subvolume(fd))
+                return -EOPNOTSUPP;
+        if (limit != UINT64_MAX && ioctl(fd, BTRFS_IOC_QUOTA_CTL, &quota) < 0)
+                return -errno;
+        return RET_NERRNO(ioctl(fd, BTRFS_IOC_QGROUP_LIMIT, &args));
+}
+
+int store_clean(int store_fd, bool all, const Strv keep, Strv *ret)
+{
+        _cleanup_strv_ Strv names = NULL, removed = NULL;
+        int r;
+
+        r = list(store_fd, all ? "" : ".", &names);
+        STRV_FOREACH (name, names) {
+                if (r < 0)
+                        break;
+                _cleanup_close_ int fd = open_image(store_fd, *name);
+                if (fd < 0 || startswith(*name, ".#") || strv_contains(keep, *name))
+                        continue;
+                r = store_remove(store_fd, *name);
+                if (r >= 0)
+                        r = strv_append(&removed, *name);
+        }
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(removed);
+        return 0;
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "basic/fd.h"
+#include "basic/str.h"
+
+/* What changes the images of a store, a directory of images. A change is seen whole or not at all: what is being made or
+ * removed has a hidden name, which whoever changes something next sweeps away, if we were killed over it.
+ *
+ * A file NAME.nspawn beside an image goes where it goes. `store_fd` is from store_open(). */
+
+/* Opens a store for changes, and sweeps it where nobody else changes it. */
+int store_open(const char *path);
+
+/* Copies an image: a subvolume of btrfs by a snapshot; else file by file, which share their data where the file system can.
+ * -ENOENT, -EEXIST; ret_failed is what could not be copied, or NULL. */
+int store_clone(int store_fd, const char *name, const char *new_name, bool read_only, char **ret_failed);
+
+/* Gives an image another name. -ENOENT, -EEXIST. */
+int store_rename(int store_fd, const char *name, const char *new_name);
+
+/* Removes an image, whether read-only or not. -ENOENT. */
+int store_remove(int store_fd, const char *name);
+
+/* Whether nobody can write to an image: a flag of a subvolume, or the immutable flag of a directory, which is for
+ * the directory itself. -EOPNOTSUPP where the file system has none. */
+int store_set_read_only(int store_fd, const char *name, bool read_only);
+
+/* How much a subvolume may hold, in bytes, UINT64_MAX for no limit; this switches the quotas of its file system on.
+ * -EOPNOTSUPP for other images. */
+int store_set_limit(int store_fd, const char *name, uint64_t limit);
+
+/* Removes all images that are hidden (".NAME"), or just all, but for those in `keep`. Names of what was removed go to ret. */
+int store_clean(int store_fd, bool all, const Strv keep, Strv *ret);
