@@ -27,7 +27,7 @@ typedef enum OutputMode {
 
 /* Options of run that are no settings, as they were given. */
 typedef struct RunOptions {
-        bool interactive, terminal, detach, remove;
+        bool interactive, terminal, detach, remove, privileged;
         Strv environment, environment_files, volumes, mounts, ulimits;
         const char *entrypoint, *memory, *cpus, *pids_limit, *restart, *stop_timeout, *pull;
 } RunOptions;
@@ -65,6 +65,7 @@ typedef struct Verb {
         int min_args, max_args; /* -1: any number */
         Complete complete;
         int (*run)(Context *c, char **args); /* returns an exit status, or a negative errno, logged */
+        bool command; /* the arguments behind the first are a command, which has options of its own */
         const char *settings; /* options of machine files that go with it: all, or that one; NULL: none */
 } Verb;
 
@@ -111,11 +112,16 @@ int verb_cat(Context *c, char **args);
 int verb_create(Context *c, char **args);
 int verb_edit(Context *c, char **args);
 int verb_set_property(Context *c, char **args);
+int verb_exec(Context *c, char **args);
+int verb_shell(Context *c, char **args);
 int verb_copy_to(Context *c, char **args);
 int verb_copy_from(Context *c, char **args);
 int verb_bind(Context *c, char **args);
 int verb_unbind(Context *c, char **args);
 int verb_complete(Context *c, char **args);
+
+/* verb-run.c: puts the variables of --env and --env-file into the spec, and $TERM where there is to be a terminal. */
+int run_fill_environment(Context *c);
 
 /* verbs-config.c: the spec that a machine runs with, or would be started with. Errors are logged. */
 int config_effective_spec(Context *c, const char *name, Spec **ret);

@@ -83,7 +83,7 @@ typedef struct Before {
         const Verb *verb;
         size_t n_arguments; /* of the verb */
         const char *option; /* whose value the word at the cursor is */
-        bool ended;         /* by "--", or by the command of run: the rest is not ours */
+        bool ended;         /* by "--", or by a command: the rest is not ours */
 } Before;
 
 static Before read_before(char **words)
@@ -91,12 +91,11 @@ static Before read_before(char **words)
         Before b = {};
 
         for (size_t i = 0; words[i] && words[i + 1]; i++) {
-                bool run = b.verb && streq(b.verb->name, "run");
                 if (b.option) {
                         b.option = NULL;
                         continue;
                 }
-                if (streq(words[i], "--") || (run && b.n_arguments == 2))
+                if (streq(words[i], "--") || (b.verb && b.verb->command && b.n_arguments == 2))
                         b.ended = true;
                 if (b.ended)
                         continue;
@@ -107,7 +106,7 @@ static Before read_before(char **words)
                 else if (words[i][0] != '-')
                         b.n_arguments++;
         }
-        if (b.verb && streq(b.verb->name, "run") && b.n_arguments == 2)
+        if (b.verb && b.verb->command && b.n_arguments == 2)
                 b.ended = true;
         return b;
 }

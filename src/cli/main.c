@@ -17,9 +17,9 @@
 
 const Verb verbs[] = {
         { "boot", NULL, START_COMMANDS, "IMAGE [ARGUMENT…]", "Boot an image as a machine", 1, -1,
-          COMPLETE_IMAGES, verb_boot, "all" },
+          COMPLETE_IMAGES, verb_boot, false, "all" },
         { "run", NULL, START_COMMANDS, "IMAGE [COMMAND…]", "Run a command in a machine", 1, -1,
-          COMPLETE_IMAGES, verb_run, "all" },
+          COMPLETE_IMAGES, verb_run, true, "all" },
         { "start", NULL, START_COMMANDS, "NAME…", "Start machines that have a file", 1, -1, COMPLETE_FILES,
           verb_start },
         { "enable", NULL, START_COMMANDS, "NAME…", "Start machines when the host boots", 1, -1,
@@ -36,6 +36,10 @@ const Verb verbs[] = {
           1, 1, COMPLETE_MACHINES, verb_logs },
         { "wait", NULL, MACHINE_COMMANDS, "NAME…", "Wait until machines are up, or gone", 1, -1,
           COMPLETE_MACHINES, verb_wait },
+        { "exec", NULL, MACHINE_COMMANDS, "NAME COMMAND…", "Run a command in a machine that is up", 2, -1,
+          COMPLETE_MACHINES, verb_exec, true },
+        { "shell", NULL, MACHINE_COMMANDS, "[USER@]NAME [COMMAND…]", "Get a shell in a machine that is up",
+          1, -1, COMPLETE_MACHINES, verb_shell, true },
         { "poweroff", "stop", MACHINE_COMMANDS, "NAME…",
           "Ask machines to power off, and see that they do (also: stop)", 1, -1, COMPLETE_MACHINES,
           verb_power_off },
@@ -52,11 +56,12 @@ const Verb verbs[] = {
         { "copy-from", NULL, TREE_COMMANDS, "NAME SOURCE [DESTINATION]",
           "Copy files of a machine to the host", 2, 3, COMPLETE_MACHINE, verb_copy_from },
         { "bind", NULL, TREE_COMMANDS, "NAME SOURCE [DESTINATION]",
-          "Show files of the host in a machine that runs", 2, 3, COMPLETE_MACHINE, verb_bind, "read-only" },
+          "Show files of the host in a machine that runs", 2, 3, COMPLETE_MACHINE, verb_bind, false,
+          "read-only" },
         { "unbind", NULL, TREE_COMMANDS, "NAME DESTINATION", "Take a mount away in a machine that runs", 2,
           2, COMPLETE_MACHINE, verb_unbind },
         { "create", NULL, FILE_COMMANDS, "NAME IMAGE", "Write a machine file from options", 2, 2,
-          COMPLETE_IMAGES_SECOND, verb_create, "all" },
+          COMPLETE_IMAGES_SECOND, verb_create, false, "all" },
         { "edit", NULL, FILE_COMMANDS, "NAME", "Edit a machine file", 1, 1, COMPLETE_FILES, verb_edit },
         { "cat", NULL, FILE_COMMANDS, "NAME", "Show the files of a machine", 1, 1, COMPLETE_FILES,
           verb_cat },
@@ -105,6 +110,7 @@ enum {
         OPT_ENTRYPOINT,
         OPT_VOLUME,
         OPT_MOUNT,
+        OPT_PRIVILEGED,
         OPT_CAP_ADD,
         OPT_CAP_DROP,
         OPT_ULIMIT,
@@ -149,20 +155,24 @@ const Option options[] = {
         { OPT_RUNTIME, "runtime", 0, NULL, "set-property", "Only until the host reboots" },
         { OPT_FORCE, "force", 0, NULL, "copy-to copy-from", "Replace files that are there" },
         { OPT_MKDIR, "mkdir", 0, NULL, "bind", "Make what is to be mounted on, where it is missing" },
-        { OPT_INTERACTIVE, "interactive", 'i', NULL, "run", "Pass standard input on" },
-        { OPT_TTY, "tty", 't', NULL, "run", "Run on a terminal" },
+        { OPT_INTERACTIVE, "interactive", 'i', NULL, "run exec", "Pass standard input on" },
+        { OPT_TTY, "tty", 't', NULL, "run exec", "Run on a terminal" },
         { OPT_DETACH, "detach", 'd', NULL, "run",
           "Return when the command runs, and print the machine's name" },
         { OPT_RM, "rm", 0, NULL, "run", "Keep no trace of a failure" },
-        { OPT_ENV, "env", 'e', "NAME[=VALUE]", "run", "Set an environment variable, or pass it on" },
-        { OPT_ENV_FILE, "env-file", 0, "FILE", "run", "Set the environment variables in a file" },
-        { OPT_USER, "user", 'u', "USER", "run", "User inside that the command runs as" },
-        { OPT_WORKDIR, "workdir", 'w', "PATH", "run", "Directory inside that the command starts in" },
+        { OPT_ENV, "env", 'e', "NAME[=VALUE]", "run exec shell",
+          "Set an environment variable, or pass it on" },
+        { OPT_ENV_FILE, "env-file", 0, "FILE", "run exec shell", "Set the environment variables in a file" },
+        { OPT_USER, "user", 'u', "USER", "run exec", "User inside that the command runs as" },
+        { OPT_WORKDIR, "workdir", 'w', "PATH", "run exec shell",
+          "Directory inside that the command starts in" },
         { OPT_INIT, "init", 0, NULL, "run", "Run the command below a small init" },
         { OPT_ENTRYPOINT, "entrypoint", 0, "COMMAND", "run", "Put this in front of the command" },
         { OPT_VOLUME, "volume", 'v', "SOURCE:TARGET[:OPTION]", "run",
           "Show a file or directory of the host inside" },
         { OPT_MOUNT, "mount", 0, "type=TYPE,…", "run", "The same, or an empty file system (type=tmpfs)" },
+        { OPT_PRIVILEGED, "privileged", 0, NULL, "exec",
+          "With all capabilities that root inside can have, and no filter" },
         { OPT_CAP_ADD, "cap-add", 0, "CAP", "run", "Add a capability, or all" },
         { OPT_CAP_DROP, "cap-drop", 0, "CAP", "run", "Drop a capability, or all" },
         { OPT_ULIMIT, "ulimit", 0, "NAME=SOFT[:HARD]", "run", "Set a resource limit, such as nofile=1024" },
@@ -306,6 +316,9 @@ static int parse_run_option(Context *c, int id, const char *argument)
                 return 0;
         case OPT_RM:
                 o->remove = true;
+                return 0;
+        case OPT_PRIVILEGED:
+                o->privileged = true;
                 return 0;
         case OPT_ENV:
                 return strv_append(&o->environment, argument);
@@ -495,8 +508,9 @@ static int parse_argv(Context *c, int argc, char *argv[], Parsed *parsed)
                         return -EINVAL;
                 if (id == 1) {
                         parsed->words[parsed->n_words++] = optarg;
-                        /* What run runs has options of its own. */
-                        if (parsed->n_words == 3 && streq(parsed->words[0], "run"))
+                        /* A command has options of its own. */
+                        const Verb *verb = parsed->n_words == 3 ? verb_find(parsed->words[0]) : NULL;
+                        if (verb && verb->command)
                                 break;
                         continue;
                 }
@@ -561,13 +575,15 @@ static void log_unknown_verb(const char *name)
                 log_error("Unknown command '%s'; see 'mctl --help'.", name);
 }
 
-/* What run ends with is the command's, up to a few numbers. An option that was not understood may have kept us from
- * seeing the verb. */
+/* What run and its like end with is the command's, up to a few numbers. An option that was not understood may have kept
+ * us from seeing the verb. */
 static int usage_status(char *argv[])
 {
-        for (char **word = argv + 1; *word; word++)
-                if (verb_find(*word))
-                        return streq(*word, "run") ? EXIT_STATUS_NOT_RUN : EXIT_STATUS_USAGE;
+        for (char **word = argv + 1; *word; word++) {
+                const Verb *verb = verb_find(*word);
+                if (verb)
+                        return verb->command ? EXIT_STATUS_NOT_RUN : EXIT_STATUS_USAGE;
+        }
         return EXIT_STATUS_USAGE;
 }
 
@@ -602,7 +618,7 @@ static int run(Context *c, int argc, char *argv[])
         if (check_call(verb, &parsed, parsed.n_words - (name != NULL)) < 0)
                 return usage_status(argv);
         r = verb->run(c, args);
-        return r >= 0 ? r : streq(verb->name, "run") ? EXIT_STATUS_NOT_RUN : EXIT_STATUS_FAILURE;
+        return r >= 0 ? r : verb->command ? EXIT_STATUS_NOT_RUN : EXIT_STATUS_FAILURE;
 }
 
 int main(int argc, char *argv[])

@@ -255,8 +255,6 @@ static int fill_options(Context *c)
                 size_t list;
                 int (*add)(Context *c, const char *value);
         } lists[] = {
-                { offsetof(RunOptions, environment_files), add_environment_file },
-                { offsetof(RunOptions, environment), add_environment },
                 { offsetof(RunOptions, volumes), add_volume },
                 { offsetof(RunOptions, mounts), add_mount },
                 { offsetof(RunOptions, ulimits), add_ulimit },
@@ -313,6 +311,21 @@ static int choose_name(Context *c, const char *image)
         return c->spec->name ? 0 : log_oom();
 }
 
+int run_fill_environment(Context *c)
+{
+        int r = 0;
+
+        if (c->run.terminal && getenv("TERM") && !strv_env_get(c->spec->environment, "TERM"))
+                r = add_environment(c, "TERM");
+        STRV_FOREACH (s, c->run.environment_files)
+                if (r >= 0)
+                        r = add_environment_file(c, *s);
+        STRV_FOREACH (s, c->run.environment)
+                if (r >= 0)
+                        r = add_environment(c, *s);
+        return r;
+}
+
 static int fill_spec(Context *c, char **args)
 {
         _cleanup_strv_ Strv command = NULL;
@@ -331,8 +344,8 @@ static int fill_spec(Context *c, char **args)
                 r = assign(c, SPEC_SECTION_FILES, "Volatile", "overlay");
         if (r >= 0 && c->run.terminal)
                 r = assign(c, SPEC_SECTION_EXEC, "Terminal", "yes");
-        if (r >= 0 && c->run.terminal && getenv("TERM") && !strv_env_get(c->spec->environment, "TERM"))
-                r = add_environment(c, "TERM");
+        if (r >= 0)
+                r = run_fill_environment(c);
         if (r >= 0)
                 r = fill_options(c);
         if (r < 0)

@@ -15,14 +15,12 @@ typedef struct Child {
         size_t filter_size;
 } Child;
 
-/* The steps of the hand-over, as the bytes that go over the channel. What keeps the program from being executed is the
- * exit status that shells have for it. */
+/* The steps of the hand-over, as the bytes that go over the channel. Another byte from it is an
+ * exit status: why there is no program to execute. */
 enum {
-        CHILD_MAY_ENTER = 'E',      /* to the child: ids are mapped, here is the tree (a descriptor) */
-        CHILD_CANNOT_EXECUTE = 126, /* from it: there is such a program, but not to be executed */
-        CHILD_HAS_NO_PROGRAM = 127, /* from it: there is none */
-        CHILD_IS_READY = 'R',       /* from it: inside, nothing left to do but execve() */
-        CHILD_MAY_EXEC = 'X',       /* to it: systemd knows you */
+        CHILD_MAY_ENTER = 'E', /* to the child: ids are mapped, here is the tree (a descriptor) */
+        CHILD_IS_READY = 'R',  /* from it: inside, nothing left to do but execve() */
+        CHILD_MAY_EXEC = 'X',  /* to it: systemd knows you */
 };
 
 /* Does not return. What fails is logged here, and ends the process. */

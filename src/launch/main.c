@@ -4,22 +4,16 @@
 
 #include <fcntl.h>
 #include <getopt.h>
-#include <sys/mman.h>
 #include <sys/random.h>
-#include <sys/sendfile.h>
-#include <sys/stat.h>
 
 #include "basic/log.h"
 #include "basic/rootfs.h"
 #include "config.h"
 #include "image/image.h"
 #include "launch/launch.h"
+#include "launch/program.h"
 #include "sandbox/notify.h"
 #include "sandbox/users.h"
-
-#ifndef MFD_EXEC
-#define MFD_EXEC 0x0010U
-#endif
 
 static void help(void)
 {
@@ -115,38 +109,6 @@ static int make_plan(const Spec *spec, const char *root, ImageInfo *info, Record
         return r < 0 ? log_error_errno(r, "Failed to plan the machine") : 0;
 }
 
-/* A script whose interpreter is /proc/self/exe is run by this very program, and can open it. Whoever is the host's root
- * inside could then write to it, when we are gone. So for those, we run from a copy that cannot be changed. */
-static int seal_self(const Spec *spec, char *argv[])
-{
-        char target[PATH_MAX];
-        struct stat st;
-        ssize_t n;
-
-        if (!users_root_is_host(&spec->private_users))
-                return 0;
-        n = readlink("/proc/self/exe", target, sizeof(target) - 1);
-        if (n < 0)
-                return -errno;
-        target[n] = 0;
-        if (startswith(target, "/memfd:"))
-                return 0;
-
-        _cleanup_close_ int exe_fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
-        if (exe_fd < 0 || fstat(exe_fd, &st) < 0)
-                return -errno;
-        /* Kernels before 6.3 know no MFD_EXEC, and do without. */
-        int fd = memfd_create("mctl-launch", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_EXEC);
-        if (fd < 0 && errno == EINVAL)
-                fd = memfd_create("mctl-launch", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-        _cleanup_close_ int copy_fd = fd;
-        if (copy_fd < 0 || sendfile(copy_fd, exe_fd, NULL, st.st_size) != st.st_size ||
-            fcntl(copy_fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0)
-                return -errno;
-        fexecve(copy_fd, argv, environ);
-        return -errno;
-}
-
 static int start(MachineUnitKind kind, const char *name, char *argv[], int *ret_status)
 {
         _cleanup_image_info_ ImageInfo info = {};
@@ -167,7 +129,7 @@ static int start(MachineUnitKind kind, const char *name, char *argv[], int *ret_
         r = load_spec(kind, name, machine_fd, &spec);
         if (r < 0)
                 return r;
-        r = seal_self(spec, argv);
+        r = program_seal(spec, argv);
         if (r < 0)
                 return log_error_errno(r, "Failed to run from a sealed copy");
         r = image_find(spec->image, &record.root, &error);

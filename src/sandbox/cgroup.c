@@ -15,7 +15,8 @@
 #define CGROUP_DESCENDANTS_MAX 16384
 #define DEATH_TIMEOUT_MSEC     5000
 
-int cgroup_open_own_unit(void)
+/* The cgroup of a process, or what is above the last part of that name in it. */
+static int open_above(pid_t pid, const char *part)
 {
         _cleanup_free_ char *path = NULL, *full = NULL;
         struct statfs fs;
@@ -25,16 +26,33 @@ int cgroup_open_own_unit(void)
                 return -errno;
         if (fs.f_type != CGROUP2_SUPER_MAGIC)
                 return -ENOMEDIUM;
-        r = process_cgroup(0, &path);
+        r = process_cgroup(pid, &path);
         if (r < 0)
                 return r;
-
-        char *control = endswith(path, "/.control");
-        if (control)
-                *control = 0;
+        char *p = strstr(path, part);
+        if (p && (p[strlen(part)] == '/' || !p[strlen(part)]))
+                *p = 0;
         full = strf("/sys/fs/cgroup%s", path);
         OOM_CHECK(full);
         return RET_NERRNO(open(full, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+}
+
+int cgroup_open_own_unit(void)
+{
+        return open_above(0, "/.control");
+}
+
+int cgroup_open_unit_of(pid_t leader)
+{
+        return open_above(leader, "/payload");
+}
+
+int cgroup_make_guest(int unit_fd, const char *name)
+{
+        assert(startswith(name, CGROUP_GUEST));
+        if (mkdirat(unit_fd, name, 0755) < 0 && errno != EEXIST)
+                return -errno;
+        return RET_NERRNO(openat(unit_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
 }
 
 int cgroup_make_payload(int unit_fd, uid_t owner)
@@ -149,6 +167,24 @@ static int remove_children(int fd, unsigned depth)
         return 0;
 }
 
+static int remove_guests(int unit_fd)
+{
+        _cleanup_(closedir_cleanup) DIR *dir = NULL;
+        int copy = fd_reopen(unit_fd, O_RDONLY | O_DIRECTORY);
+
+        if (copy < 0)
+                return copy;
+        dir = fdopendir(copy);
+        if (!dir) {
+                fd_close(copy);
+                return -ENOMEM;
+        }
+        for (struct dirent *e; (e = readdir(dir));)
+                if (startswith(e->d_name, CGROUP_GUEST))
+                        (void) unlinkat(unit_fd, e->d_name, AT_REMOVEDIR);
+        return 0;
+}
+
 int cgroup_remove_payload(int unit_fd)
 {
         _cleanup_free_ char *enabled = NULL;
@@ -165,6 +201,11 @@ int cgroup_remove_payload(int unit_fd)
                 r = remove_children(fd, 0);
         if (r >= 0 && unlinkat(unit_fd, "payload", AT_REMOVEDIR) < 0)
                 r = -errno;
+        if (r < 0)
+                return r;
+
+        /* Nothing lives in others any more: all were in the namespaces of the payload. */
+        r = remove_guests(unit_fd);
         if (r < 0)
                 return r;
 

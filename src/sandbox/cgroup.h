@@ -12,6 +12,14 @@
  * /sys/fs/cgroup. */
 int cgroup_open_own_unit(void);
 
+/* The same for the unit of a machine, from its leader. */
+int cgroup_open_unit_of(pid_t leader);
+
+/* Makes a sub-cgroup for processes that were not started by the machine, or opens it where it is there. Its name begins with
+ * CGROUP_GUEST. */
+#define CGROUP_GUEST "exec-"
+int cgroup_make_guest(int unit_fd, const char *name);
+
 /* Makes the sub-cgroup and hands it to its owner, with the files that the kernel wants delegated. Returns a
  * descriptor. */
 int cgroup_make_payload(int unit_fd, uid_t owner);

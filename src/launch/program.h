@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "sandbox/passwd.h"
+#include "spec/spec.h"
+
+/* The last steps of a process of ours before it becomes a program of a machine: from inside, with the machine's tree as its
+ * root. Whatever fails has been logged. */
+
+/* Exit statuses as shells have them. */
+#define STATUS_CANNOT_EXECUTE 126
+#define STATUS_NO_PROGRAM     127
+
+/* Runs this very program from a copy that cannot be changed, where root inside is the host's root; it returns only where
+ * there is no need, or an error. */
+int program_seal(const Spec *spec, char *argv[]);
+
+/* Makes a terminal of the machine's own; its master goes to whoever holds the other end of our standard input. What is
+ * said on it from here on is seen there. */
+int program_open_terminal(void);
+
+/* Whoever is root on the host, too, owns the host's /dev/null, and could change it: standard streams that are that become
+ * the machine's own. */
+int program_replace_null(void);
+
+/* A program starts with what its maker ignored and blocked, and systemd has us ignore SIGPIPE (IgnoreSIGPIPE=). */
+void program_reset_signals(void);
+
+/* Becomes the user of a spec, in its directory, with its environment. */
+int program_become(const Spec *spec, uint64_t capabilities, Person *person, Strv *environment);
+
+/* Without following what procfs calls a link: /proc/self/fd would lead to whatever is open yet. */
+int program_enter_directory(const char *path);
+
+/* Finds a program, in $PATH of the machine where it has no slash. -EACCES for one that is not to be executed. The caller
+ * frees it. */
+int program_find(const char *name, const Strv environment, char **ret);
+
+/* Says why it is not executed, and returns the exit status for that. */
+int program_failed(const char *name, int error);
+
+typedef struct Program {
+        const char *path;
+        char **argv, **environment;
+        const Person *person;
+        uint64_t capabilities, ambient;
+        const void *filter; /* seccomp programs, or NULL */
+        size_t filter_size;
+} Program;
+
+/* Closes the last doors to the host, and becomes it. */
+_Noreturn void program_execute(const Program *program);

@@ -1,0 +1,185 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# More programs in a machine that is up.
+
+# shellcheck source=tests/host/lib.sh
+. "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/lib.sh"
+
+want_debian=yes
+
+test_streams_and_status() {
+        boot bb
+        try on mctl exec bb sh -c 'echo out; echo err >&2; exit 7'
+        equal "The exit status" "$status" 7
+        equal stdout "$out" out
+        equal stderr "$err" err
+        try on mctl exec bb sh -c 'kill -TERM $$'
+        equal "The exit status" "$status" 143
+        try on_sh 'echo hello | mctl exec -i bb tr a-z A-Z'
+        equal stdout "$out" HELLO
+        # Without -i there is nothing to read.
+        works on_sh 'echo hello | mctl exec bb cat'
+        empty stdout "$out"
+        refused 127 nothing on mctl exec bb nothing
+        refused 126 "/etc" on mctl exec bb /etc
+        refused 125 "No machine 'nobody'" on mctl exec nobody true
+        refused 125 "Invalid name" on mctl exec ../x true
+        refused 125 "Expected" on mctl exec bb
+        refused 125 "no user 'nosuch'" on mctl exec -u nosuch bb true
+        refused 125 "/nowhere" on mctl exec -w /nowhere bb true
+        # What looks like an option of ours belongs to the command.
+        works on mctl exec bb echo --help -u x
+        equal stdout "$out" "--help -u x"
+        power_off bb
+        refused 125 "No machine 'bb'" on mctl exec bb true
+}
+
+# Eight bits, all of them, both ways.
+test_bytes() {
+        boot bb
+        on_sh 'head -c 64M /dev/urandom >/run/random'
+        equal "The digest" "$(on_sh 'mctl exec -i bb cat </run/random | sha256sum')" "$(on_sh 'sha256sum </run/random')"
+        equal "The digest" "$(on_sh 'mctl exec -i bb sha256sum </run/random')" "$(on_sh 'sha256sum </run/random')"
+        # On a terminal, which is made to pass them.
+        on mctl copy-to bb /run/random /random
+        equal "The digest" "$(on_sh 'script -qec "mctl exec -t bb sh -c \"stty raw -echo; cat /random\"" /dev/null </dev/null | sha256sum')" \
+                "$(on_sh 'sha256sum </run/random')"
+        power_off bb
+        on rm /run/random /var/lib/machines/bb/random
+}
+
+test_person() {
+        boot debian
+        works on mctl exec debian id
+        equal stdout "$out" "uid=0(root) gid=0(root) groups=0(root)"
+        works on mctl exec -u nobody debian sh -c 'id -u; echo $USER $HOME; pwd'
+        equal stdout "$out" $'65534\nnobody /nonexistent\n/'
+        works on mctl exec -u 1234 -w /tmp -e A=b -e C debian sh -c 'id -u; pwd; echo $A'
+        equal stdout "$out" $'1234\n/tmp\nb'
+        works on_sh 'FOO=bar mctl exec -e FOO debian sh -c "echo \$FOO"'
+        equal stdout "$out" bar
+        works on mctl exec debian sh -c 'echo $container $PATH; env | grep -c NOTIFY || :'
+        equal stdout "$out" $'mctl /usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\n0'
+        power_off debian
+}
+
+# It is as bound as what runs there anyway.
+test_bounds() {
+        local leader field own theirs
+
+        on_sh 'mkdir -p /etc/mctl; printf "[Image]\nImage=debian\n[Exec]\nLimitNOFILE=1000:2000\n" >/etc/mctl/debian.machine'
+        boot debian
+        leader=$(leader_of debian)
+        for field in CapBnd CapEff CapInh CapAmb Seccomp Seccomp_filters NoNewPrivs; do
+                own=$(on mctl exec debian sed -n "s/^$field:[[:space:]]*//p" /proc/self/status)
+                theirs=$(on sed -n "s/^$field:[[:space:]]*//p" "/proc/$leader/status")
+                equal "$field" "$own" "$theirs"
+        done
+        equal "The limit" "$(on mctl exec debian sh -c 'ulimit -Sn; ulimit -Hn' | tr '\n' ' ')" "1000 2000 "
+        for field in user mnt pid uts ipc net cgroup; do
+                equal "The namespace $field" "$(on mctl exec debian readlink /proc/self/ns/$field)" \
+                        "$(on readlink "/proc/$leader/ns/$field")"
+        done
+        try on mctl exec debian sh -c 'ls /proc/$$/fd'
+        equal "The open descriptors" "$(tr '\n' ' ' <<<"$out")" "0 1 2 "
+        matches "The cgroup" "$(on mctl exec debian grep '^0::' /proc/self/cgroup)" '^0::/\.\./exec-[0-9]+$'
+        works on mctl exec --privileged debian sh -c 'sed -n "s/^Seccomp:[[:space:]]*//p" /proc/self/status'
+        equal "The filter" "$out" 0
+        empty "The cgroups that are left" "$(on_sh 'ls -d /sys/fs/cgroup/machine.slice/machine-debian.service/exec-* 2>/dev/null || :')"
+        on rm /etc/mctl/debian.machine
+        # systemd inside does not know them.
+        equal "The system inside" "$(on mctl exec debian systemctl is-system-running)" running
+        power_off debian
+}
+
+# It ends with the machine, and with who started it; signals are passed on.
+test_ends() {
+        local pid
+
+        boot bb
+        on systemd-run -q --unit=one mctl exec bb sleep 1000
+        soon on_sh 'ls -d /sys/fs/cgroup/machine.slice/machine-bb.service/exec-*'
+        on systemctl kill -s KILL --kill-whom=main one
+        soon on_sh '! ls -d /sys/fs/cgroup/machine.slice/machine-bb.service/exec-*/cgroup.procs 2>/dev/null | xargs -r cat | grep .'
+        on systemctl reset-failed
+        try on_sh 'mctl exec bb sh -c "trap \"exit 9\" TERM; while :; do sleep 0.1; done" & sleep 0.5; kill $!; wait $!'
+        equal "The exit status" "$status" 9
+        on systemd-run -q --unit=two mctl exec bb sleep 1000
+        soon on_sh 'grep -q . /sys/fs/cgroup/machine.slice/machine-bb.service/exec-*/cgroup.procs'
+        power_off bb
+        soon on_sh '! systemctl is-active -q two'
+        equal "How it ended" "$(on systemctl show --value -p ExecMainStatus two)" 137
+        on systemctl reset-failed
+
+        # What a rebooted machine leaves of them is in nobody's way.
+        boot bb
+        try on mctl exec bb sh -c 'sleep 1000 </dev/null >/dev/null 2>&1 &'
+        pid=$(leader_of bb)
+        on mctl reboot bb
+        soon other_leader bb "$pid"
+        works on mctl exec bb true
+        power_off bb
+}
+
+other_leader() {
+        local now
+
+        now=$(leader_of "$1")
+        [ "$now" != none ] && [ "$now" != "$2" ] && [ "$(field "$1" state)" = running ]
+}
+
+test_terminal() {
+        boot debian
+        matches stdout "$(on_sh 'script -qec "mctl exec -t debian tty" /dev/null </dev/null' | tr -d '\r')" '^/dev/pts/[0-9]+$'
+        equal "The size" "$(on_sh 'script -qec "stty rows 33 cols 77; mctl exec -t debian sh -c \"sleep 0.3; stty size\"" /dev/null </dev/null' | tr -d '\r')" "33 77"
+        equal "The exit status" "$(on_sh 'script -qec "mctl exec -t debian sh -c \"exit 5\"" /dev/null </dev/null >/dev/null || echo $?')" 5
+        contains stdout "$(on_sh '(sleep 1; echo "echo a\$((1+1))b"; sleep 0.5; echo exit 4) | script -qec "mctl shell debian; echo status \$?" /dev/null' | tr -d '\r')" "status 4"
+        refused 125 "needs a terminal" on mctl exec -t debian true
+        # Raw mode does not stay.
+        equal "The terminal afterwards" "$(on_sh 'script -qec "stty -a >/tmp/before; mctl exec -t debian true; stty -a >/tmp/after; cmp /tmp/before /tmp/after && echo same" /dev/null </dev/null' | tr -d '\r')" same
+        power_off debian
+}
+
+test_shell() {
+        boot debian
+        works on mctl shell debian id -un
+        equal stdout "$out" root
+        works on mctl shell nobody@debian id -un
+        equal stdout "$out" nobody
+        try on_sh 'echo "echo in shell; exit 3" | mctl shell debian'
+        equal "The exit status" "$status" 3
+        contains stdout "$out" "in shell"
+        refused 125 "no user" on mctl shell nosuch@debian
+        power_off debian
+}
+
+# No program that a machine has for its own can reach ours.
+test_hostile() {
+        local sum
+
+        sum=$(on_sh 'sha256sum /usr/lib/mctl/mctl-enter')
+        boot bb --private-users=no
+        inside_sh bb 'printf "#!/proc/self/exe\n" >/bin/evil; chmod 755 /bin/evil'
+        try on timeout 10 mctl exec bb /bin/evil
+        differ "The exit status" "$status" 0
+        equal "The program" "$(on_sh 'sha256sum /usr/lib/mctl/mctl-enter')" "$sum"
+        power_off bb
+        boot bb
+        # Files of users are text that is read with bounds.
+        inside_sh bb 'rm /etc/passwd; mkfifo /etc/passwd'
+        try on timeout 10 mctl exec -u root bb true
+        differ "The exit status" "$status" 124
+        inside_sh bb 'rm /etc/passwd; ln -s /proc/1/environ /etc/passwd'
+        refused 125 "no user 'nobody'" on timeout 10 mctl exec -u nobody bb true
+        power_off bb
+        on_sh 'cd /var/lib/machines/bb; rm -f bin/evil etc/passwd; printf "root:x:0:0::/root:/bin/sh\n" >etc/passwd'
+}
+
+test_who_may() {
+        boot bb
+        refused 125 "Only root" on_user alice mctl exec bb true
+        power_off bb
+}
+
+run_tests
