@@ -43,7 +43,7 @@ int bus_connect(Context *c)
         return 0;
 }
 
-static int call(Context *c, const char *what, sd_bus_message *request, sd_bus_message **ret)
+int bus_call(Context *c, const char *what, sd_bus_message *request, sd_bus_message **ret)
 {
         _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
         int r;
@@ -69,7 +69,7 @@ static int call_with(Context *c, const char *what, const char *const object[3], 
         r = sd_bus_message_new_method_call(c->bus, &request, object[0], object[1], object[2], method);
         if (r >= 0)
                 r = sd_bus_message_appendv(request, types, ap);
-        return r < 0 ? log_error_errno(r, "Failed to make a message") : call(c, what, request, ret);
+        return r < 0 ? log_error_errno(r, "Failed to make a message") : bus_call(c, what, request, ret);
 }
 
 int bus_call_registry(Context *c, const char *what, const char *method, sd_bus_message **ret,

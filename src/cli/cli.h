@@ -27,7 +27,7 @@ typedef enum OutputMode {
 
 /* Options of run that are no settings, as they were given. */
 typedef struct RunOptions {
-        bool interactive, terminal, detach, remove, privileged;
+        bool interactive, terminal, detach, remove, privileged, list, wait;
         Strv environment, environment_files, volumes, mounts, ulimits;
         const char *entrypoint, *memory, *cpus, *pids_limit, *restart, *stop_timeout, *pull;
 } RunOptions;
@@ -136,6 +136,8 @@ int start_read_reply(sd_bus_message *reply, const char **ret_unit, const char **
 
 /* Connects to the system bus, here or on the host of -H. */
 int bus_connect(Context *c);
+/* Sends a call and waits; what fails is logged as "WHAT: …". */
+int bus_call(Context *c, const char *what, sd_bus_message *request, sd_bus_message **ret);
 /* Calls a method of the registry or of systemd's manager and waits; what fails is logged as "WHAT: …". */
 int bus_call_registry(Context *c, const char *what, const char *method, sd_bus_message **ret,
                       const char *types, ...);

@@ -36,7 +36,7 @@ const Verb verbs[] = {
           1, 1, COMPLETE_MACHINES, verb_logs },
         { "wait", NULL, MACHINE_COMMANDS, "NAME…", "Wait until machines are up, or gone", 1, -1,
           COMPLETE_MACHINES, verb_wait },
-        { "exec", NULL, MACHINE_COMMANDS, "NAME COMMAND…", "Run a command in a machine that is up", 2, -1,
+        { "exec", NULL, MACHINE_COMMANDS, "NAME COMMAND…", "Run a command in a machine that is up", 0, -1,
           COMPLETE_MACHINES, verb_exec, true },
         { "shell", NULL, MACHINE_COMMANDS, "[USER@]NAME [COMMAND…]", "Get a shell in a machine that is up",
           1, -1, COMPLETE_MACHINES, verb_shell, true },
@@ -110,6 +110,8 @@ enum {
         OPT_ENTRYPOINT,
         OPT_VOLUME,
         OPT_MOUNT,
+        OPT_LIST,
+        OPT_WAIT,
         OPT_PRIVILEGED,
         OPT_CAP_ADD,
         OPT_CAP_DROP,
@@ -157,8 +159,8 @@ const Option options[] = {
         { OPT_MKDIR, "mkdir", 0, NULL, "bind", "Make what is to be mounted on, where it is missing" },
         { OPT_INTERACTIVE, "interactive", 'i', NULL, "run exec", "Pass standard input on" },
         { OPT_TTY, "tty", 't', NULL, "run exec", "Run on a terminal" },
-        { OPT_DETACH, "detach", 'd', NULL, "run",
-          "Return when the command runs, and print the machine's name" },
+        { OPT_DETACH, "detach", 'd', NULL, "run exec",
+          "Return when the command runs, and print a name for it" },
         { OPT_RM, "rm", 0, NULL, "run", "Keep no trace of a failure" },
         { OPT_ENV, "env", 'e', "NAME[=VALUE]", "run exec shell",
           "Set an environment variable, or pass it on" },
@@ -171,6 +173,8 @@ const Option options[] = {
         { OPT_VOLUME, "volume", 'v', "SOURCE:TARGET[:OPTION]", "run",
           "Show a file or directory of the host inside" },
         { OPT_MOUNT, "mount", 0, "type=TYPE,…", "run", "The same, or an empty file system (type=tmpfs)" },
+        { OPT_LIST, "list", 0, NULL, "exec", "List programs that were run with -d" },
+        { OPT_WAIT, "wait", 0, NULL, "exec", "Wait for the end of one of these" },
         { OPT_PRIVILEGED, "privileged", 0, NULL, "exec",
           "With all capabilities that root inside can have, and no filter" },
         { OPT_CAP_ADD, "cap-add", 0, "CAP", "run", "Add a capability, or all" },
@@ -316,6 +320,12 @@ static int parse_run_option(Context *c, int id, const char *argument)
                 return 0;
         case OPT_RM:
                 o->remove = true;
+                return 0;
+        case OPT_LIST:
+                o->list = true;
+                return 0;
+        case OPT_WAIT:
+                o->wait = true;
                 return 0;
         case OPT_PRIVILEGED:
                 o->privileged = true;

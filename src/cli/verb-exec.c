@@ -3,14 +3,17 @@
 /* mctl exec and shell: one more program in a machine that is up. mctl-enter does it; we are that program, or, where it is on
  * a terminal, its other end. */
 
+#include <inttypes.h>
 #include <poll.h>
+#include <signal.h>
 #include <sys/pidfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "basic/fd.h"
+#include "basic/random.h"
 #include "cli/cli.h"
-#include "cli/terminal.h"
+#include "cli/process.h"
 
 static int make_command(Context *c, const char *name, char **command, bool login, Strv *ret)
 {
@@ -108,22 +111,249 @@ static int run_on_terminal(char **command)
         return info.si_code == CLD_EXITED ? info.si_status : 128 + info.si_status;
 }
 
+/* --- by the registry ---------------------------------------------------------------------------------------------- */
+
+/* Flags of ExecInMachine(). */
+enum {
+        FLAG_INTERACTIVE = 1,
+        FLAG_TERMINAL = 2,
+        FLAG_PRIVILEGED = 4,
+        FLAG_LOGIN = 8,
+};
+
+/* Ours to choose: its unit can be watched before it is there. */
+typedef struct Id {
+        char id[13];
+        char *unit;
+} Id;
+
+static void id_clear(Id *id)
+{
+        free(id->unit);
+}
+
+static int make_id(const char *name, Id *ret)
+{
+        snprintf(ret->id, sizeof(ret->id), "%012" PRIx64, random_u64() & UINT64_C(0xffffffffffff));
+        ret->unit = strf("mctl-exec-%s-%s.service", name, ret->id);
+        return ret->unit ? 0 : log_oom();
+}
+
+static int make_request(Context *c, const char *method, const char *name, const Id *id, char **words,
+                        bool login, sd_bus_message **ret)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+        uint64_t flags = (c->run.interactive ? FLAG_INTERACTIVE : 0) |
+                         (c->run.terminal ? FLAG_TERMINAL : 0) | (c->run.privileged ? FLAG_PRIVILEGED : 0) |
+                         (login ? FLAG_LOGIN : 0);
+        int r;
+
+        r = bus_connect(c);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_new_method_call(c->bus, &m, REGISTRY_NAME, REGISTRY_PATH, REGISTRY_INTERFACE,
+                                           method);
+        if (r >= 0)
+                r = sd_bus_message_append(m, "ssss", name, id->id, c->spec->user ?: "",
+                                          c->spec->working_directory ?: "");
+        if (r >= 0)
+                r = sd_bus_message_append_strv(m, c->spec->environment);
+        if (r >= 0)
+                r = sd_bus_message_append_strv(m, words);
+        if (r >= 0)
+                r = sd_bus_message_append(m, "t", flags);
+        if (r < 0)
+                return log_error_errno(r, "Failed to make a message");
+        *ret = TAKE_PTR(m);
+        return 0;
+}
+
+/* "MACHINE-ID" */
+static int pass_signal(Context *c, const char *name, int sig, unsigned count)
+{
+        const char *dash = strrchr(name, '-');
+        _cleanup_free_ char *machine = strndup(name, dash - name);
+
+        return bus_call_registry(c, "Failed to pass a signal on", "KillInMachine", NULL, "ssi",
+                                 strna(machine), dash + 1, count < 3 ? sig : SIGKILL);
+}
+
+static int run_by_registry(Context *c, const char *name, char **words, bool login)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *request = NULL, *reply = NULL;
+        _cleanup_(id_clear) Id id = {};
+        _cleanup_free_ char *known_by = NULL;
+        _cleanup_(process_clear) Process p = { .pass_signal = pass_signal };
+        const char *job;
+        int r;
+
+        r = make_id(name, &id);
+        if (r < 0)
+                return r;
+        known_by = strf("%s-%s", name, id.id);
+        if (!known_by)
+                return log_oom();
+        p.unit = id.unit;
+        p.name = known_by;
+        r = process_prepare(c, &p);
+        if (r >= 0)
+                r = make_request(c, "ExecInMachine", name, &id, words, login, &request);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_append(request, "hhh", p.stdin_fd, STDOUT_FILENO, STDERR_FILENO);
+        if (r < 0)
+                return log_error_errno(r, "Failed to pass the standard streams on");
+        r = bus_call(c, "Not run", request, &reply);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_read(reply, "so", NULL, &job);
+        return r < 0 ? log_error_errno(r, "The registry gave no clear answer") : process_wait(c, &p, job);
+}
+
+static int run_detached(Context *c, const char *name, char **words)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *request = NULL;
+        _cleanup_free_ char *known_by = NULL;
+        _cleanup_(id_clear) Id id = {};
+        int r;
+
+        r = make_id(name, &id);
+        if (r >= 0)
+                r = make_request(c, "StartInMachine", name, &id, words, false, &request);
+        if (r >= 0)
+                r = bus_call(c, "Not run", request, NULL);
+        if (r < 0)
+                return r;
+        known_by = strf("%s-%s", name, id.id);
+        if (!known_by)
+                return log_oom();
+        if (c->output != OUTPUT_TEXT)
+                return output_json(c, json_pack("{ss ss}", "id", known_by, "unit", id.unit));
+        puts(known_by);
+        return 0;
+}
+
+/* --- programs that nobody waits for ------------------------------------------------------------------------------- */
+
+static bool has_ended(const json_t *unit)
+{
+        const char *state = json_text(unit, "ActiveState"), *sub = json_text(unit, "SubState");
+
+        return !streq_ptr(state, "activating") && !streq_ptr(sub, "running") &&
+               !streq_ptr(state, "deactivating");
+}
+
+static int on_change(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        (void) m;
+        (void) error;
+        *(bool *) userdata = true;
+        return 0;
+}
+
+/* It is remembered until somebody has asked, or its machine ends. */
+static int wait_for(Context *c, const char *name)
+{
+        _cleanup_free_ char *unit = strf("mctl-exec-%s.service", name), *path = NULL;
+        json_t *properties = NULL;
+        bool changed = true;
+        int r;
+
+        if (!unit)
+                return log_oom();
+        r = bus_connect(c);
+        if (r < 0)
+                return r;
+        r = sd_bus_path_encode(SYSTEMD_PATH "/unit", unit, &path);
+        if (r >= 0)
+                r = sd_bus_match_signal(c->bus, NULL, SYSTEMD_NAME, path, "org.freedesktop.DBus.Properties",
+                                        "PropertiesChanged", on_change, &changed);
+        if (r < 0)
+                return log_error_errno(r, "Failed to watch unit '%s'", unit);
+        for (;;) {
+                if (changed) {
+                        changed = false;
+                        r = bus_get_unit(c, unit, &properties);
+                        if (r < 0)
+                                return r;
+                        if (streq_ptr(json_text(properties, "LoadState"), "not-found")) {
+                                json_decref(properties);
+                                return log_error_return(-ENOENT, "There is no program '%s' in a machine.",
+                                                        name);
+                        }
+                        if (has_ended(properties))
+                                break;
+                        json_decref(properties);
+                }
+                r = sd_bus_process(c->bus, NULL);
+                if (r == 0)
+                        r = sd_bus_wait(c->bus, UINT64_MAX);
+                if (r < 0 && r != -EINTR)
+                        return log_error_errno(r, "Failed to wait for unit '%s'", unit);
+        }
+        int code = json_number(properties, "ExecMainCode"),
+            status = json_number(properties, "ExecMainStatus");
+        json_decref(properties);
+        (void) sd_bus_call_method(c->bus, SYSTEMD_NAME, SYSTEMD_PATH, SYSTEMD_MANAGER, "StopUnit", NULL,
+                                  NULL, "ss", unit, "replace");
+        (void) sd_bus_call_method(c->bus, SYSTEMD_NAME, SYSTEMD_PATH, SYSTEMD_MANAGER, "ResetFailedUnit",
+                                  NULL, NULL, "s", unit);
+        return code == CLD_EXITED ? status : 128 + status;
+}
+
+static int list_programs(Context *c)
+{
+        static const Column columns[] = {
+                { "id", "ID", NULL },
+                { "state", "STATE", NULL },
+                { "description", "DESCRIPTION", NULL },
+        };
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        const char *unit, *description, *sub;
+        json_t *rows = json_array();
+        int r;
+
+        r = bus_call_manager(c, "Failed to list programs", "ListUnitsByPatterns", &reply, "asas", 0, 1,
+                             "mctl-exec-*.service");
+        if (r >= 0)
+                r = sd_bus_message_enter_container(reply, 'a', "(ssssssouso)");
+        while (r >= 0 && (r = sd_bus_message_read(reply, "(ssssssouso)", &unit, &description, NULL, NULL,
+                                                  &sub, NULL, NULL, NULL, NULL, NULL)) > 0) {
+                const char *id = startswith(unit, "mctl-exec-"), *end = id ? endswith(id, ".service") : NULL;
+                if (end)
+                        json_array_append_new(rows, json_pack("{ss% ss ss}", "id", id, (size_t) (end - id),
+                                                              "state", sub, "description", description));
+        }
+        if (r >= 0)
+                r = output_array(c, rows, columns, ELEMENTSOF(columns), "program");
+        json_decref(rows);
+        return r;
+}
+
+/* --- the verbs ---------------------------------------------------------------------------------------------------- */
+
+/* Root needs nobody else for that. */
 static int enter(Context *c, const char *name, char **words, bool login)
 {
         _cleanup_strv_ Strv command = NULL;
         int r;
 
-        if (c->host)
-                return log_error_return(-EOPNOTSUPP, "That works on this host only; see ssh(1).");
-        if (geteuid() != 0)
-                return log_error_return(-EPERM, "Only root may do that.");
         if (!machine_name_valid(name))
                 return usage_bad_name(name), -EINVAL;
+        if (c->run.detach && (c->run.terminal || c->run.interactive))
+                return log_error_return(-EINVAL, "-d has no use for -i and -t.");
+        if (c->host && !c->run.detach)
+                return log_error_return(-EOPNOTSUPP, "On another host, programs are run detached (-d).");
         if (c->run.terminal && !isatty(STDIN_FILENO))
                 return log_error_return(-ENOTTY, "-t needs a terminal on standard input.");
         r = run_fill_environment(c);
-        if (r >= 0)
-                r = make_command(c, name, words, login, &command);
+        if (r < 0)
+                return r;
+        if (c->run.detach)
+                return run_detached(c, name, words);
+        if (geteuid() != 0)
+                return run_by_registry(c, name, words, login);
+        r = make_command(c, name, words, login, &command);
         if (r < 0)
                 return r;
         return c->run.terminal ? run_on_terminal(command) : become(command);
@@ -131,6 +361,14 @@ static int enter(Context *c, const char *name, char **words, bool login)
 
 int verb_exec(Context *c, char **args)
 {
+        size_t n = strv_length(args);
+
+        if (c->run.list && n == 0)
+                return list_programs(c);
+        if (c->run.wait && n == 1)
+                return wait_for(c, args[0]);
+        if (c->run.list || c->run.wait || n < 2)
+                return log_error_return(-EINVAL, "Expected: mctl exec NAME COMMAND…, --list or --wait ID");
         return enter(c, args[0], args + 1, false);
 }
 

@@ -13,7 +13,7 @@
 #include "basic/fd.h"
 #include "basic/parse.h"
 #include "cli/cli.h"
-#include "cli/terminal.h"
+#include "cli/process.h"
 
 static int assign(Context *c, SpecSection section, const char *key, const char *value)
 {
@@ -362,171 +362,33 @@ static int fill_spec(Context *c, char **args)
         return r;
 }
 
-/* The end of the unit, as its properties tell it. */
-typedef struct End {
-        bool ended, started;
-        bool checked;     /* that it will not be started again */
-        int code, status; /* CLD_…, and the status or signal */
-        Jobs jobs;        /* the one of the start */
-} End;
-
-static void end_clear(End *end)
-{
-        jobs_clear(&end->jobs);
-}
-
-static int on_properties(sd_bus_message *m, void *userdata, sd_bus_error *error)
-{
-        End *end = userdata;
-        json_t *properties;
-
-        (void) error;
-        if (sd_bus_message_skip(m, "s") < 0 || bus_read_properties(m, &properties) < 0)
-                return 0;
-        const char *state = json_text(properties, "ActiveState");
-        if (json_object_get(properties, "ExecMainCode")) {
-                end->code = json_number(properties, "ExecMainCode");
-                end->status = json_number(properties, "ExecMainStatus");
-        }
-        if (state) {
-                end->started = end->started || streq(state, "active");
-                end->ended = streq(state, "inactive") || streq(state, "failed");
-                end->checked = false;
-        }
-        json_decref(properties);
-        return 0;
-}
-
-static int watch(Context *c, const char *unit, End *end)
-{
-        _cleanup_free_ char *path = NULL;
-        int r;
-
-        r = bus_connect(c);
-        if (r < 0)
-                return r;
-        r = sd_bus_path_encode("/org/freedesktop/systemd1/unit", unit, &path);
-        if (r >= 0)
-                r = sd_bus_match_signal_async(c->bus, NULL, SYSTEMD_NAME, path,
-                                              "org.freedesktop.DBus.Properties", "PropertiesChanged",
-                                              on_properties, NULL, end);
-        return r < 0 ? log_error_errno(r, "Failed to watch unit '%s'", unit) : jobs_watch(c, &end->jobs);
-}
-
 /* Signals meant for the command: passed on, the first time as they are; who insists, ends the machine. */
-static int pass_signal(Context *c, int signal_fd, unsigned *count)
+static int pass_signal(Context *c, const char *name, int sig, unsigned count)
 {
-        struct signalfd_siginfo info;
-
-        if (read(signal_fd, &info, sizeof(info)) != sizeof(info))
-                return 0;
-        if ((*count)++ == 0)
-                return bus_call_registry(c, "Failed to pass a signal on", "KillMachine", NULL, "ssi",
-                                         c->spec->name, "leader", (int) info.ssi_signo);
-        return bus_call_registry(c, "Failed to end the machine", "TerminateMachine", NULL, "s",
-                                 c->spec->name);
-}
-
-static int block_signals(void)
-{
-        static const int signals[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2 };
-        sigset_t set;
-
-        sigemptyset(&set);
-        for (size_t i = 0; i < ELEMENTSOF(signals); i++)
-                sigaddset(&set, signals[i]);
-        (void) sigprocmask(SIG_BLOCK, &set, NULL);
-        return RET_NERRNO(signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
-}
-
-/* Between two lives of a unit with Restart= it is inactive for a moment. */
-static void check_ended(Context *c, const char *unit, End *end)
-{
-        _cleanup_free_ char *path = NULL, *state = NULL;
-
-        if (sd_bus_path_encode("/org/freedesktop/systemd1/unit", unit, &path) >= 0 &&
-            sd_bus_get_property_string(c->bus, SYSTEMD_NAME, path, "org.freedesktop.systemd1.Unit",
-                                       "ActiveState", NULL, &state) >= 0)
-                end->ended = streq(state, "inactive") || streq(state, "failed");
-        end->checked = true;
-}
-
-static int wait_end(Context *c, const char *unit, End *end, int signal_fd, Terminal *terminal)
-{
-        struct pollfd fds[8];
-        unsigned signals = 0;
-        int r, more = terminal ? 1 : 0;
-
-        for (;;) {
-                r = sd_bus_process(c->bus, NULL);
-                if (r < 0)
-                        return log_error_errno(r, "Failed to wait for the machine");
-                if (r > 0)
-                        continue;
-                if (end->ended && !end->checked) {
-                        check_ended(c, unit, end);
-                        continue; /* other messages may have come meanwhile */
-                }
-                if (more > 0)
-                        more = terminal_process(terminal);
-                if (end->ended && jobs_done(&end->jobs) && more <= 0)
-                        return 0;
-
-                size_t n = 0;
-                fds[n++] = (struct pollfd){ .fd = sd_bus_get_fd(c->bus),
-                                            .events = sd_bus_get_events(c->bus) };
-                fds[n++] = (struct pollfd){ .fd = signal_fd, .events = POLLIN };
-                if (more > 0)
-                        n += terminal_poll(terminal, fds + n);
-                /* Whoever keeps the terminal open after the machine has ended keeps nobody waiting. */
-                if (poll(fds, n, end->ended ? 1000 : -1) == 0)
-                        return 0;
-                if (fds[1].revents)
-                        (void) pass_signal(c, signal_fd, &signals);
-        }
+        return count == 0 ? bus_call_registry(c, "Failed to pass a signal on", "KillMachine", NULL, "ssi",
+                                              name, "leader", sig)
+                          : bus_call_registry(c, "Failed to end the machine", "TerminateMachine", NULL, "s",
+                                              name);
 }
 
 static int run_attached(Context *c, const char *spec)
 {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
         _cleanup_free_ char *unit = machine_unit_name(MACHINE_UNIT_TRANSIENT, c->spec->name);
-        _cleanup_close_ int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC), machine_fd = -EBADF,
-                            signal_fd = -EBADF;
-        _cleanup_(end_clear) End end = {};
-        Terminal *terminal = NULL;
+        _cleanup_(process_clear)
+                Process p = { .unit = unit, .name = c->spec->name, .pass_signal = pass_signal };
         const char *started_unit, *job;
         int r;
 
         if (!unit)
                 return log_oom();
-        if (null_fd < 0)
-                return log_error_errno(-errno, "Failed to open '/dev/null'");
-        r = watch(c, unit, &end);
-        if (r >= 0 && c->run.terminal)
-                r = terminal_new(&terminal, &machine_fd);
-        if (r < 0)
-                return r;
-        signal_fd = block_signals(); /* before there is a machine that they could be meant for */
-        int stdin_fd = terminal ? machine_fd : c->run.interactive ? STDIN_FILENO : null_fd;
-        r = bus_call_registry(c, "Failed to start the machine", "RunMachine", &reply, "shhh", spec, stdin_fd,
-                              STDOUT_FILENO, STDERR_FILENO);
-        machine_fd = fd_close(machine_fd);
+        r = process_prepare(c, &p);
+        if (r >= 0)
+                r = bus_call_registry(c, "Failed to start the machine", "RunMachine", &reply, "shhh", spec,
+                                      p.stdin_fd, STDOUT_FILENO, STDERR_FILENO);
         if (r >= 0)
                 r = start_read_reply(reply, &started_unit, &job);
-        if (r >= 0)
-                r = jobs_add(&end.jobs, job, started_unit, c->spec->name);
-        if (r >= 0)
-                r = wait_end(c, unit, &end, signal_fd, terminal);
-        if (terminal)
-                terminal_free(terminal);
-        if (r < 0)
-                return EXIT_STATUS_NOT_RUN;
-
-        /* Without a start there was no command; the launcher has said why on our standard error. */
-        if (!end.started && !streq_ptr(end.jobs.items[0].result, "done"))
-                return end.code == CLD_EXITED && end.status > EXIT_STATUS_NOT_RUN ? end.status
-                                                                                  : EXIT_STATUS_NOT_RUN;
-        return end.code == CLD_EXITED ? end.status : 128 + end.status;
+        return r < 0 ? EXIT_STATUS_NOT_RUN : process_wait(c, &p, job);
 }
 
 static int run_detached(Context *c, const char *spec)

@@ -122,25 +122,25 @@ int verb_show(Context *c, char **args)
         return output_json(c, all);
 }
 
-typedef struct Process {
+typedef struct CgroupProcess {
         char *cgroup;
         uint32_t pid;
         char *command;
-} Process;
+} CgroupProcess;
 
 static int compare_processes(const void *a, const void *b)
 {
-        const Process *x = a, *y = b;
+        const CgroupProcess *x = a, *y = b;
         int r = strcmp(x->cgroup, y->cgroup);
 
         return r != 0 ? r : (int) x->pid - (int) y->pid;
 }
 
-static int read_processes(Context *c, const char *unit, Process **ret, size_t *ret_n)
+static int read_processes(Context *c, const char *unit, CgroupProcess **ret, size_t *ret_n)
 {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
         const char *cgroup, *command;
-        Process *processes = NULL;
+        CgroupProcess *processes = NULL;
         size_t n = 0;
         uint32_t pid;
         int r;
@@ -150,14 +150,14 @@ static int read_processes(Context *c, const char *unit, Process **ret, size_t *r
                 return r;
         r = sd_bus_message_enter_container(reply, 'a', "(sus)");
         while (r >= 0 && (r = sd_bus_message_read(reply, "(sus)", &cgroup, &pid, &command)) > 0) {
-                Process *p = reallocarray(processes, n + 1, sizeof(Process));
+                CgroupProcess *p = reallocarray(processes, n + 1, sizeof(CgroupProcess));
                 if (!p)
                         break;
                 processes = p;
-                p[n++] = (Process){ strdup(cgroup), pid, str_escape(command) };
+                p[n++] = (CgroupProcess){ strdup(cgroup), pid, str_escape(command) };
         }
         if (n > 0)
-                qsort(processes, n, sizeof(Process), compare_processes);
+                qsort(processes, n, sizeof(CgroupProcess), compare_processes);
         *ret = processes;
         *ret_n = n;
         return 0;
@@ -175,7 +175,7 @@ static unsigned shared_depth(const char *a, const char *b)
 }
 
 /* Prints each part of a cgroup's path that the one before did not have, then its processes, indented. */
-static void print_processes(const char *control_group, const Process *processes, size_t n)
+static void print_processes(const char *control_group, const CgroupProcess *processes, size_t n)
 {
         _cleanup_free_ char *previous = strdup("");
 
@@ -215,7 +215,7 @@ static void print_line(const char *heading, const char *value)
 static int print_status(Context *c, const char *name)
 {
         json_t *machine, *unit = NULL;
-        Process *processes = NULL;
+        CgroupProcess *processes = NULL;
         size_t n = 0;
         int r;
 

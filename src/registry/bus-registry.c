@@ -2,6 +2,7 @@
 
 /* The interface org.mctl.Registry1; see org.mctl.Registry1(5). */
 
+#include "registry/exec.h"
 #include "registry/operation.h"
 #include "registry/polkit.h"
 #include "registry/start.h"
@@ -136,6 +137,11 @@ static const Operation operations[] = {
           .details = worker_details },
         { "UnbindMachine", "Unbind", REGISTRY_NAME ".start-machine", "unbind", .run = worker_unbind,
           .details = worker_details },
+        { "ExecInMachine", "Exec", REGISTRY_NAME ".exec", "exec", .run = exec_in_machine,
+          .details = exec_details },
+        { "StartInMachine", "Start", REGISTRY_NAME ".exec", "exec", .run = exec_in_machine,
+          .details = exec_details },
+        { "KillInMachine", NULL, REGISTRY_NAME ".exec", "kill", .run = exec_kill },
         { "GetMachineSpec", NULL, MANAGE, "get-spec", .run = machine_get_spec },
         {},
 };
@@ -184,6 +190,18 @@ const sd_bus_vtable registry_vtable[] = {
                 SD_BUS_NO_RESULT, operation_of_manager, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("UnbindMachine", SD_BUS_ARGS("s", name, "s", destination), SD_BUS_NO_RESULT,
                                 operation_of_manager, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("ExecInMachine",
+                                SD_BUS_ARGS("s", name, "s", id, "s", user, "s", directory, "as", environment,
+                                            "as", command, "t", flags, "h", stdin, "h", stdout, "h", stderr),
+                                SD_BUS_RESULT("s", unit, "o", job), operation_of_manager,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("StartInMachine",
+                                SD_BUS_ARGS("s", name, "s", id, "s", user, "s", directory, "as", environment,
+                                            "as", command, "t", flags),
+                                SD_BUS_RESULT("s", unit, "o", job), operation_of_manager,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("KillInMachine", SD_BUS_ARGS("s", name, "s", id, "i", signal),
+                                SD_BUS_NO_RESULT, operation_of_manager, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_SIGNAL_WITH_ARGS("MachineNew", SD_BUS_ARGS("s", name, "o", machine), 0),
         SD_BUS_SIGNAL_WITH_ARGS("MachineRemoved", SD_BUS_ARGS("s", name, "o", machine), 0),
         SD_BUS_VTABLE_END,

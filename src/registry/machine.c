@@ -135,7 +135,7 @@ static int reply_job(sd_bus_message *reply, void *userdata, sd_bus_error *ret_er
         return r < 0 ? r : sd_bus_reply_method_return(call, "o", job);
 }
 
-static int reply_nothing(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)
+int machine_reply_nothing(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)
 {
         (void) reply;
         (void) ret_error;
@@ -182,7 +182,7 @@ static int kill_unit(Registry *registry, Machine *machine, const char *whom, int
         int r;
 
         r = systemd_call(registry->bus, &request, "KillUnit", "ssi", machine->unit, whom, sig);
-        return r < 0 ? r : send_request(registry, request, call, reply_nothing);
+        return r < 0 ? r : send_request(registry, request, call, machine_reply_nothing);
 }
 
 /* The stop ladder is systemd's: the unit's KillSignal= asks the init to power off. */
@@ -194,7 +194,7 @@ int machine_power_off(Registry *registry, Machine *machine, sd_bus_message *call
 
 int machine_reboot(Registry *registry, Machine *machine, sd_bus_message *call)
 {
-        return machine->foreign ? signal_leader(machine, SIGRTMIN + 5, call, reply_nothing)
+        return machine->foreign ? signal_leader(machine, SIGRTMIN + 5, call, machine_reply_nothing)
                                 : kill_unit(registry, machine, "main", SIGRTMIN + 5, call);
 }
 
@@ -221,7 +221,7 @@ int machine_terminate(Registry *registry, Machine *machine, sd_bus_message *call
 
 int machine_terminate_quietly(Registry *registry, Machine *machine, sd_bus_message *call)
 {
-        return terminate(registry, machine, call, reply_nothing);
+        return terminate(registry, machine, call, machine_reply_nothing);
 }
 
 int machine_signal(Registry *registry, Machine *machine, const char *whom, int sig, sd_bus_message *call)
@@ -230,7 +230,7 @@ int machine_signal(Registry *registry, Machine *machine, const char *whom, int s
 
         return !machine->foreign || (!leader && machine->owns_unit)
                        ? kill_unit(registry, machine, leader ? "main" : "all", sig, call)
-                       : signal_leader(machine, sig, call, reply_nothing);
+                       : signal_leader(machine, sig, call, machine_reply_nothing);
 }
 
 int machine_kill(Registry *registry, Machine *machine, sd_bus_message *call)
@@ -280,7 +280,7 @@ int machine_set_properties(Registry *registry, Machine *machine, sd_bus_message 
                 return sd_bus_reply_method_errorf(call, SD_BUS_ERROR_INVALID_ARGS, "%s", error);
         if (r >= 0)
                 r = sd_bus_message_close_container(request);
-        return r < 0 ? r : registry_forward(registry, TAKE_PTR(request), call, reply_nothing, NULL);
+        return r < 0 ? r : registry_forward(registry, TAKE_PTR(request), call, machine_reply_nothing, NULL);
 }
 
 int machine_get_spec(Registry *registry, Machine *machine, sd_bus_message *call)

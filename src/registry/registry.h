@@ -181,6 +181,8 @@ int machine_kill(Registry *registry, Machine *machine, sd_bus_message *call);
 int machine_signal(Registry *registry, Machine *machine, const char *whom, int sig, sd_bus_message *call);
 int machine_set_properties(Registry *registry, Machine *machine, sd_bus_message *call);
 int machine_get_spec(Registry *registry, Machine *machine, sd_bus_message *call);
+/* For registry_forward(): whatever the answer is, that of the call has nothing in it. */
+int machine_reply_nothing(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error);
 
 /* Makes a call to a method of the manager of systemd on a bus, with these arguments for a beginning. */
 int systemd_call(sd_bus *bus, sd_bus_message **ret, const char *method, const char *types, ...);

@@ -300,7 +300,7 @@ static int append_statuses(sd_bus_message *m, const char *name, const char *valu
         return sig < 0 ? sig : append_variant(m, name, "(aiai)", 0, 1, sig);
 }
 
-static int append_field(sd_bus_message *m, const char *name, const char *value)
+int unit_append_field(sd_bus_message *m, const char *name, const char *value)
 {
         int r;
 
@@ -390,7 +390,7 @@ static const struct {
         { "t", append_uint64 },
         { "as", append_words },
         { "ay", append_cpu_set },
-        { "aay", append_field },
+        { "aay", unit_append_field },
         { "a(ss)", append_string_pair },
         { "a(st)", append_device_limit },
         { "(aiai)", append_statuses },

@@ -18,6 +18,9 @@ int unit_append_properties(sd_bus_message *message, const char *types, const Str
 int unit_open_property(sd_bus_message *message, const char *name, const char *types);
 int unit_close_containers(sd_bus_message *message, unsigned n);
 
+/* A property that is a list of byte arrays, with one text in it. */
+int unit_append_field(sd_bus_message *message, const char *name, const char *value);
+
 /* A process's standard input, output and error: each a descriptor, or negative for what systemd gives by default. */
 int unit_append_stdio(sd_bus_message *message, const int fds[3]);
 

@@ -176,10 +176,61 @@ test_hostile() {
         on_sh 'cd /var/lib/machines/bb; rm -f bin/evil etc/passwd; printf "root:x:0:0::/root:/bin/sh\n" >etc/passwd'
 }
 
+# Who is not root asks the registry, which asks polkit.
 test_who_may() {
         boot bb
-        refused 125 "Only root" on_user alice mctl exec bb true
+        try on_user alice mctl --no-ask-password exec bb true
+        equal "The exit status" "$status" 125
+        contains stderr "$err" "Not run: "
+        rule 'action.id == "org.mctl.Registry1.exec" && action.lookup("machine") == "bb" && action.lookup("user") != "nobody"'
+        try on_user alice sh -c 'echo in | mctl exec -i -w /tmp -e A=b bb sh -c "cat; pwd; echo \$A \$\$HOME %n; echo err >&2; exit 7"'
+        equal "The exit status" "$status" 7
+        matches stdout "$out" $'^in\n/tmp\nb [0-9]+HOME %n$'
+        equal stderr "$err" err
+        try on_user alice mctl exec bb sh -c 'kill -KILL $$'
+        equal "The exit status" "$status" 137
+        refused 127 nothing on_user alice mctl exec bb nothing
+        refused 125 "Only root" on_user alice mctl --no-ask-password exec --privileged bb true
+        try on_user alice mctl --no-ask-password exec -u nobody bb true
+        equal "The exit status" "$status" 125
+        try on_user alice script -qec "mctl exec -t bb sh -c 'tty; exit 4'" /dev/null
+        contains stdout "$out" /dev/pts/0
+        equal "The exit status" "$status" 4
+        try on_user alice sh -c 'mctl exec bb sh -c "trap \"exit 9\" TERM; while :; do sleep 0.1; done" & sleep 1; kill $!; wait $!'
+        equal "The exit status" "$status" 9
+        refused 1 "no program" on busctl call org.mctl.Registry1 /org/mctl/Registry1 org.mctl.Registry1 KillInMachine ssi bb ../x 9
+        refused 1 "ID" on busctl call org.mctl.Registry1 /org/mctl/Registry1 org.mctl.Registry1 StartInMachine ssssasast bb x "" "" 0 1 true 0
+        refused 1 "no command" on busctl call org.mctl.Registry1 /org/mctl/Registry1 org.mctl.Registry1 StartInMachine ssssasast bb 0123456789ab "" "" 0 0 0
+        no_rule
         power_off bb
+        empty "The units that are left" "$(on systemctl list-units --all --no-legend --plain 'mctl-exec-*')"
+}
+
+test_detached() {
+        local id
+
+        boot bb
+        id=$(on mctl exec -d bb sh -c 'echo to the log; sleep 0.5; exit 6')
+        matches "The ID" "$id" '^bb-[0-9a-f]{12}$'
+        works on mctl exec --list
+        contains stdout "$out" "$id"
+        contains stdout "$out" "bb: sh -c"
+        try on mctl exec --wait "$id"
+        equal "The exit status" "$status" 6
+        lacks "The list" "$(on mctl exec --list)" "$id"
+        contains "The log" "$(on journalctl -q --no-pager -t bb)" "to the log"
+        refused 125 "no program" on mctl exec --wait "$id"
+        # It is there to be asked after its end, too, until the machine ends.
+        id=$(on mctl exec -d bb sh -c 'exit 3')
+        sleep 0.5
+        try on mctl exec --wait "$id"
+        equal "The exit status" "$status" 3
+        id=$(on mctl exec -d bb sleep 1000)
+        power_off bb
+        soon on_sh '! systemctl is-active -q "mctl-exec-*"'
+        on systemctl reset-failed
+        refused 125 "no use" on mctl exec -d -t bb true
+        refused 125 "No machine 'bb'" on mctl exec -d bb true
 }
 
 run_tests

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "cli/process.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "basic/fd.h"
+
+void process_clear(Process *p)
+{
+        jobs_clear(&p->jobs);
+        if (p->terminal)
+                terminal_free(p->terminal);
+        if (p->prepared) {
+                fd_close(p->stdin_fd == STDIN_FILENO ? -EBADF : p->stdin_fd);
+                fd_close(p->signal_fd);
+        }
+}
+
+static int on_properties(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        Process *p = userdata;
+        json_t *properties;
+
+        (void) error;
+        if (sd_bus_message_skip(m, "s") < 0 || bus_read_properties(m, &properties) < 0)
+                return 0;
+        const char *state = json_text(properties, "ActiveState");
+        if (json_object_get(properties, "ExecMainCode")) {
+                p->code = json_number(properties, "ExecMainCode");
+                p->status = json_number(properties, "ExecMainStatus");
+        }
+        if (state) {
+                p->started = p->started || streq(state, "active");
+                p->ended = streq(state, "inactive") || streq(state, "failed");
+                p->checked = false;
+        }
+        json_decref(properties);
+        return 0;
+}
+
+static int watch(Context *c, Process *p)
+{
+        _cleanup_free_ char *path = NULL;
+        int r;
+
+        r = bus_connect(c);
+        if (r < 0)
+                return r;
+        r = sd_bus_path_encode("/org/freedesktop/systemd1/unit", p->unit, &path);
+        if (r >= 0)
+                r = sd_bus_match_signal_async(c->bus, NULL, SYSTEMD_NAME, path,
+                                              "org.freedesktop.DBus.Properties", "PropertiesChanged",
+                                              on_properties, NULL, p);
+        return r < 0 ? log_error_errno(r, "Failed to watch unit '%s'", p->unit) : jobs_watch(c, &p->jobs);
+}
+
+static int block_signals(void)
+{
+        static const int signals[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2 };
+        sigset_t set;
+
+        sigemptyset(&set);
+        for (size_t i = 0; i < ELEMENTSOF(signals); i++)
+                sigaddset(&set, signals[i]);
+        (void) sigprocmask(SIG_BLOCK, &set, NULL);
+        return RET_NERRNO(signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
+}
+
+int process_prepare(Context *c, Process *p)
+{
+        int r;
+
+        p->prepared = true;
+        p->stdin_fd = p->signal_fd = -EBADF;
+        r = watch(c, p);
+        if (r < 0)
+                return r;
+        if (c->run.terminal) {
+                r = terminal_new(&p->terminal, &p->stdin_fd);
+                if (r < 0)
+                        return log_error_errno(r, "Failed to make a terminal");
+        } else {
+                p->stdin_fd = c->run.interactive ? STDIN_FILENO : open("/dev/null", O_RDWR | O_CLOEXEC);
+                if (p->stdin_fd < 0)
+                        return log_error_errno(-errno, "Failed to open '/dev/null'");
+        }
+        p->signal_fd = block_signals(); /* before there is a process that they could be meant for */
+        return 0;
+}
+
+/* Between two lives of a unit with Restart= it is inactive for a moment. */
+static void check_ended(Context *c, Process *p)
+{
+        _cleanup_free_ char *path = NULL, *state = NULL;
+
+        if (sd_bus_path_encode("/org/freedesktop/systemd1/unit", p->unit, &path) >= 0 &&
+            sd_bus_get_property_string(c->bus, SYSTEMD_NAME, path, "org.freedesktop.systemd1.Unit",
+                                       "ActiveState", NULL, &state) >= 0)
+                p->ended = streq(state, "inactive") || streq(state, "failed");
+        p->checked = true;
+}
+
+static void pass_signal(Context *c, Process *p)
+{
+        struct signalfd_siginfo info;
+
+        if (read(p->signal_fd, &info, sizeof(info)) == sizeof(info))
+                (void) p->pass_signal(c, p->name, info.ssi_signo, p->n_signals++);
+}
+
+static int wait_end(Context *c, Process *p)
+{
+        struct pollfd fds[8];
+        int r, more = p->terminal ? 1 : 0;
+
+        for (;;) {
+                r = sd_bus_process(c->bus, NULL);
+                if (r < 0)
+                        return log_error_errno(r, "Failed to wait for unit '%s'", p->unit);
+                if (r > 0)
+                        continue;
+                if (p->ended && !p->checked) {
+                        check_ended(c, p);
+                        continue; /* other messages may have come meanwhile */
+                }
+                if (more > 0)
+                        more = terminal_process(p->terminal);
+                if (p->ended && jobs_done(&p->jobs) && more <= 0)
+                        return 0;
+
+                size_t n = 0;
+                fds[n++] = (struct pollfd){ .fd = sd_bus_get_fd(c->bus),
+                                            .events = sd_bus_get_events(c->bus) };
+                fds[n++] = (struct pollfd){ .fd = p->signal_fd, .events = POLLIN };
+                if (more > 0)
+                        n += terminal_poll(p->terminal, fds + n);
+                /* Whoever keeps the terminal open after the machine has ended keeps nobody waiting. */
+                if (poll(fds, n, p->ended ? 1000 : -1) == 0)
+                        return 0;
+                if (fds[1].revents)
+                        pass_signal(c, p);
+        }
+}
+
+int process_wait(Context *c, Process *p, const char *job)
+{
+        int r;
+
+        if (p->terminal)
+                p->stdin_fd = fd_close(p->stdin_fd);
+        r = jobs_add(&p->jobs, job, p->unit, p->name);
+        if (r >= 0)
+                r = wait_end(c, p);
+        if (r < 0)
+                return EXIT_STATUS_NOT_RUN;
+        /* Without a start there was no program; who was to start it has said why on our standard error. */
+        if (!p->started && !streq_ptr(p->jobs.items[0].result, "done"))
+                return p->code == CLD_EXITED && p->status > EXIT_STATUS_NOT_RUN ? p->status
+                                                                                : EXIT_STATUS_NOT_RUN;
+        return p->code == CLD_EXITED ? p->status : 128 + p->status;
+}

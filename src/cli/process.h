@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "cli/cli.h"
+#include "cli/terminal.h"
+
+/* The main process of a unit that we speak for: its streams are ours, and so are its exit status and the signals for it. */
+typedef struct Process {
+        const char *unit, *name; /* name: of the machine, or what pass_signal() knows it by */
+        int (*pass_signal)(Context *c, const char *name, int sig, unsigned count);
+
+        bool prepared;
+        int stdin_fd; /* what is to be its standard input */
+        int signal_fd;
+        unsigned n_signals;
+        Terminal *terminal;
+        bool started, ended;
+        bool checked;     /* that it will not be started again */
+        int code, status; /* CLD_…, and the status or signal */
+        Jobs jobs;        /* the one of the start */
+} Process;
+
+void process_clear(Process *p);
+
+/* To be called before it is started: watches the unit, takes signals over, and finds its standard input, which is that
+ * of the caller with --interactive, and the socket that a terminal comes over with --tty. Errors are logged. */
+int process_prepare(Context *c, Process *p);
+
+/* Waits until the unit has ended, passing on what there is. Returns the exit status for the command line. */
+int process_wait(Context *c, Process *p, const char *job);
