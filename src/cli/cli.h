@@ -39,7 +39,7 @@ typedef struct Context {
 
         OutputMode output;
         bool quiet, legend, pager, ask_password;
-        bool all, dry_run, wait, follow, raw, now, effective, runtime, force, make_target;
+        bool all, dry_run, wait, follow, raw, now, effective, runtime, force, make_target, stream;
         const char *name, *slice, *signal, *kill_whom, *wait_for, *since;
         Strv properties;
         int lines;  /* -1: as many as suit the verb */
@@ -103,6 +103,9 @@ int verb_show(Context *c, char **args);
 int verb_status(Context *c, char **args);
 int verb_power_off(Context *c, char **args);
 int verb_reboot(Context *c, char **args);
+int verb_pause(Context *c, char **args);
+int verb_resume(Context *c, char **args);
+int verb_stats(Context *c, char **args);
 int verb_terminate(Context *c, char **args);
 int verb_kill(Context *c, char **args);
 int verb_wait(Context *c, char **args);

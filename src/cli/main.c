@@ -32,6 +32,8 @@ const Verb verbs[] = {
           verb_status },
         { "show", NULL, MACHINE_COMMANDS, "NAME…", "Show the properties of machines", 1, -1,
           COMPLETE_MACHINES, verb_show },
+        { "stats", NULL, MACHINE_COMMANDS, "[NAME…]",
+          "Show what machines use: processor, memory, tasks, disks", 0, -1, COMPLETE_MACHINES, verb_stats },
         { "logs", NULL, MACHINE_COMMANDS, "NAME", "Show the log of a machine, of its unit and from inside",
           1, 1, COMPLETE_MACHINES, verb_logs },
         { "wait", NULL, MACHINE_COMMANDS, "NAME…", "Wait until machines are up, or gone", 1, -1,
@@ -45,6 +47,10 @@ const Verb verbs[] = {
           verb_power_off },
         { "reboot", NULL, MACHINE_COMMANDS, "NAME…", "Ask machines to reboot", 1, -1, COMPLETE_MACHINES,
           verb_reboot },
+        { "pause", NULL, MACHINE_COMMANDS, "NAME…", "Stop the processes of machines for a while", 1, -1,
+          COMPLETE_MACHINES, verb_pause },
+        { "resume", NULL, MACHINE_COMMANDS, "NAME…", "Let them go on", 1, -1, COMPLETE_MACHINES,
+          verb_resume },
         { "terminate", NULL, MACHINE_COMMANDS, "NAME…", "End machines at once", 1, -1, COMPLETE_MACHINES,
           verb_terminate },
         { "kill", NULL, MACHINE_COMMANDS, "NAME…", "Send a signal to the processes of machines", 1, -1,
@@ -96,6 +102,7 @@ enum {
         OPT_RAW,
         OPT_EFFECTIVE,
         OPT_RUNTIME,
+        OPT_NO_STREAM,
         OPT_FORCE,
         OPT_MKDIR,
         OPT_INTERACTIVE,
@@ -155,6 +162,7 @@ const Option options[] = {
         { OPT_RAW, "raw", 0, NULL, "logs", "Print control characters as they are" },
         { OPT_EFFECTIVE, "effective", 0, NULL, "show", "Show all settings that count, whoever said them" },
         { OPT_RUNTIME, "runtime", 0, NULL, "set-property", "Only until the host reboots" },
+        { OPT_NO_STREAM, "no-stream", 0, NULL, "stats", "Show it once, not each second anew" },
         { OPT_FORCE, "force", 0, NULL, "copy-to copy-from", "Replace files that are there" },
         { OPT_MKDIR, "mkdir", 0, NULL, "bind", "Make what is to be mounted on, where it is missing" },
         { OPT_INTERACTIVE, "interactive", 'i', NULL, "run exec", "Pass standard input on" },
@@ -456,6 +464,9 @@ static int parse_option(Context *c, int id, const char *argument)
         case OPT_RUNTIME:
                 c->runtime = true;
                 return 0;
+        case OPT_NO_STREAM:
+                c->stream = false;
+                return 0;
         case OPT_FORCE:
                 c->force = true;
                 return 0;
@@ -638,6 +649,7 @@ int main(int argc, char *argv[])
                 .pager = true,
                 .ask_password = true,
                 .wait = true,
+                .stream = true,
                 .lines = -1,
                 .spec = spec_new(NULL),
         };

@@ -329,16 +329,32 @@ int verb_terminate(Context *c, char **args)
         return end_machines(c, args, "TerminateMachine");
 }
 
-int verb_reboot(Context *c, char **args)
+/* A method that takes a name and says nothing, for each of them. */
+static int call_each(Context *c, char **names, const char *method, const char *what)
 {
         int status = 0;
 
-        STRV_FOREACH (name, args) {
-                _cleanup_free_ char *what = strf("Failed to reboot machine '%s'", *name);
-                if (bus_call_registry(c, strna(what), "RebootMachine", NULL, "s", *name) < 0)
+        STRV_FOREACH (name, names) {
+                _cleanup_free_ char *text = strf("Failed to %s machine '%s'", what, *name);
+                if (bus_call_registry(c, strna(text), method, NULL, "s", *name) < 0)
                         status = EXIT_STATUS_FAILURE;
         }
         return status;
+}
+
+int verb_reboot(Context *c, char **args)
+{
+        return call_each(c, args, "RebootMachine", "reboot");
+}
+
+int verb_pause(Context *c, char **args)
+{
+        return call_each(c, args, "PauseMachine", "pause");
+}
+
+int verb_resume(Context *c, char **args)
+{
+        return call_each(c, args, "ResumeMachine", "resume");
 }
 
 int verb_kill(Context *c, char **args)

@@ -38,7 +38,7 @@ int machine_node_enumerate(sd_bus *bus, const char *path, void *userdata, char *
         return 1;
 }
 
-DEFINE_MACHINE_GETTER(state, sd_bus_message_append(reply, "s", machine_state_to_string(m->state)));
+DEFINE_MACHINE_GETTER(state, sd_bus_message_append(reply, "s", machine_state_to_string(m)));
 DEFINE_MACHINE_GETTER(leader,
                       sd_bus_message_append(reply, "u",
                                             m->record.handed_over ? (uint32_t) m->record.leader : 0));
@@ -63,6 +63,10 @@ const sd_bus_vtable machine_vtable[] = {
         SD_BUS_METHOD_WITH_ARGS("Reboot", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, operation_of_machine,
                                 SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Terminate", SD_BUS_NO_ARGS, SD_BUS_RESULT("o", job), operation_of_machine,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Pause", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, operation_of_machine,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Resume", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, operation_of_machine,
                                 SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Kill", SD_BUS_ARGS("s", whom, "i", signal), SD_BUS_NO_RESULT,
                                 operation_of_machine, SD_BUS_VTABLE_UNPRIVILEGED),

@@ -25,7 +25,7 @@ static int append_machine(sd_bus_message *m, const Machine *machine)
         if (r >= 0)
                 r = append_string(m, "Unit", machine->unit);
         if (r >= 0)
-                r = append_string(m, "State", machine_state_to_string(machine->state));
+                r = append_string(m, "State", machine_state_to_string(machine));
         if (r >= 0 && machine->record.handed_over)
                 r = sd_bus_message_append(m, "{sv}", "Leader", "u", (uint32_t) machine->record.leader);
         if (r >= 0 && machine->record.since > 0)
@@ -124,6 +124,8 @@ static const Operation operations[] = {
         { "PowerOffMachine", "PowerOff", MANAGE, "power-off", .run = machine_power_off },
         { "RebootMachine", "Reboot", MANAGE, "reboot", .run = machine_reboot },
         { "TerminateMachine", "Terminate", MANAGE, "terminate", .run = machine_terminate },
+        { "PauseMachine", "Pause", MANAGE, "pause", .run = machine_pause },
+        { "ResumeMachine", "Resume", MANAGE, "resume", .run = machine_resume },
         { "KillMachine", "Kill", MANAGE, "kill", .run = machine_kill },
         /* Devices are properties, too. */
         { "SetMachineProperties", NULL, REGISTRY_NAME ".start-machine", "set-properties",
@@ -170,6 +172,10 @@ const sd_bus_vtable registry_vtable[] = {
         SD_BUS_METHOD_WITH_ARGS("RebootMachine", SD_BUS_ARGS("s", name), SD_BUS_NO_RESULT,
                                 operation_of_manager, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("TerminateMachine", SD_BUS_ARGS("s", name), SD_BUS_RESULT("o", job),
+                                operation_of_manager, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("PauseMachine", SD_BUS_ARGS("s", name), SD_BUS_NO_RESULT,
+                                operation_of_manager, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("ResumeMachine", SD_BUS_ARGS("s", name), SD_BUS_NO_RESULT,
                                 operation_of_manager, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("KillMachine", SD_BUS_ARGS("s", name, "s", whom, "i", signal),
                                 SD_BUS_NO_RESULT, operation_of_manager, SD_BUS_VTABLE_UNPRIVILEGED),

@@ -9,6 +9,7 @@
 #include "image/image.h"
 #include "registry/machine1.h"
 #include "registry/unit.h"
+#include "sandbox/cgroup.h"
 #include "sandbox/leader.h"
 
 static const char *const state_names[_MACHINE_STATE_MAX] = {
@@ -18,9 +19,9 @@ static const char *const state_names[_MACHINE_STATE_MAX] = {
         [MACHINE_FAILED] = "failed",
 };
 
-const char *machine_state_to_string(MachineState state)
+const char *machine_state_to_string(const Machine *machine)
 {
-        return state_names[state];
+        return machine->paused && machine->state == MACHINE_RUNNING ? "paused" : state_names[machine->state];
 }
 
 Machine *machine_new(Registry *registry)
@@ -86,6 +87,11 @@ static uint64_t to_monotonic(uint64_t realtime)
         return realtime - (now_usec(CLOCK_REALTIME) - now_usec(CLOCK_MONOTONIC));
 }
 
+static bool is_frozen(const Machine *m)
+{
+        return m->record.handed_over && cgroup_is_frozen(m->record.leader) > 0;
+}
+
 int machine_read(Machine *machine)
 {
         struct stat st;
@@ -95,6 +101,8 @@ int machine_read(Machine *machine)
                                                           machine->name, false);
         if (machine_fd < 0 || fstatat(machine_fd, "leader", &st, AT_SYMLINK_NOFOLLOW) < 0)
                 return forget_record(machine);
+        if (machine->watch_freezer)
+                machine->paused = is_frozen(machine);
         /* It is replaced, not written to: by a file of another number, if not of a later time. */
         if (machine->record.leader > 0 && st.st_ino == machine->record_file &&
             st.st_mtim.tv_sec == machine->record_time.tv_sec &&
@@ -108,6 +116,7 @@ int machine_read(Machine *machine)
         machine->record_time = st.st_mtim;
         machine->record_file = st.st_ino;
         machine->since_monotonic = to_monotonic(machine->record.since);
+        machine->watch_freezer = machine->paused = is_frozen(machine);
         machine_read_os(machine);
         return 0;
 }
@@ -231,6 +240,29 @@ int machine_signal(Registry *registry, Machine *machine, const char *whom, int s
         return !machine->foreign || (!leader && machine->owns_unit)
                        ? kill_unit(registry, machine, leader ? "main" : "all", sig, call)
                        : signal_leader(machine, sig, call, machine_reply_nothing);
+}
+
+static int freeze_unit(Registry *registry, Machine *machine, sd_bus_message *call, const char *method)
+{
+        sd_bus_message *request = NULL;
+        int r;
+
+        if (!machine->owns_unit)
+                return sd_bus_reply_method_errorf(call, SD_BUS_ERROR_NOT_SUPPORTED,
+                                                  "Machine '%s' has no unit of its own.", machine->name);
+        machine->watch_freezer = true;
+        r = systemd_call(registry->bus, &request, method, "s", machine->unit);
+        return r < 0 ? r : send_request(registry, request, call, machine_reply_nothing);
+}
+
+int machine_pause(Registry *registry, Machine *machine, sd_bus_message *call)
+{
+        return freeze_unit(registry, machine, call, "FreezeUnit");
+}
+
+int machine_resume(Registry *registry, Machine *machine, sd_bus_message *call)
+{
+        return freeze_unit(registry, machine, call, "ThawUnit");
 }
 
 int machine_kill(Registry *registry, Machine *machine, sd_bus_message *call)

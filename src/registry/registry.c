@@ -3,6 +3,7 @@
 #include "basic/log.h"
 #include "registry/machine1.h"
 #include "registry/varlink.h"
+#include "sandbox/cgroup.h"
 
 /* What happens within this time leads to one refresh. */
 #define REFRESH_DELAY_USEC (20 * USEC_PER_MSEC)
@@ -104,10 +105,17 @@ static Machine *find_unit(Registry *registry, const char *unit)
         return NULL;
 }
 
+/* What the listing does not say: whether the freezer has the unit. systemd before 256 tells nobody. */
 static int on_unit_changed(sd_bus_message *signal, void *userdata, sd_bus_error *ret_error)
 {
-        (void) signal;
+        _cleanup_free_ char *unit = NULL;
+        Machine *m;
+
         (void) ret_error;
+        if (sd_bus_path_decode(sd_bus_message_get_path(signal), SYSTEMD_PATH "/unit", &unit) > 0 &&
+            (m = find_unit(userdata, unit)) && m->record.handed_over &&
+            cgroup_is_frozen(m->record.leader) > 0)
+                m->watch_freezer = true;
         registry_refresh_soon(userdata);
         return 0;
 }

@@ -52,6 +52,8 @@ typedef struct Machine {
         ino_t record_file;           /* its number */
         char *os;
         sd_bus_slot *changed_slot; /* for what systemd says of the unit */
+        bool paused;               /* by the freezer of its cgroup */
+        bool watch_freezer;        /* it was, or is to be: a refresh looks */
         bool seen;                 /* by the refresh under way */
         bool recent;               /* added since that began: it may not know of it */
         bool announced;            /* MachineNew was sent */
@@ -129,7 +131,7 @@ void registry_remove(Registry *registry, Machine *machine);
 void registry_reset_failed(Registry *registry, const char *unit);
 
 /* "starting", "running", … */
-const char *machine_state_to_string(MachineState state);
+const char *machine_state_to_string(const Machine *machine);
 /* An empty one; NULL when out of memory. */
 Machine *machine_new(Registry *registry);
 void machine_free(Machine *machine);
@@ -177,6 +179,8 @@ int machine_terminate(Registry *registry, Machine *machine, sd_bus_message *call
 /* The same, with nothing for an answer, and without one where `call` is NULL. */
 int machine_terminate_quietly(Registry *registry, Machine *machine, sd_bus_message *call);
 int machine_kill(Registry *registry, Machine *machine, sd_bus_message *call);
+int machine_pause(Registry *registry, Machine *machine, sd_bus_message *call);
+int machine_resume(Registry *registry, Machine *machine, sd_bus_message *call);
 /* Sends a signal to "leader" or "all"; there is no answer where `call` is NULL. */
 int machine_signal(Registry *registry, Machine *machine, const char *whom, int sig, sd_bus_message *call);
 int machine_set_properties(Registry *registry, Machine *machine, sd_bus_message *call);

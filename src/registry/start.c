@@ -342,7 +342,7 @@ static int start_begin(Registry *registry, sd_bus_message *call, bool sure)
         if (m && m->state != MACHINE_FAILED)
                 return sd_bus_reply_method_errorf(call, ERROR_MACHINE_EXISTS,
                                                   "Machine '%s' is %s already, as %s.", m->name,
-                                                  machine_state_to_string(m->state), m->unit);
+                                                  machine_state_to_string(m), m->unit);
         start->next = registry->starts;
         registry->starts = start;
         r = start_unit(start);

@@ -47,6 +47,18 @@ int cgroup_open_unit_of(pid_t leader)
         return open_above(leader, "/payload");
 }
 
+int cgroup_is_frozen(pid_t leader)
+{
+        _cleanup_free_ char *text = NULL;
+        int r;
+
+        _cleanup_close_ int fd = cgroup_open_unit_of(leader);
+        if (fd < 0)
+                return fd;
+        r = file_read_at(fd, "cgroup.events", CGROUP_FILE_MAX, &text, NULL);
+        return r < 0 ? r : strstr(text, "frozen 1") != NULL;
+}
+
 int cgroup_make_guest(int unit_fd, const char *name)
 {
         assert(startswith(name, CGROUP_GUEST));

@@ -15,6 +15,9 @@ int cgroup_open_own_unit(void);
 /* The same for the unit of a machine, from its leader. */
 int cgroup_open_unit_of(pid_t leader);
 
+/* Whether the unit of a leader is frozen. */
+int cgroup_is_frozen(pid_t leader);
+
 /* Makes a sub-cgroup for processes that were not started by the machine, or opens it where it is there. Its name begins with
  * CGROUP_GUEST. */
 #define CGROUP_GUEST "exec-"

@@ -174,4 +174,47 @@ test_help() {
         matches stdout "$out" '^mctl [0-9]'
 }
 
+test_pause() {
+        local before after
+
+        boot bb
+        on mctl exec bb sh -c 'i=0; while :; do i=$((i + 1)); echo $i >/count; sleep 0.01; done </dev/null >/dev/null 2>&1 &'
+        works on mctl pause bb
+        soon on_sh 'mctl list | grep -q " paused "'
+        before=$(on cat /var/lib/machines/bb/count)
+        sleep 0.3
+        equal "How far it came" "$(on cat /var/lib/machines/bb/count)" "$before"
+        # Whoever asks later knows it, too.
+        on systemctl restart mctl-registryd
+        equal "The state" "$(field bb state)" paused
+        works on mctl resume bb
+        soon on_sh 'mctl list | grep -q " running "'
+        sleep 0.1
+        after=$(on cat /var/lib/machines/bb/count)
+        differ "How far it came" "$after" "$before"
+        works on mctl pause bb
+        works on timeout 30 mctl poweroff bb
+        soon is_gone bb
+        refused 1 "No machine 'bb'" on mctl pause bb
+        boot bb
+        works on mctl pause bb
+        works on mctl terminate bb
+        soon is_gone bb
+        on rm -f /var/lib/machines/bb/count
+}
+
+test_stats() {
+        boot bb --name one
+        boot bb --name two --volatile=overlay
+        works on mctl stats --no-stream
+        matches stdout "$out" 'MACHINE +STATE +CPU +MEMORY +LIMIT +TASKS'
+        matches stdout "$out" 'one +running +[0-9.]+%'
+        contains stdout "$out" "2 machines"
+        try on mctl stats --json two
+        valid_json "$out" 'len(json) == 1 and json[0]["name"] == "two" and json[0]["cpuPercent"] >= 0'
+        refused 1 "nobody" on mctl stats --no-stream nobody
+        power_off one
+        power_off two
+}
+
 run_tests
