@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <endian.h>
 #include <inttypes.h>
+#include <linux/capability.h>
 #include <linux/magic.h>
 #include <sys/fsuid.h>
 #include <sys/sendfile.h>
@@ -11,6 +12,7 @@
 #include "basic/capability.h"
 #include "basic/random.h"
 #include "basic/str.h"
+#include "basic/syscalls.h"
 #include "basic/tree.h"
 
 #define DEPTH_MAX   512U
@@ -29,48 +31,104 @@ typedef struct Linked {
 
 typedef struct Copier {
         TreeCopy *copy;
+        uid_t uid; /* who we are for file systems */
+        gid_t gid;
         Linked *linked;
         size_t n_linked;
 } Copier;
 
+/* Puts a name in front of those that an error is about already. */
 static int fail(Copier *c, const char *name, int r)
 {
-        if (r < 0 && !c->copy->failed[0])
-                snprintf(c->copy->failed, sizeof(c->copy->failed), "%s", name);
+        char *failed = c->copy->failed;
+
+        if (r < 0) {
+                _cleanup_free_ char *below = strdup(failed);
+                snprintf(failed, sizeof(c->copy->failed), "%s%s%s", name, below && *below ? "/" : "",
+                         below ?: "");
+        }
         return r;
 }
 
 /* --- owners and attributes ---------------------------------------------------------------------------------------- */
 
-int tree_act_as(uid_t id)
+/* What is made belongs to who makes it, at once: between its making and a change of owner, a stranger could put something
+ * else there. All that this process may do, it still may. */
+static int act_as(Copier *c, uid_t uid, gid_t gid)
 {
-        (void) setfsgid(id);
-        (void) setfsuid(id);
-        return id == 0 ? 0 : capability_raise();
+        if (uid == c->uid && gid == c->gid)
+                return 0;
+        (void) setfsgid(gid);
+        (void) setfsuid(uid);
+        c->uid = uid;
+        c->gid = gid;
+        return capability_raise();
 }
 
-/* Who is nobody on one side is nobody on the other. */
+/* We may do anything to anybody's files, and a machine can mount files of others into its tree. So nothing of that side is
+ * read or changed that its root could not read or change. */
+static bool is_of(const TreeUsers *users, const struct stat *st)
+{
+        return st->st_uid >= users->base && st->st_uid - users->base < users->size &&
+               st->st_gid >= users->base && st->st_gid - users->base < users->size;
+}
+
+static int check_target(const Copier *c, int dir_fd)
+{
+        struct stat st;
+
+        return fstat(dir_fd, &st) < 0 ? -errno : is_of(&c->copy->to, &st) ? 0 : -EACCES;
+}
+
+/* Who is nobody on one side is nobody on the other, or the last that there is. */
 static uid_t map_id(const TreeCopy *copy, uid_t id)
 {
         uint32_t inner = id < copy->from.base || id - copy->from.base >= copy->from.size
                                  ? NOBODY
                                  : id - copy->from.base;
 
-        return copy->to.base + (inner < copy->to.size ? inner : NOBODY);
+        return copy->to.base + MIN(inner < copy->to.size ? inner : NOBODY, copy->to.size - 1);
 }
 
-/* Owners come before modes: a change of owner takes set-user-ID bits away. `path` is the magic link of the target. */
+static bool is_strange_device(const TreeCopy *copy, const struct stat *st)
+{
+        return copy->distrust && (S_ISBLK(st->st_mode) || S_ISCHR(st->st_mode));
+}
+
+static int become_owner(Copier *c, const struct stat *st)
+{
+        return is_strange_device(c->copy, st)
+                       ? act_as(c, 0, 0)
+                       : act_as(c, map_id(c->copy, st->st_uid), map_id(c->copy, st->st_gid));
+}
+
+/* `path` is the magic link of the target, which has its owner. */
 static int copy_stat(const TreeCopy *copy, const struct stat *st, const char *path)
 {
         const struct timespec times[] = { st->st_atim, st->st_mtim };
-        bool device = S_ISBLK(st->st_mode) || S_ISCHR(st->st_mode);
-        mode_t mode = st->st_mode & (copy->distrust && !S_ISDIR(st->st_mode) ? 01777 : 07777);
+        mode_t mode = is_strange_device(copy, st)
+                              ? 0600
+                              : st->st_mode & (copy->distrust && !S_ISDIR(st->st_mode) ? 01777 : 07777);
 
-        if (device && copy->distrust)
-                mode = 0600;
-        else if (chown(path, map_id(copy, st->st_uid), map_id(copy, st->st_gid)) < 0)
-                return -errno;
         return chmod(path, mode) < 0 || utimensat(AT_FDCWD, path, times, 0) < 0 ? -errno : 0;
+}
+
+/* Opens what we have just made by that name, if it is: something else may have been put there meanwhile, by another name
+ * that it had or by a mount. */
+static int open_made(const Copier *c, int parent_fd, const char *name, mode_t type, int flags)
+{
+        const struct open_how how = {
+                .flags = flags | O_NOFOLLOW | O_CLOEXEC,
+                .resolve = RESOLVE_BENEATH | RESOLVE_NO_XDEV,
+        };
+        struct stat st;
+
+        _cleanup_close_ int fd = sys_openat2(parent_fd, name, &how);
+        if (fd < 0 || fstat(fd, &st) < 0)
+                return -errno;
+        return (st.st_mode & S_IFMT) == type && st.st_uid == c->uid && (S_ISDIR(type) || st.st_nlink == 1)
+                       ? TAKE_FD(fd)
+                       : -EBUSY;
 }
 
 /* An access list in its form on disk and in system calls (acl(5)): a version, then entries of tag, permissions, ID. */
@@ -90,6 +148,20 @@ static void map_access_list(const TreeCopy *copy, uint8_t *list, size_t size)
         }
 }
 
+/* File capabilities (capabilities(7)) count in the user namespace of whose root they are: version 2 has that of the mount's,
+ * which the kernel lets only its own root write, and version 3 names it. Returns the new size. */
+static size_t map_capabilities(const TreeCopy *copy, struct vfs_ns_cap_data *caps, size_t size)
+{
+        uint32_t magic = le32toh(caps->magic_etc);
+        uid_t root = size == sizeof(*caps) ? map_id(copy, le32toh(caps->rootid)) : copy->to.base;
+
+        if (root == 0 || (size != sizeof(*caps) && size != XATTR_CAPS_SZ_2))
+                return size;
+        caps->magic_etc = htole32(VFS_CAP_REVISION_3 | (magic & VFS_CAP_FLAGS_EFFECTIVE));
+        caps->rootid = htole32(root);
+        return sizeof(*caps);
+}
+
 /* Those that mean something elsewhere. What overlayfs keeps for itself would mean something else there. */
 static bool is_portable(const TreeCopy *copy, const char *name)
 {
@@ -101,13 +173,15 @@ static bool is_portable(const TreeCopy *copy, const char *name)
 
 static int copy_xattr(const TreeCopy *copy, int from_fd, int to_fd, const char *name)
 {
-        uint8_t value[XATTRS_MAX];
+        _Alignas(struct vfs_ns_cap_data) uint8_t value[XATTRS_MAX];
         ssize_t n = fgetxattr(from_fd, name, value, sizeof(value));
 
         if (n < 0)
                 return errno == ENODATA ? 0 : -errno;
         if (startswith(name, "system."))
                 map_access_list(copy, value, n);
+        else if (startswith(name, "security."))
+                n = map_capabilities(copy, (struct vfs_ns_cap_data *) value, n);
         return fsetxattr(to_fd, name, value, n, 0) < 0 && errno != EOPNOTSUPP ? -errno : 0;
 }
 
@@ -123,6 +197,22 @@ static int copy_xattrs(const TreeCopy *copy, int from_fd, int to_fd)
                 if (is_portable(copy, name))
                         r = copy_xattr(copy, from_fd, to_fd, name);
         return r;
+}
+
+/* Procfs and its like have nothing that could be copied. */
+static bool shows_the_kernel(int fd)
+{
+        static const long magics[] = { PROC_SUPER_MAGIC,   SYSFS_MAGIC,   CGROUP2_SUPER_MAGIC,
+                                       DEVPTS_SUPER_MAGIC, DEBUGFS_MAGIC, TRACEFS_MAGIC,
+                                       BPF_FS_MAGIC };
+        struct statfs fs;
+
+        if (fstatfs(fd, &fs) < 0)
+                return false;
+        for (size_t i = 0; i < ELEMENTSOF(magics); i++)
+                if (fs.f_type == magics[i])
+                        return true;
+        return false;
 }
 
 /* --- files -------------------------------------------------------------------------------------------------------- */
@@ -161,8 +251,8 @@ static int copy_data(int from_fd, int to_fd, off_t size)
                 if (data < 0)
                         return errno == ENXIO ? 0 : -errno; /* nothing but a hole */
                 hole = lseek(from_fd, data, SEEK_HOLE);
-                if (hole < 0)
-                        return -errno;
+                if (hole <= data)
+                        return hole < 0 ? -errno : -EIO; /* a file system may be a machine's own */
                 int r = copy_range(from_fd, to_fd, data, MIN(hole, size));
                 if (r < 0)
                         return r;
@@ -176,6 +266,8 @@ static int copy_file(Copier *c, int source_fd, const struct stat *st, int parent
         char path[FD_PATH_MAX];
         int r;
 
+        if (shows_the_kernel(source_fd))
+                return -EOPNOTSUPP;
         _cleanup_close_ int from_fd = fd_reopen(source_fd, O_RDONLY | O_NONBLOCK | O_NOCTTY);
         if (from_fd < 0)
                 return from_fd;
@@ -183,7 +275,8 @@ static int copy_file(Copier *c, int source_fd, const struct stat *st, int parent
                                            O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
         if (to_fd < 0)
                 return -errno;
-        r = copy_data(from_fd, to_fd, st->st_size);
+        /* In a directory with the set-group-ID bit, the group is that of the directory. */
+        r = fchown(to_fd, c->uid, c->gid) < 0 ? -errno : copy_data(from_fd, to_fd, st->st_size);
         if (r >= 0)
                 r = copy_stat(c->copy, st, fd_path(to_fd, path));
         return r < 0 ? r : copy_xattrs(c->copy, from_fd, to_fd);
@@ -198,11 +291,12 @@ static int copy_link(Copier *c, int source_fd, const struct stat *st, int parent
         if (n < 0)
                 return -errno;
         target[n] = 0;
-        if (symlinkat(target, parent_fd, name) < 0 ||
-            fchownat(parent_fd, name, map_id(c->copy, st->st_uid), map_id(c->copy, st->st_gid),
-                     AT_SYMLINK_NOFOLLOW) < 0 ||
-            utimensat(parent_fd, name, times, AT_SYMLINK_NOFOLLOW) < 0)
+        if (symlinkat(target, parent_fd, name) < 0)
                 return -errno;
+        _cleanup_close_ int fd = open_made(c, parent_fd, name, S_IFLNK, O_PATH);
+        if (fd < 0)
+                return fd;
+        (void) utimensat(fd, "", times, AT_EMPTY_PATH); /* newer kernels can */
         return 0;
 }
 
@@ -212,8 +306,8 @@ static int copy_node(Copier *c, const struct stat *st, int parent_fd, const char
 
         if (mknodat(parent_fd, name, (st->st_mode & S_IFMT) | 0600, st->st_rdev) < 0)
                 return -errno;
-        _cleanup_close_ int fd = openat(parent_fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-        return fd < 0 ? -errno : copy_stat(c->copy, st, fd_path(fd, path));
+        _cleanup_close_ int fd = open_made(c, parent_fd, name, st->st_mode & S_IFMT, O_PATH);
+        return fd < 0 ? fd : copy_stat(c->copy, st, fd_path(fd, path));
 }
 
 /* --- hard links --------------------------------------------------------------------------------------------------- */
@@ -247,30 +341,14 @@ static int remember(Copier *c, const struct stat *st, int parent_fd, const char 
         Linked *p = reallocarray(c->linked, c->n_linked + 1, sizeof(Linked));
         OOM_CHECK(p);
         c->linked = p;
-        int fd = openat(parent_fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+        int fd = open_made(c, parent_fd, name, st->st_mode & S_IFMT, O_PATH);
         if (fd < 0)
-                return -errno;
+                return fd;
         p[c->n_linked++] = (Linked){ st->st_dev, st->st_ino, st->st_nlink - 1, fd };
         return 0;
 }
 
 /* --- directories -------------------------------------------------------------------------------------------------- */
-
-/* Procfs and its like have nothing that could be copied. */
-static bool shows_the_kernel(int fd)
-{
-        static const long magics[] = { PROC_SUPER_MAGIC,   SYSFS_MAGIC,   CGROUP2_SUPER_MAGIC,
-                                       DEVPTS_SUPER_MAGIC, DEBUGFS_MAGIC, TRACEFS_MAGIC,
-                                       BPF_FS_MAGIC };
-        struct statfs fs;
-
-        if (fstatfs(fd, &fs) < 0)
-                return false;
-        for (size_t i = 0; i < ELEMENTSOF(magics); i++)
-                if (fs.f_type == magics[i])
-                        return true;
-        return false;
-}
 
 typedef int (*Place)(Copier *c, int source_fd, const struct stat *st, int parent_fd, const char *name,
                      unsigned depth);
@@ -297,7 +375,9 @@ static int copy_children(Copier *c, int from_fd, int to_fd, unsigned depth, Plac
                 _cleanup_close_ int child_fd = openat(from_fd, e->d_name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
                 if (child_fd < 0 && errno == ENOENT)
                         continue; /* removed meanwhile */
-                r = child_fd < 0 || fstat(child_fd, &st) < 0 ? -errno : 0;
+                r = child_fd < 0 || fstat(child_fd, &st) < 0 ? -errno
+                    : is_of(&c->copy->from, &st)             ? 0
+                                                             : -EACCES;
                 if (r >= 0)
                         r = place(c, child_fd, &st, to_fd, e->d_name, depth - 1);
                 (void) fail(c, e->d_name, r);
@@ -313,8 +393,13 @@ static int make(Copier *c, int source_fd, const struct stat *st, int parent_fd, 
         char path[FD_PATH_MAX];
         int r;
 
-        if (known)
-                return make_link(c, known, parent_fd, name);
+        r = known ? make_link(c, known, parent_fd, name) : -EXDEV;
+        if (r != -EXDEV && r != -EMLINK)
+                return r;
+        /* A file of its own. */
+        r = become_owner(c, st);
+        if (r < 0)
+                return r;
         switch (st->st_mode & S_IFMT) {
         case S_IFREG:
                 r = copy_file(c, source_fd, st, parent_fd, name);
@@ -328,9 +413,8 @@ static int make(Copier *c, int source_fd, const struct stat *st, int parent_fd, 
                         return from_fd;
                 if (mkdirat(parent_fd, name, 0700) < 0)
                         return -errno;
-                _cleanup_close_ int to_fd = openat(parent_fd, name,
-                                                   O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-                r = to_fd < 0 ? -errno : copy_children(c, from_fd, to_fd, depth, make);
+                _cleanup_close_ int to_fd = open_made(c, parent_fd, name, S_IFDIR, O_RDONLY | O_DIRECTORY);
+                r = to_fd < 0 ? to_fd : copy_children(c, from_fd, to_fd, depth, make);
                 if (r >= 0)
                         r = copy_xattrs(c->copy, from_fd, to_fd);
                 return r < 0 ? r : copy_stat(c->copy, st, fd_path(to_fd, path));
@@ -338,7 +422,7 @@ static int make(Copier *c, int source_fd, const struct stat *st, int parent_fd, 
         default:
                 r = copy_node(c, st, parent_fd, name);
         }
-        return r >= 0 && st->st_nlink > 1 ? remember(c, st, parent_fd, name) : r;
+        return r >= 0 && st->st_nlink > 1 && !known ? remember(c, st, parent_fd, name) : r;
 }
 
 /* Copies to a name that something may have. */
@@ -353,10 +437,11 @@ static int place(Copier *c, int source_fd, const struct stat *st, int parent_fd,
                                                    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
                 if (to_fd >= 0) {
                         _cleanup_close_ int from_fd = fd_reopen(source_fd, O_RDONLY | O_DIRECTORY);
-                        return from_fd < 0 ? from_fd : copy_children(c, from_fd, to_fd, depth, place);
+                        r = from_fd < 0 ? from_fd : check_target(c, to_fd);
+                        return r < 0 ? r : copy_children(c, from_fd, to_fd, depth, place);
                 }
         }
-        snprintf(hidden, sizeof(hidden), ".#mctl-%016" PRIx64, random_u64());
+        snprintf(hidden, sizeof(hidden), TREE_HIDDEN "%016" PRIx64, random_u64());
         r = make(c, source_fd, st, parent_fd, hidden, depth);
         if (r >= 0)
                 r = RET_NERRNO(renameat2(parent_fd, hidden, parent_fd, name,
@@ -373,8 +458,13 @@ int tree_copy(TreeCopy *copy, int source_fd, int parent_fd, const char *name)
         int r;
 
         copy->failed[0] = 0;
-        r = fstat(source_fd, &st) < 0 ? -errno : place(&c, source_fd, &st, parent_fd, name, DEPTH_MAX);
+        r = fstat(source_fd, &st) < 0 ? -errno
+            : is_of(&copy->from, &st) ? check_target(&c, parent_fd)
+                                      : -EACCES;
+        if (r >= 0)
+                r = place(&c, source_fd, &st, parent_fd, name, DEPTH_MAX);
         (void) fail(&c, name, r);
+        (void) act_as(&c, 0, 0);
         for (size_t i = 0; i < c.n_linked; i++)
                 fd_close(c.linked[i].fd);
         free(c.linked);
@@ -383,26 +473,48 @@ int tree_copy(TreeCopy *copy, int source_fd, int parent_fd, const char *name)
 
 /* --- removal ------------------------------------------------------------------------------------------------------ */
 
-static int remove_children(int dir_fd, unsigned depth);
+/* What is too deep to be reached with the descriptors that we have goes up, and is removed from there. */
+typedef struct Removal {
+        int top_fd;
+        Strv moved;
+} Removal;
 
-static int remove_one(int parent_fd, const char *name, unsigned depth)
+static int remove_children(Removal *removal, int dir_fd, unsigned depth);
+
+static int move_up(Removal *removal, int parent_fd, const char *name)
 {
+        _cleanup_free_ char *hidden = strf(TREE_HIDDEN "%016" PRIx64, random_u64());
+
+        OOM_CHECK(hidden);
+        if (renameat2(parent_fd, name, removal->top_fd, hidden, RENAME_NOREPLACE) < 0)
+                return -errno;
+        return strv_consume(&removal->moved, TAKE_PTR(hidden));
+}
+
+/* What is mounted below is not of the tree. */
+static int remove_one(Removal *removal, int parent_fd, const char *name, unsigned depth)
+{
+        const struct open_how how = {
+                .flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC,
+                .resolve = RESOLVE_BENEATH | RESOLVE_NO_XDEV,
+        };
+
         if (unlinkat(parent_fd, name, 0) >= 0 || errno == ENOENT)
                 return 0;
         if (errno != EISDIR)
                 return -errno;
-        _cleanup_close_ int fd = openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-        int r = fd < 0 ? -errno : remove_children(fd, depth);
+        if (depth == 0)
+                return move_up(removal, parent_fd, name);
+        _cleanup_close_ int fd = sys_openat2(parent_fd, name, &how);
+        int r = fd < 0 ? -errno : remove_children(removal, fd, depth - 1);
         return r < 0 ? r : unlinkat(parent_fd, name, AT_REMOVEDIR) < 0 && errno != ENOENT ? -errno : 0;
 }
 
-static int remove_children(int dir_fd, unsigned depth)
+static int remove_children(Removal *removal, int dir_fd, unsigned depth)
 {
         _cleanup_(closedir_cleanup) DIR *dir = NULL;
-        int r = 0, fd = depth == 0 ? -1 : fcntl(dir_fd, F_DUPFD_CLOEXEC, 3);
+        int r = 0, fd = fcntl(dir_fd, F_DUPFD_CLOEXEC, 3);
 
-        if (depth == 0)
-                return -ELOOP;
         dir = fd < 0 ? NULL : fdopendir(fd);
         if (!dir) {
                 fd_close(fd);
@@ -410,11 +522,17 @@ static int remove_children(int dir_fd, unsigned depth)
         }
         for (struct dirent *e; r >= 0 && (errno = 0, e = readdir(dir));)
                 if (!streq(e->d_name, ".") && !streq(e->d_name, ".."))
-                        r = remove_one(dir_fd, e->d_name, depth - 1);
+                        r = remove_one(removal, dir_fd, e->d_name, depth);
         return r < 0 ? r : -errno;
 }
 
 int tree_remove(int parent_fd, const char *name)
 {
-        return remove_one(parent_fd, name, DEPTH_MAX * 2);
+        Removal removal = { .top_fd = parent_fd };
+        int r = remove_one(&removal, parent_fd, name, DEPTH_MAX);
+
+        for (size_t i = 0; r >= 0 && i < strv_length(removal.moved); i++)
+                r = remove_one(&removal, parent_fd, removal.moved[i], DEPTH_MAX);
+        strv_free(removal.moved);
+        return r;
 }

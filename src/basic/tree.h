@@ -3,10 +3,13 @@
 
 #include "basic/fd.h"
 
-/* Copies and removes trees of files. Everything is reached by a descriptor and a single name that is not followed, so who
- * changes the tree meanwhile can change what is copied, and never where.
+/* Copies and removes trees of files. Everything is reached by a descriptor and a single name that is not followed, and what
+ * was made is known again by its owner, so who changes the tree meanwhile can change what is copied, and never where.
  *
  * What is new appears under its name when it is whole: until then it has a hidden one. */
+
+/* How hidden names begin, so that others can tell what was left by who was killed. */
+#define TREE_HIDDEN ".#mctl-"
 
 /* The users of one side: `base` is user and group 0 there, and `size` follow. The host's own are { 0, UINT32_MAX }. */
 typedef struct TreeUsers {
@@ -20,18 +23,15 @@ typedef struct TreeCopy {
         /* The source is a stranger's: no program of it gains what its file says (set-user-ID, set-group-ID, file
          * capabilities), and its device nodes are root's alone. */
         bool distrust;
-        char failed[256]; /* after an error: the name that it is about */
+        char failed[1024]; /* after an error: what it is about, from `name` on */
 } TreeCopy;
 
 /* Copies what source_fd (O_PATH, no link followed) points to to `name` below parent_fd: content and holes, owners, modes,
  * times, hard links, extended attributes in "user.", file capabilities, access lists, and nodes of all types. A file of
  * another file system is copied as well, but for those that only show what the kernel knows (procfs and its like), which
- * are empty directories. The caller may act as any user of the target; see tree_act_as(). */
+ * are empty directories. Where a side is a machine's, its directories and sources must belong to its users: -EACCES for what
+ * others have there. */
 int tree_copy(TreeCopy *copy, int source_fd, int parent_fd, const char *name);
-
-/* From here on, files are made by this user and group, with all that the caller may do. Where owners of a mount are mapped,
- * it takes one who has a number there. */
-int tree_act_as(uid_t id);
 
 /* Removes `name` below parent_fd with all that is in it. Nothing there is no error. */
 int tree_remove(int parent_fd, const char *name);

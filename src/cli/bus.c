@@ -7,8 +7,8 @@
 
 #include "cli/cli.h"
 
-/* A person may be asked for a password meanwhile. */
-#define CALL_TIMEOUT_USEC (10 * 60 * USEC_PER_SEC)
+/* A person may be asked for a password meanwhile, and copies take their time: the registry answers, or is gone. */
+#define CALL_TIMEOUT_USEC USEC_INFINITY
 
 /* polkit asks whoever sits at this terminal through an agent of its own. It ends with us. */
 static void start_polkit_agent(const Context *c)

@@ -58,7 +58,7 @@ static int watch(Context *c, Process *p)
         return r < 0 ? log_error_errno(r, "Failed to watch unit '%s'", p->unit) : jobs_watch(c, &p->jobs);
 }
 
-static int block_signals(void)
+int process_block_signals(void)
 {
         static const int signals[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2 };
         sigset_t set;
@@ -88,7 +88,7 @@ int process_prepare(Context *c, Process *p)
                 if (p->stdin_fd < 0)
                         return log_error_errno(-errno, "Failed to open '/dev/null'");
         }
-        p->signal_fd = block_signals(); /* before there is a process that they could be meant for */
+        p->signal_fd = process_block_signals(); /* before there is a process that they could be meant for */
         return 0;
 }
 

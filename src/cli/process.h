@@ -26,5 +26,8 @@ void process_clear(Process *p);
  * of the caller with --interactive, and the socket that a terminal comes over with --tty. Errors are logged. */
 int process_prepare(Context *c, Process *p);
 
+/* Blocks the signals that are meant for a program that we speak for. Returns a signalfd for them. */
+int process_block_signals(void);
+
 /* Waits until the unit has ended, passing on what there is. Returns the exit status for the command line. */
 int process_wait(Context *c, Process *p, const char *job);

@@ -7,6 +7,8 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/pidfd.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -55,8 +57,9 @@ static int become(char **command)
 }
 
 /* Passes on what there is until the program has ended, and what it said last. */
-static int copy_terminal(Terminal *terminal, int pid_fd)
+static int copy_terminal(Terminal *terminal, int pid_fd, int signal_fd)
 {
+        struct signalfd_siginfo info;
         struct pollfd fds[8];
         int r, more = 1;
 
@@ -67,16 +70,19 @@ static int copy_terminal(Terminal *terminal, int pid_fd)
                         return more;
                 size_t n = 0;
                 fds[n++] = (struct pollfd){ .fd = pid_fd, .events = POLLIN };
+                fds[n++] = (struct pollfd){ .fd = signal_fd, .events = POLLIN };
                 if (more > 0)
                         n += terminal_poll(terminal, fds + n);
                 r = poll(fds, n, -1);
                 if (r < 0 && errno != EINTR)
                         return -errno;
+                if (read(signal_fd, &info, sizeof(info)) == sizeof(info))
+                        (void) pidfd_send_signal(pid_fd, (int) info.ssi_signo, NULL, 0);
                 /* Whoever keeps the terminal open after the program has ended keeps nobody waiting. */
                 if (r > 0 && fds[0].revents) {
                         while (more > 0 && (more = terminal_process(terminal)) > 0 &&
-                               poll(fds + 1, n - 1, 100) > 0)
-                                n = 1 + terminal_poll(terminal, fds + 1);
+                               poll(fds + 2, n - 2, 100) > 0)
+                                n = 2 + terminal_poll(terminal, fds + 2);
                         return 0;
                 }
         }
@@ -91,9 +97,11 @@ static int run_on_terminal(char **command)
         r = terminal_new(&terminal, &machine_fd);
         if (r < 0)
                 return log_error_errno(r, "Failed to make a terminal");
+        _cleanup_close_ int signal_fd = process_block_signals();
         pid_t pid = fork();
         if (pid == 0) {
                 sigset_t none;
+                (void) prctl(PR_SET_PDEATHSIG, SIGTERM);
                 sigemptyset(&none);
                 (void) sigprocmask(SIG_SETMASK, &none, NULL);
                 (void) dup2(machine_fd, STDIN_FILENO);
@@ -102,8 +110,10 @@ static int run_on_terminal(char **command)
         }
         fd_close(machine_fd);
         _cleanup_close_ int pid_fd = pid < 0 ? -EBADF : pidfd_open(pid, 0);
-        r = pid_fd < 0 ? -errno : copy_terminal(terminal, pid_fd);
+        r = pid_fd < 0 ? -errno : copy_terminal(terminal, pid_fd, signal_fd);
         terminal_free(terminal);
+        if (r < 0 && pid_fd >= 0)
+                (void) pidfd_send_signal(pid_fd, SIGKILL, NULL, 0);
         if (r < 0)
                 return log_error_errno(r, "Failed to run on a terminal");
         if (waitid(P_PID, pid, &info, WEXITED) < 0)
@@ -377,11 +387,11 @@ int verb_shell(Context *c, char **args)
 {
         const char *at = strrchr(args[0], '@');
 
-        if (at) {
-                _cleanup_free_ char *user = strndup(args[0], at - args[0]);
-                if (!user || free_and_strdup(&c->spec->user, user) < 0)
-                        return log_oom();
-        }
+        _cleanup_free_ char *user = at ? strndup(args[0], at - args[0]) : strdup("root");
+        if (!user || free_and_strdup(&c->spec->user, user) < 0)
+                return log_oom();
+        if (isempty(user))
+                return log_error_return(-EINVAL, "Expected a user before the '@'.");
         c->run.terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
         c->run.interactive = true;
         return enter(c, at ? at + 1 : args[0], args + 1, true);

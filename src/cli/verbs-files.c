@@ -46,16 +46,16 @@ int verb_copy_to(Context *c, char **args)
 
         if (r < 0 || (args[2] && check_inside(args[2]) < 0))
                 return EXIT_STATUS_USAGE;
-        return copy(c, "CopyToMachine", "Not copied", args[0], source, args[2] ?: source);
+        return copy(c, "CopyToMachine", "Not copied", args[0], source, args[2] ?: "");
 }
 
 int verb_copy_from(Context *c, char **args)
 {
         _cleanup_free_ char *destination = NULL;
 
-        if (check_inside(args[1]) < 0 || absolute_path(c, args[2] ?: args[1], &destination) < 0)
+        if (check_inside(args[1]) < 0 || (args[2] && absolute_path(c, args[2], &destination) < 0))
                 return EXIT_STATUS_USAGE;
-        return copy(c, "CopyFromMachine", "Not copied", args[0], args[1], destination);
+        return copy(c, "CopyFromMachine", "Not copied", args[0], args[1], destination ?: "");
 }
 
 int verb_bind(Context *c, char **args)

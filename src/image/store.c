@@ -16,13 +16,18 @@
 #define LOCK       ".#mctl.lck"
 #define IMAGES_MAX 4096U
 
+/* The library sets errno where a call of the kernel failed. */
+static int subvolume_error(enum btrfs_util_error error)
+{
+        return error == BTRFS_UTIL_OK ? 0 : errno > 0 ? -errno : -EIO;
+}
+
 static int set_read_only(int image_fd, bool read_only)
 {
         int flags;
 
         if (image_is_subvolume(image_fd))
-                return btrfs_util_set_subvolume_read_only_fd(image_fd, read_only) == BTRFS_UTIL_OK ? 0
-                                                                                                   : -errno;
+                return subvolume_error(btrfs_util_set_subvolume_read_only_fd(image_fd, read_only));
         if (ioctl(image_fd, FS_IOC_GETFLAGS, &flags) < 0)
                 return errno == ENOTTY ? -EOPNOTSUPP : -errno;
         flags = read_only ? flags | FS_IMMUTABLE_FL : flags & ~FS_IMMUTABLE_FL;
@@ -38,7 +43,7 @@ static int open_image(int store_fd, const char *name)
 
 static char *hidden_name(void)
 {
-        return strf(HIDDEN "%016" PRIx64, random_u64());
+        return strf(TREE_HIDDEN "%016" PRIx64, random_u64());
 }
 
 /* Names of a store that begin like this, "." and ".." not among them. */
@@ -63,7 +68,7 @@ static int list(int store_fd, const char *prefix, Strv *ret)
 }
 
 /* The tree of a hidden name. A subvolume goes at once, with those below it. */
-static int destroy(int store_fd, const char *name)
+int store_destroy(int store_fd, const char *name)
 {
         _cleanup_close_ int fd = open_image(store_fd, name);
 
@@ -83,30 +88,39 @@ static void sweep(int store_fd)
 {
         _cleanup_strv_ Strv names = NULL;
 
-        (void) list(store_fd, HIDDEN, &names);
+        (void) list(store_fd, TREE_HIDDEN, &names);
         STRV_FOREACH (name, names)
-                (void) destroy(store_fd, *name);
+                (void) store_destroy(store_fd, *name);
 }
 
-static int lock(int fd, short type)
+static int lock(int fd, short type, bool wait)
 {
         struct flock l = { .l_type = type, .l_whence = SEEK_SET };
+        int r;
 
-        return RET_NERRNO(fcntl(fd, F_OFD_SETLK, &l));
+        while ((r = RET_NERRNO(fcntl(fd, wait ? F_OFD_SETLKW : F_OFD_SETLK, &l))) == -EINTR)
+                ;
+        return r;
 }
 
 int store_open(const char *path)
 {
+        int r;
+
         _cleanup_close_ int store_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (store_fd < 0)
                 return -errno;
-        /* Shared while we are at work, and ours alone to sweep. It ends with this process. */
         int lock_fd = openat(store_fd, LOCK, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
         if (lock_fd < 0)
                 return -errno;
-        if (lock(lock_fd, F_WRLCK) >= 0)
+        /* Ours alone to sweep; then shared while we are at work, which ends with this process. */
+        if (lock(lock_fd, F_WRLCK, false) >= 0)
                 sweep(store_fd);
-        (void) lock(lock_fd, F_RDLCK);
+        r = lock(lock_fd, F_RDLCK, true);
+        if (r < 0) {
+                fd_close(lock_fd);
+                return r;
+        }
         return TAKE_FD(store_fd);
 }
 
@@ -144,19 +158,44 @@ static int snapshot(int store_fd, int image_fd, const char *new_name, bool read_
         int r;
 
         OOM_CHECK(hidden);
-        if (btrfs_util_create_snapshot_fd2(image_fd, store_fd, hidden,
-                                           read_only ? BTRFS_UTIL_CREATE_SNAPSHOT_READ_ONLY : 0, NULL,
-                                           NULL) != BTRFS_UTIL_OK)
-                return -errno;
+        r = subvolume_error(btrfs_util_create_snapshot_fd2(
+                image_fd, store_fd, hidden, read_only ? BTRFS_UTIL_CREATE_SNAPSHOT_READ_ONLY : 0, NULL,
+                NULL));
+        if (r < 0)
+                return r;
         r = rename_new(store_fd, hidden, new_name);
         if (r < 0)
-                (void) destroy(store_fd, hidden);
+                (void) store_destroy(store_fd, hidden);
+        return r;
+}
+
+/* A settings file counts for nothing while there is no such image. */
+static int copy_sidecar(int store_fd, const char *sidecar, const char *new_sidecar)
+{
+        _cleanup_free_ char *failed = NULL;
+
+        (void) unlinkat(store_fd, new_sidecar, 0);
+        int r = copy(store_fd, sidecar, new_sidecar, &failed);
+        return r == -ENOENT ? 0 : r;
+}
+
+/* A directory is a copy first, and then read-only; where it cannot be that, it is not kept. */
+static int copy_image(int store_fd, const char *name, const char *new_name, bool read_only,
+                      char **ret_failed)
+{
+        int r = copy(store_fd, name, new_name, ret_failed);
+
+        if (r < 0 || !read_only)
+                return r;
+        r = store_set_read_only(store_fd, new_name, true);
+        if (r < 0)
+                (void) store_remove(store_fd, new_name);
         return r;
 }
 
 int store_clone(int store_fd, const char *name, const char *new_name, bool read_only, char **ret_failed)
 {
-        _cleanup_free_ char *sidecar = NULL, *new_sidecar = NULL, *unused = NULL;
+        _cleanup_free_ char *sidecar = NULL, *new_sidecar = NULL;
         int r;
 
         _cleanup_close_ int fd = open_image(store_fd, name);
@@ -167,16 +206,14 @@ int store_clone(int store_fd, const char *name, const char *new_name, bool read_
         r = sidecar_name(name, &sidecar);
         if (r >= 0)
                 r = sidecar_name(new_name, &new_sidecar);
+        if (r >= 0)
+                r = copy_sidecar(store_fd, sidecar, new_sidecar);
         if (r < 0)
                 return r;
-        /* It counts for nothing while there is no such image. */
-        r = copy(store_fd, sidecar, new_sidecar, &unused);
-        if (r < 0 && r != -ENOENT)
-                return r;
         r = image_is_subvolume(fd) ? snapshot(store_fd, fd, new_name, read_only)
-                                   : copy(store_fd, name, new_name, ret_failed);
-        if (r >= 0 && read_only && !image_is_subvolume(fd))
-                r = store_set_read_only(store_fd, new_name, true);
+                                   : copy_image(store_fd, name, new_name, read_only, ret_failed);
+        if (r < 0 && r != -EEXIST)
+                (void) unlinkat(store_fd, new_sidecar, 0);
         return r;
 }
 
@@ -211,7 +248,7 @@ int store_rename(int store_fd, const char *name, const char *new_name)
         return r;
 }
 
-int store_remove(int store_fd, const char *name)
+int store_hide(int store_fd, const char *name, char **ret_hidden)
 {
         _cleanup_free_ char *hidden = hidden_name(), *sidecar = NULL;
         int r;
@@ -223,7 +260,16 @@ int store_remove(int store_fd, const char *name)
         if (r < 0)
                 return r;
         (void) unlinkat(store_fd, sidecar, 0);
-        return destroy(store_fd, hidden);
+        *ret_hidden = TAKE_PTR(hidden);
+        return 0;
+}
+
+int store_remove(int store_fd, const char *name)
+{
+        _cleanup_free_ char *hidden = NULL;
+        int r = store_hide(store_fd, name, &hidden);
+
+        return r < 0 ? r : store_destroy(store_fd, hidden);
 }
 
 int store_set_read_only(int store_fd, const char *name, bool read_only)
@@ -237,8 +283,7 @@ int store_set_limit(int store_fd, const char *name, uint64_t limit)
 {
         struct btrfs_ioctl_quota_ctl_args quota = { .cmd = BTRFS_QUOTA_CTL_ENABLE };
         struct btrfs_ioctl_qgroup_limit_args args = {
-                .lim = { .flags = BTRFS_QGROUP_LIMIT_MAX_RFER,
-                         .max_rfer = limit == UINT64_MAX ? (uint64_t) -1 : limit },
+                .lim = { .flags = BTRFS_QGROUP_LIMIT_MAX_RFER, .max_rfer = limit },
         };
 
         _cleanup_close_ int fd = open_image(store_fd, name);
@@ -248,27 +293,24 @@ int store_set_limit(int store_fd, const char *name, uint64_t limit)
                 return -EOPNOTSUPP;
         if (limit != UINT64_MAX && ioctl(fd, BTRFS_IOC_QUOTA_CTL, &quota) < 0)
                 return -errno;
-        return RET_NERRNO(ioctl(fd, BTRFS_IOC_QGROUP_LIMIT, &args));
+        int r = RET_NERRNO(ioctl(fd, BTRFS_IOC_QGROUP_LIMIT, &args));
+        return r == -ENOTCONN && limit == UINT64_MAX ? 0 : r; /* without quotas there is no limit */
 }
 
-int store_clean(int store_fd, bool all, const Strv keep, Strv *ret)
+int store_list(int store_fd, bool all, Strv *ret)
 {
-        _cleanup_strv_ Strv names = NULL, removed = NULL;
+        _cleanup_strv_ Strv names = NULL, images = NULL;
         int r;
 
         r = list(store_fd, all ? "" : ".", &names);
         STRV_FOREACH (name, names) {
                 if (r < 0)
-                        break;
+                        return r;
                 _cleanup_close_ int fd = open_image(store_fd, *name);
-                if (fd < 0 || startswith(*name, ".#") || strv_contains(keep, *name))
-                        continue;
-                r = store_remove(store_fd, *name);
-                if (r >= 0)
-                        r = strv_append(&removed, *name);
+                if (fd >= 0 && image_name_valid(*name + ((*name)[0] == '.')) && !streq(*name, "lost+found"))
+                        r = strv_append(&images, *name);
         }
-        if (r < 0)
-                return r;
-        *ret = TAKE_PTR(removed);
-        return 0;
+        if (r >= 0)
+                *ret = TAKE_PTR(images);
+        return r;
 }

@@ -19,8 +19,11 @@ int store_clone(int store_fd, const char *name, const char *new_name, bool read_
 /* Gives an image another name. -ENOENT, -EEXIST. */
 int store_rename(int store_fd, const char *name, const char *new_name);
 
-/* Removes an image, whether read-only or not. -ENOENT. */
+/* Removes an image, whether read-only or not. -ENOENT. The two parts of that are to give it a hidden name, at once, which
+ * the caller frees, and to destroy what has that. */
 int store_remove(int store_fd, const char *name);
+int store_hide(int store_fd, const char *name, char **ret_hidden);
+int store_destroy(int store_fd, const char *hidden);
 
 /* Whether nobody can write to an image: a flag of a subvolume, or the immutable flag of a directory, which is for
  * the directory itself. -EOPNOTSUPP where the file system has none. */
@@ -30,5 +33,5 @@ int store_set_read_only(int store_fd, const char *name, bool read_only);
  * -EOPNOTSUPP for other images. */
 int store_set_limit(int store_fd, const char *name, uint64_t limit);
 
-/* Removes all images that are hidden (".NAME"), or just all, but for those in `keep`. Names of what was removed go to ret. */
-int store_clean(int store_fd, bool all, const Strv keep, Strv *ret);
+/* The names of images that are hidden (".NAME"), or of all. The caller frees them. */
+int store_list(int store_fd, bool all, Strv *ret);

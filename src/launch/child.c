@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <grp.h>
-#include <linux/keyctl.h>
 #include <net/if.h>
 #include <poll.h>
 #include <sched.h>
@@ -125,6 +124,11 @@ void child_main(const Child *child)
 
         /* Nobody may look at this process while it still has to do with the host. */
         (void) prctl(PR_SET_DUMPABLE, 0);
+        r = program_join_keyring();
+        if (r < 0) {
+                log_error_errno(r, "Failed to make a session key ring");
+                _exit(EXIT_FAILURE);
+        }
         if (fd_close_others((const int[]){ child->channel_fd, child->launcher_fd, child->control_fd }, 3) <
             0)
                 _exit(EXIT_FAILURE);
@@ -135,7 +139,6 @@ void child_main(const Child *child)
         umask(0022);
         /* A session of our own: no terminal of the host controls it. */
         (void) setsid();
-        (void) syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL);
         if (program_replace_null() < 0 || (plan->spec->terminal && program_open_terminal() < 0))
                 _exit(EXIT_FAILURE);
         program_reset_signals();
@@ -169,5 +172,6 @@ void child_main(const Child *child)
                 .ambient = plan->spec->ambient_capability,
                 .filter = child->filter,
                 .filter_size = child->filter_size,
+                .status_on_failure = EXIT_FAILURE,
         });
 }

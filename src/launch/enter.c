@@ -5,7 +5,6 @@
  * mctl(1). */
 
 #include <getopt.h>
-#include <linux/keyctl.h>
 #include <linux/sched.h>
 #include <sched.h>
 #include <signal.h>
@@ -107,7 +106,8 @@ static int open_machine(const Options *o, Target *t)
                 return machine_fd;
         r = machine_spec_read(machine_fd, o->name, &t->spec, &error);
         if (r < 0)
-                return log_error_errno(r, "Failed to read the spec of machine '%s'", o->name);
+                return error ? log_error_return(r, "%s", error)
+                             : log_error_errno(r, "Failed to read the spec of machine '%s'", o->name);
         t->leader_fd = pidfd_open(t->record.leader, 0);
         /* The number was the leader's before it was opened, if it still is now. */
         r = t->leader_fd < 0 ? -errno : find_namespaces(&t->record, &t->namespaces);
@@ -197,7 +197,7 @@ static int choose_program(const Options *o, const Person *person, Strv environme
         return r;
 }
 
-_Noreturn static void child_main(const Options *o, Target *t, int status_on_failure)
+_Noreturn static void child_main(const Options *o, Target *t)
 {
         _cleanup_strv_ Strv environment = NULL, argv = NULL;
         _cleanup_free_ char *path = NULL;
@@ -205,19 +205,18 @@ _Noreturn static void child_main(const Options *o, Target *t, int status_on_fail
         int r;
 
         if (t->namespaces & CLONE_NEWUSER && (setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0))
-                _exit(status_on_failure);
+                _exit(STATUS_NOT_RUN);
         (void) prctl(PR_SET_DUMPABLE, 0);
         (void) setsid();
-        (void) syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL);
         if (o->terminal ? program_open_terminal() < 0 : !o->input && close_input() < 0)
-                _exit(status_on_failure);
+                _exit(STATUS_NOT_RUN);
         if (program_replace_null() < 0)
-                _exit(status_on_failure);
+                _exit(STATUS_NOT_RUN);
         program_reset_signals();
         umask(0022);
         if (make_environment(o, t, &environment) < 0 || limits_apply_self(t->spec) < 0 ||
             program_become(t->spec, t->capabilities, &person, &environment) < 0)
-                _exit(status_on_failure);
+                _exit(STATUS_NOT_RUN);
         if (o->login && !o->directory && person.home)
                 (void) program_enter_directory(person.home); /* it may not have been made */
         r = choose_program(o, &person, environment, &path, &argv);
@@ -234,6 +233,7 @@ _Noreturn static void child_main(const Options *o, Target *t, int status_on_fail
                 .ambient = t->spec->ambient_capability,
                 .filter = t->filter,
                 .filter_size = t->filter_size,
+                .status_on_failure = STATUS_NOT_RUN,
         });
 }
 
@@ -279,6 +279,9 @@ static int run(const Options *o, char *argv[])
                 return log_error_errno(r, "Failed to set resource limits"), STATUS_NOT_RUN;
         if (make_cgroup(&t) < 0)
                 return STATUS_NOT_RUN;
+        r = program_join_keyring();
+        if (r < 0)
+                return log_error_errno(r, "Failed to make a session key ring"), STATUS_NOT_RUN;
 
         sigemptyset(&set);
         sigaddset(&set, SIGCHLD);
@@ -299,7 +302,7 @@ static int run(const Options *o, char *argv[])
         if (pid < 0)
                 return log_error_errno(-errno, "Failed to make a process"), STATUS_NOT_RUN;
         if (pid == 0)
-                child_main(o, &t, STATUS_NOT_RUN);
+                child_main(o, &t);
         return wait_for(pid, &set);
 }
 

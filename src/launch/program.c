@@ -2,12 +2,14 @@
 #include "launch/program.h"
 
 #include <fcntl.h>
+#include <linux/keyctl.h>
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 
 #include "basic/fd.h"
@@ -21,6 +23,11 @@
 #ifndef MFD_EXEC
 #define MFD_EXEC 0x0010U
 #endif
+
+int program_join_keyring(void)
+{
+        return syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) < 0 && errno != ENOSYS ? -errno : 0;
+}
 
 int program_open_terminal(void)
 {
@@ -177,9 +184,9 @@ int program_seal(const Spec *spec, char *argv[])
         if (exe_fd < 0 || fstat(exe_fd, &st) < 0)
                 return -errno;
         /* Kernels before 6.3 know no MFD_EXEC, and do without. */
-        int fd = memfd_create("mctl-launch", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_EXEC);
+        int fd = memfd_create("mctl", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_EXEC);
         if (fd < 0 && errno == EINVAL)
-                fd = memfd_create("mctl-launch", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+                fd = memfd_create("mctl", MFD_CLOEXEC | MFD_ALLOW_SEALING);
         _cleanup_close_ int copy_fd = fd;
         if (copy_fd < 0 || sendfile(copy_fd, exe_fd, NULL, st.st_size) != st.st_size ||
             fcntl(copy_fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0)
@@ -195,13 +202,13 @@ void program_execute(const Program *p)
         /* The last doors to the host: descriptors (closed, not only marked so: the path of the program could lead
          * through one), system calls, capabilities. */
         if (close_range(3, ~0U, 0) < 0)
-                _exit(EXIT_FAILURE);
+                _exit(p->status_on_failure);
         r = p->filter ? filter_load(p->filter, p->filter_size) : 0;
         if (r >= 0)
                 r = privileges_drop(p->person, p->capabilities, p->ambient);
         if (r < 0) {
                 log_error_errno(r, "Failed to drop privileges");
-                _exit(EXIT_FAILURE);
+                _exit(p->status_on_failure);
         }
         execve(p->path, p->argv, p->environment);
         _exit(program_failed(p->argv[0], -errno));

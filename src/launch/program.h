@@ -15,6 +15,10 @@
  * there is no need, or an error. */
 int program_seal(const Spec *spec, char *argv[]);
 
+/* A session key ring of its own, so that the caller's is out of reach. While we are the host's root: inside, somebody could
+ * have used the quota up. */
+int program_join_keyring(void);
+
 /* Makes a terminal of the machine's own; its master goes to whoever holds the other end of our standard input. What is
  * said on it from here on is seen there. */
 int program_open_terminal(void);
@@ -46,6 +50,7 @@ typedef struct Program {
         uint64_t capabilities, ambient;
         const void *filter; /* seccomp programs, or NULL */
         size_t filter_size;
+        int status_on_failure; /* to exit with where it is not becoming one that fails */
 } Program;
 
 /* Closes the last doors to the host, and becomes it. */

@@ -198,14 +198,15 @@ int machine1_ask_image(sd_bus_message *call, void *userdata, sd_bus_error *error
 
 /* --- changes ------------------------------------------------------------------------------------------------------ */
 
-/* Whoever runs from an image needs it to stay where it is. */
+/* Whoever runs from an image needs it to stay where it is. Those of mctl the worker looks for once more, under the lock that a
+ * start takes; of others nobody else knows. */
 static const Machine *find_user(const Registry *registry, const char *name)
 {
         _cleanup_free_ char *path = image_path(name);
 
-        for (size_t i = 0; path && i < registry->n_machines; i++) {
+        for (size_t i = 0; i < registry->n_machines; i++) {
                 const Machine *m = registry->machines[i];
-                if (m->state != MACHINE_FAILED && streq_ptr(m->record.root, path))
+                if (m->state != MACHINE_FAILED && (!path || streq_ptr(m->record.root, path)))
                         return m;
         }
         return NULL;
@@ -243,12 +244,12 @@ static const Change changes[] = {
 static const Change *find_change(sd_bus_message *call)
 {
         const char *member = sd_bus_message_get_member(call);
+        const Change *change = changes;
 
-        for (size_t i = 0; i < ELEMENTSOF(changes); i++)
-                if (streq(changes[i].manager, member) || streq(changes[i].image, member))
-                        return changes + i;
-        assert(!"the vtables have no other methods for us");
-        return NULL;
+        while (!streq(change->manager, member) && !streq(change->image, member))
+                change++;
+        assert(change < changes + ELEMENTSOF(changes)); /* the vtables have no other methods for us */
+        return change;
 }
 
 /* Adds the arguments of a call to the request. Returns 0 when an error has been replied. */
@@ -292,7 +293,8 @@ static int change_authorized(Registry *registry, sd_bus_message *call)
         if (user)
                 return reply_busy(call, name, user);
         _cleanup_free_ char *operation = strf("image-%s", change->verb);
-        json_t *request = json_pack("{ss ss}", "operation", strna(operation), "name", name);
+        OOM_CHECK(operation);
+        json_t *request = json_pack("{ss ss}", "operation", operation, "name", name);
         r = read_arguments(change, call, request);
         if (r <= 0) {
                 json_decref(request);
@@ -304,23 +306,23 @@ static int change_authorized(Registry *registry, sd_bus_message *call)
 #define MANAGE_IMAGES   "org.freedesktop.machine1.manage-images"
 #define MANAGE_MACHINES "org.freedesktop.machine1.manage-machines"
 
-/* The machines count as they are now: an image that is used by one that systemd has just started is used. */
-static int change_refreshed(Registry *registry, sd_bus_message *call)
+/* The machines count as they are when it is done, however long somebody took for a password. */
+static int refresh_change(Registry *registry, sd_bus_message *call)
 {
-        _cleanup_free_ char *name = NULL;
-
-        _cleanup_close_ int fd = open_of_call(call, &name);
-        if (fd < 0)
-                return reply_no_image(call, name);
-        return polkit_authorize_with(registry, call, MANAGE_IMAGES, "", find_change(call)->verb,
-                                     (char *[]){ (char *) "image", name, NULL }, change_authorized);
+        return registry_refresh_then(registry, call, change_authorized);
 }
 
 int machine1_change_image(sd_bus_message *call, void *userdata, sd_bus_error *error)
 {
+        _cleanup_free_ char *name = NULL;
+
         (void) error;
         registry_touch(userdata);
-        return registry_refresh_then(userdata, call, change_refreshed);
+        _cleanup_close_ int fd = open_of_call(call, &name);
+        if (fd < 0)
+                return reply_no_image(call, name);
+        return polkit_authorize_with(userdata, call, MANAGE_IMAGES, "", find_change(call)->verb,
+                                     (char *[]){ (char *) "image", name, NULL }, refresh_change);
 }
 
 /* Sizes are not known: nobody counts what a directory holds alone. */
@@ -358,8 +360,11 @@ static int clean_authorized(Registry *registry, sd_bus_message *call)
         json_t *keep = json_array();
         for (size_t i = 0; i < registry->n_machines; i++) {
                 const char *name = machine_image(registry->machines[i]);
-                if (name[0] != '/' && name[0] && registry->machines[i]->state != MACHINE_FAILED)
-                        json_array_append_new(keep, json_string(name));
+                if (name[0] != '/' && name[0] && registry->machines[i]->state != MACHINE_FAILED &&
+                    json_array_append_new(keep, json_string(name)) < 0) {
+                        json_decref(keep);
+                        return -ENOMEM;
+                }
         }
         return worker_start(
                 registry, call,
@@ -367,16 +372,16 @@ static int clean_authorized(Registry *registry, sd_bus_message *call)
                 reply_removed, "Failed to clean the store of images");
 }
 
-static int clean_refreshed(Registry *registry, sd_bus_message *call)
+static int refresh_clean(Registry *registry, sd_bus_message *call)
 {
-        return polkit_authorize(registry, call, MANAGE_MACHINES, "", "clean_pool", clean_authorized);
+        return registry_refresh_then(registry, call, clean_authorized);
 }
 
 int machine1_clean_pool(sd_bus_message *call, void *userdata, sd_bus_error *error)
 {
         (void) error;
         registry_touch(userdata);
-        return registry_refresh_then(userdata, call, clean_refreshed);
+        return polkit_authorize(userdata, call, MANAGE_MACHINES, "", "clean_pool", refresh_clean);
 }
 
 static int reply_no_pool(Registry *registry, sd_bus_message *call)

@@ -287,8 +287,13 @@ static int take_machine(const json_t *parameters, Machine *m)
         if (r >= 0)
                 r = take_process(json_object_get(parameters, "leaderProcessId"), &m->record.leader);
         cid = json_object_get(parameters, "vSockCid");
-        if (r >= 0 && json_is_integer(cid))
+        if (r >= 0 && cid && !json_is_null(cid)) {
+                r = json_is_integer(cid) && json_integer_value(cid) >= 0 &&
+                                    json_integer_value(cid) < UINT32_MAX
+                            ? 0
+                            : -EINVAL;
                 m->vsock_cid = json_integer_value(cid);
+        }
         json_array_foreach (interfaces, i, index)
                 if (r >= 0)
                         r = foreign_add_interface(m, json_integer_value(index));
@@ -299,7 +304,7 @@ static int take_machine(const json_t *parameters, Machine *m)
 static int add(VarlinkConnection *c, const json_t *parameters, bool more, void *userdata)
 {
         _cleanup_(machine_free_cleanup) Machine *m = machine_new(userdata);
-        const char *mistake;
+        const char *mistake = NULL;
         int r;
 
         (void) more;
@@ -316,7 +321,7 @@ static int add(VarlinkConnection *c, const json_t *parameters, bool more, void *
         if (r >= 0)
                 r = foreign_judge(userdata, m, &mistake);
         if (r == -EINVAL)
-                return varlink_invalid(c, mistake);
+                return varlink_invalid(c, strna(mistake));
         if (r == -EEXIST)
                 return varlink_error(c, MACHINE "MachineExists", NULL);
         if (r >= 0)

@@ -12,7 +12,9 @@
 #include "registry/unit.h"
 
 #define WORKERS_MAX 64U
-#define ANSWER_MAX  4096U
+/* What names the images of a whole store. */
+#define ANSWER_MAX  (2U * 1024U * 1024U)
+#define ANSWER_STEP 4096U
 
 typedef struct Worker {
         Registry *registry;
@@ -21,8 +23,9 @@ typedef struct Worker {
         char *what;
         int answer_fd;
         sd_event_source *source;
-        char answer[ANSWER_MAX];
+        char *answer;
         size_t n_answer;
+        sd_bus_slot *start_slot;
 } Worker;
 
 static void worker_free(Worker *w)
@@ -32,6 +35,8 @@ static void worker_free(Worker *w)
         sd_event_source_disable_unref(w->source);
         fd_close(w->answer_fd);
         sd_bus_message_unref(w->call);
+        sd_bus_slot_unref(w->start_slot);
+        free(w->answer);
         free(w->what);
         free(w);
 }
@@ -40,7 +45,7 @@ DEFINE_CLEANUP(Worker *, worker_free);
 /* The worker is ours, but what it says of paths is a machine's: it has escaped that. */
 static int reply(Worker *w)
 {
-        json_t *json = json_loadb(w->answer, w->n_answer, 0, NULL);
+        json_t *json = json_loadb(w->answer ?: "", w->n_answer, 0, NULL);
         const char *message = NULL;
         int error = EIO, r;
 
@@ -55,33 +60,49 @@ static int reply(Worker *w)
         return r;
 }
 
-static int on_answer(sd_event_source *source, int fd, uint32_t events, void *userdata)
+static int finish(Worker *worker)
 {
-        Worker *worker = userdata;
-        ssize_t n = read(fd, worker->answer + worker->n_answer, sizeof(worker->answer) - worker->n_answer);
-
-        (void) source;
-        (void) events;
-        if (n < 0 && (errno == EAGAIN || errno == EINTR))
-                return 0;
-        if (n > 0) {
-                worker->n_answer += n;
-                return 0;
-        }
         _cleanup_(worker_free_cleanup) Worker *w = worker;
+        int r = reply(w);
+
         registry_touch(w->registry);
-        (void) reply(w);
+        if (r < 0)
+                (void) sd_bus_reply_method_errno(w->call, r, NULL);
         return 0;
 }
 
-/* Answers are read to their end; a start that failed has none, and closes the pipe as well. */
+static int on_answer(sd_event_source *source, int fd, uint32_t events, void *userdata)
+{
+        Worker *w = userdata;
+        ssize_t n = -1;
+
+        (void) source;
+        (void) events;
+        char *answer = w->n_answer < ANSWER_MAX ? realloc(w->answer, w->n_answer + ANSWER_STEP) : NULL;
+        if (answer) {
+                w->answer = answer;
+                n = read(fd, answer + w->n_answer, ANSWER_STEP);
+                if (n < 0 && (errno == EAGAIN || errno == EINTR))
+                        return 0;
+        }
+        if (n <= 0)
+                return finish(w);
+        w->n_answer += n;
+        return 0;
+}
+
+/* A worker that was not started has said nothing, and says no more. */
 static int on_started(sd_bus_message *answer, void *userdata, sd_bus_error *ret_error)
 {
-        (void) userdata;
+        _cleanup_(worker_free_cleanup) Worker *w = NULL;
+        const sd_bus_error *e = sd_bus_message_get_error(answer);
+
         (void) ret_error;
-        if (sd_bus_message_get_error(answer))
-                log_warning("Failed to start a worker: %s", sd_bus_message_get_error(answer)->message);
-        return 0;
+        if (!e)
+                return 0;
+        w = userdata;
+        return sd_bus_reply_method_errorf(w->call, SD_BUS_ERROR_FAILED,
+                                          "%s: systemd does not start a worker: %s", w->what, e->message);
 }
 
 /* The request as a file that nobody else has. */
@@ -136,7 +157,7 @@ static int start_unit(Worker *w, json_t *request)
                 r = sd_bus_message_append(m, "a(sa(sv))", 0);
         if (r >= 0)
                 r = sd_event_add_io(w->registry->event, &w->source, w->answer_fd, EPOLLIN, on_answer, w);
-        return r < 0 ? r : sd_bus_call_async(w->registry->bus, NULL, m, on_started, NULL, 0);
+        return r < 0 ? r : sd_bus_call_async(w->registry->bus, &w->start_slot, m, on_started, w, 0);
 }
 
 int worker_start(Registry *registry, sd_bus_message *call, json_t *request, WorkerDone done,
@@ -173,10 +194,11 @@ int worker_start(Registry *registry, sd_bus_message *call, json_t *request, Work
 
 /* --- methods ------------------------------------------------------------------------------------------------------ */
 
-/* What somebody registered may be a process in the namespaces of the host. */
+/* What somebody registered may be a process in the namespaces of the host, or see its files in a mount namespace of his
+ * own: no work of root for a user's machine. */
 static int check_machine(const Machine *m)
 {
-        _cleanup_close_ int proc_fd = machine_open(m);
+        _cleanup_close_ int proc_fd = m->owner == 0 ? machine_open(m) : -EOPNOTSUPP;
 
         return MIN(proc_fd, 0);
 }
@@ -198,6 +220,16 @@ static bool is_path(const char *path)
         return path[0] == '/' && strlen(path) < PATH_MAX;
 }
 
+/* Source and destination, which is the source's path where it is empty. */
+static int read_paths(sd_bus_message *call, const char **ret_source, const char **ret_destination)
+{
+        int r = sd_bus_message_read(call, "ss", ret_source, ret_destination);
+
+        if (r >= 0 && isempty(*ret_destination))
+                *ret_destination = *ret_source;
+        return r;
+}
+
 int worker_copy(Registry *registry, Machine *machine, sd_bus_message *call)
 {
         const char *member = sd_bus_message_get_member(call), *source, *destination;
@@ -205,15 +237,13 @@ int worker_copy(Registry *registry, Machine *machine, sd_bus_message *call)
         uint64_t flags = 0;
         int r;
 
-        r = sd_bus_message_read(call, "ss", &source, &destination);
+        r = read_paths(call, &source, &destination);
         if (r >= 0 && !sd_bus_message_at_end(call, true))
                 r = sd_bus_message_read(call, "t", &flags);
         if (r >= 0)
                 r = check_machine(machine);
         if (r < 0)
                 return r;
-        if (isempty(destination))
-                destination = source;
         if (!is_path(source) || !is_path(destination))
                 return reply_bad_path(call);
         if (flags > 1)
@@ -221,8 +251,9 @@ int worker_copy(Registry *registry, Machine *machine, sd_bus_message *call)
                                                   "There are no such flags.");
         return worker_start(
                 registry, call,
-                with_leader(json_pack("{ss ss ss sb}", "operation", inward ? "copy-to" : "copy-from",
-                                      "source", source, "destination", destination, "replace", flags == 1),
+                with_leader(json_pack("{ss ss ss* sb}", "operation", inward ? "copy-to" : "copy-from",
+                                      "source", source, "destination",
+                                      destination == source ? NULL : destination, "replace", flags == 1),
                             machine),
                 NULL, "Failed to copy %s machine '%s'", inward ? "to" : "from", machine->name);
 }
@@ -232,13 +263,13 @@ int worker_bind(Registry *registry, Machine *machine, sd_bus_message *call)
         const char *source, *destination;
         int read_only, make, r;
 
-        r = sd_bus_message_read(call, "ssbb", &source, &destination, &read_only, &make);
+        r = read_paths(call, &source, &destination);
+        if (r >= 0)
+                r = sd_bus_message_read(call, "bb", &read_only, &make);
         if (r >= 0)
                 r = check_machine(machine);
         if (r < 0)
                 return r;
-        if (isempty(destination))
-                destination = source;
         if (!is_path(source) || !is_path(destination))
                 return reply_bad_path(call);
         return worker_start(
@@ -276,7 +307,7 @@ int worker_details(sd_bus_message *call, Strv *ret)
         if (startswith(sd_bus_message_get_member(call), "Unbind"))
                 r = sd_bus_message_read(call, "s", &destination);
         else
-                r = sd_bus_message_read(call, "ss", &source, &destination);
+                r = read_paths(call, &source, &destination);
         if (r >= 0 && source)
                 r = strv_extend(ret, (char *[]){ (char *) "src", (char *) source, NULL });
         return r < 0 ? r : strv_extend(ret, (char *[]){ (char *) "dest", (char *) destination, NULL });

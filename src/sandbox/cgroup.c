@@ -15,7 +15,7 @@
 #define CGROUP_DESCENDANTS_MAX 16384
 #define DEATH_TIMEOUT_MSEC     5000
 
-/* The cgroup of a process, or what is above the last part of that name in it. */
+/* The cgroup of a process, or what is above the first part of its path that has this name. */
 static int open_above(pid_t pid, const char *part)
 {
         _cleanup_free_ char *path = NULL, *full = NULL;
@@ -29,9 +29,11 @@ static int open_above(pid_t pid, const char *part)
         r = process_cgroup(pid, &path);
         if (r < 0)
                 return r;
-        char *p = strstr(path, part);
-        if (p && (p[strlen(part)] == '/' || !p[strlen(part)]))
-                *p = 0;
+        for (char *p = path; (p = strstr(p, part)); p++)
+                if (p[strlen(part)] == '/' || !p[strlen(part)]) {
+                        *p = 0;
+                        break;
+                }
         full = strf("/sys/fs/cgroup%s", path);
         OOM_CHECK(full);
         return RET_NERRNO(open(full, O_RDONLY | O_DIRECTORY | O_CLOEXEC));

@@ -39,13 +39,17 @@ bool leader_shares(int proc_fd, const char *namespace)
 
 int leader_users(int proc_fd, uid_t *ret_base, uint32_t *ret_size)
 {
-        _cleanup_free_ char *text = NULL;
+        _cleanup_free_ char *text = NULL, *groups = NULL;
         unsigned inside, outside, size;
         int r, end = 0;
 
         r = file_read_at(proc_fd, "uid_map", 4096, &text, NULL);
+        if (r >= 0)
+                r = file_read_at(proc_fd, "gid_map", 4096, &groups, NULL);
         if (r < 0)
                 return r;
+        if (!streq(text, groups))
+                return -EOPNOTSUPP;
         if (sscanf(text, " %u %u %u %n", &inside, &outside, &size, &end) != 3 || text[end] || inside != 0)
                 return -EOPNOTSUPP;
         *ret_base = outside;

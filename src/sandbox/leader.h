@@ -15,6 +15,6 @@ bool leader_shares(int proc_fd, const char *namespace);
 /* Opens the root directory as the leader sees it, for reading. */
 int leader_open_root(int proc_fd);
 
-/* Where the machine's user 0 is on the host, and how many follow. -EOPNOTSUPP for a map of several parts, or one that
- * does not begin with 0. */
+/* Where the machine's user and group 0 are on the host, and how many follow. -EOPNOTSUPP for a map of several parts, or one
+ * that does not begin with 0, or another one for groups. */
 int leader_users(int proc_fd, uid_t *ret_base, uint32_t *ret_size);

@@ -7,7 +7,6 @@
 #include <sys/stat.h>
 
 #include "basic/rootfs.h"
-#include "sandbox/leader.h"
 #include "sandbox/mounts.h"
 #include "work/work.h"
 
@@ -78,12 +77,16 @@ static int detach(const Request *request, int userns_fd, int mntns_fd)
         return r < 0 ? r : RET_NERRNO(umount2(request->destination, MNT_DETACH | UMOUNT_NOFOLLOW));
 }
 
-/* Negative where the machine's users are the host's. */
-static int open_user_namespace(const Request *request)
+/* ret_fd is negative where the machine's users are the host's. */
+static int open_user_namespace(const Request *request, int *ret_fd)
 {
-        return leader_shares(request->proc_fd, "user")
-                       ? -EBADF
-                       : RET_NERRNO(openat(request->proc_fd, "ns/user", O_RDONLY | O_CLOEXEC));
+        struct stat own, host;
+
+        _cleanup_close_ int fd = openat(request->proc_fd, "ns/user", O_RDONLY | O_CLOEXEC);
+        if (fd < 0 || fstat(fd, &own) < 0 || stat("/proc/self/ns/user", &host) < 0)
+                return -errno;
+        *ret_fd = own.st_dev == host.st_dev && own.st_ino == host.st_ino ? -EBADF : TAKE_FD(fd);
+        return 0;
 }
 
 int work_bind(const Request *request, char **ret_error)
@@ -92,10 +95,12 @@ int work_bind(const Request *request, char **ret_error)
         struct stat st;
         int r;
 
-        _cleanup_close_ int mntns_fd = openat(request->proc_fd, "ns/mnt", O_RDONLY | O_CLOEXEC);
-        if (mntns_fd < 0)
-                return -errno;
-        _cleanup_close_ int userns_fd = open_user_namespace(request);
+        _cleanup_close_ int userns_fd = -EBADF,
+                            mntns_fd = openat(request->proc_fd, "ns/mnt", O_RDONLY | O_CLOEXEC);
+        r = mntns_fd < 0 ? -errno : open_user_namespace(request, &userns_fd);
+        if (r < 0)
+                return set_failure(ret_error, r, "Cannot open the namespaces of the machine: %s",
+                                   strerror(-r));
         _cleanup_close_ int tree_fd = mounts_clone_path(AT_FDCWD, request->source);
         if (tree_fd < 0 || fstat(tree_fd, &st) < 0)
                 return set_failure(ret_error, -errno, "Cannot bind '%s': %s", request->source,
@@ -121,10 +126,12 @@ int work_unbind(const Request *request, char **ret_error)
 {
         int r;
 
-        _cleanup_close_ int mntns_fd = openat(request->proc_fd, "ns/mnt", O_RDONLY | O_CLOEXEC);
-        if (mntns_fd < 0)
-                return -errno;
-        _cleanup_close_ int userns_fd = open_user_namespace(request);
+        _cleanup_close_ int userns_fd = -EBADF,
+                            mntns_fd = openat(request->proc_fd, "ns/mnt", O_RDONLY | O_CLOEXEC);
+        r = mntns_fd < 0 ? -errno : open_user_namespace(request, &userns_fd);
+        if (r < 0)
+                return set_failure(ret_error, r, "Cannot open the namespaces of the machine: %s",
+                                   strerror(-r));
         r = detach(request, userns_fd, mntns_fd);
         if (r == -EINVAL)
                 return set_failure(ret_error, r,

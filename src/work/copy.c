@@ -5,19 +5,28 @@
 
 #include "basic/rootfs.h"
 #include "basic/tree.h"
+#include "sandbox/leader.h"
 #include "work/work.h"
 
-/* A directory that ends with a slash takes the copy under the name of its source. */
-static int split_destination(const Request *request, char **ret_parent, char **ret_name)
+/* Where there is no destination, it is the source's path; one that ends with a slash is a directory, which gets the copy
+ * under the name of the source. */
+static int split_destination(const Request *request, char **ret_parent, char **ret_name, char **ret_error)
 {
         _cleanup_free_ char *unused = NULL;
         const char *d = request->destination;
+        int r;
 
-        if (d[strlen(d) - 1] != '/')
-                return path_split(d, ret_parent, ret_name);
-        int r = path_split(request->source, &unused, ret_name);
+        if (!d || d[strlen(d) - 1] != '/') {
+                r = path_split(d ?: request->source, ret_parent, ret_name);
+                return r == -EINVAL ? set_failure(ret_error, r, "'%s' is no name for a copy.",
+                                                  d ?: request->source)
+                                    : r;
+        }
+        r = path_split(request->source, &unused, ret_name);
         if (r < 0)
-                return r;
+                return r == -EINVAL
+                               ? set_failure(ret_error, r, "'%s' has no name for its copy.", request->source)
+                               : r;
         *ret_parent = strdup(d);
         OOM_CHECK(*ret_parent);
         return 0;
@@ -34,25 +43,30 @@ static int finish(const TreeCopy *copy, int r, char **ret_error)
 static int copy(const Request *request, bool inward, int source_fd, int parent_fd, const char *name,
                 char **ret_error)
 {
-        const TreeUsers host = { 0, UINT32_MAX }, machine = { request->base, request->size };
+        const TreeUsers host = { 0, UINT32_MAX };
+        TreeUsers machine;
+        int r = leader_users(request->proc_fd, &machine.base, &machine.size);
+
+        if (r == -EOPNOTSUPP)
+                return set_failure(ret_error, r, "The machine does not map its users as one range.");
+        if (r < 0)
+                return r;
         TreeCopy c = {
                 .from = inward ? host : machine,
                 .to = inward ? machine : host,
                 .replace = request_flag(request, "replace"),
                 .distrust = !inward,
         };
-        int r = inward ? tree_act_as(request->base) : 0;
-
-        return finish(&c, r < 0 ? r : tree_copy(&c, source_fd, parent_fd, name), ret_error);
+        return finish(&c, tree_copy(&c, source_fd, parent_fd, name), ret_error);
 }
 
 int work_copy_to(const Request *request, char **ret_error)
 {
         _cleanup_free_ char *parent = NULL, *name = NULL;
-        int r = split_destination(request, &parent, &name);
+        int r = split_destination(request, &parent, &name, ret_error);
 
         if (r < 0)
-                return set_failure(ret_error, r, "'%s' is no name for a copy.", request->destination);
+                return r;
         _cleanup_close_ int source_fd = open(request->source, O_PATH | O_NOFOLLOW | O_CLOEXEC);
         if (source_fd < 0)
                 return set_failure(ret_error, -errno, "Cannot open '%s': %s", request->source,
@@ -67,10 +81,10 @@ int work_copy_to(const Request *request, char **ret_error)
 int work_copy_from(const Request *request, char **ret_error)
 {
         _cleanup_free_ char *parent = NULL, *name = NULL;
-        int r = split_destination(request, &parent, &name);
+        int r = split_destination(request, &parent, &name, ret_error);
 
         if (r < 0)
-                return set_failure(ret_error, r, "'%s' is no name for a copy.", request->destination);
+                return r;
         _cleanup_close_ int source_fd = rootfs_open(request->root_fd, request->source, O_PATH | O_NOFOLLOW);
         if (source_fd < 0)
                 return set_failure(ret_error, source_fd, "Cannot open '%s' in the machine: %s",

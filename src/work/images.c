@@ -3,13 +3,73 @@
 /* Changes of images in the store. */
 
 #include "image/store.h"
-#include "spec/spec.h"
+#include "sandbox/record.h"
 #include "work/work.h"
 
 static const char *text(const Request *request, const char *key)
 {
         return json_string_value(json_object_get(request->json, key)) ?: "";
 }
+
+/* --- who runs from an image --------------------------------------------------------------------------------------- */
+
+static bool has_root(int dir_fd, const char *name, const char *root)
+{
+        _cleanup_record_ Record record = {};
+
+        _cleanup_close_ int fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        return fd >= 0 && record_read(fd, &record) >= 0 && streq_ptr(record.root, root) &&
+               record_alive(&record);
+}
+
+/* Looks through the records of all machines. A start writes its record under the lock that the caller holds. Returns the
+ * name of the machine, or NULL. */
+static char *find_user(int run_fd, const char *name)
+{
+        _cleanup_free_ char *root = strf(IMAGE_STORE "/%s", name);
+
+        for (MachineUnitKind kind = 0; root && kind < _MACHINE_UNIT_KIND_MAX; kind++) {
+                _cleanup_(closedir_cleanup) DIR *dir = NULL;
+                int fd = machine_dir_open(run_fd, kind, ".", false);
+                dir = fd < 0 ? NULL : fdopendir(fd);
+                if (!dir) {
+                        fd_close(fd);
+                        continue;
+                }
+                for (struct dirent *e; (e = readdir(dir));)
+                        if (e->d_name[0] != '.' && has_root(fd, e->d_name, root))
+                                return strdup(e->d_name);
+        }
+        return NULL;
+}
+
+/* Calls `change` while no machine that runs from the image can start; -EBUSY where one has. */
+static int while_idle(const char *name, int (*change)(int store_fd, const char *name, void *userdata),
+                      int store_fd, void *userdata, char **ret_error)
+{
+        _cleanup_free_ char *user = NULL;
+
+        _cleanup_close_ int run_fd = run_dir_open();
+        _cleanup_close_ int lock_fd = run_fd < 0 ? run_fd : run_dir_lock(run_fd, true);
+        if (lock_fd < 0)
+                return lock_fd;
+        user = find_user(run_fd, name);
+        if (user)
+                return set_failure(ret_error, -EBUSY, "Machine '%s' runs from it.", user);
+        return change(store_fd, name, userdata);
+}
+
+static int rename_it(int store_fd, const char *name, void *userdata)
+{
+        return store_rename(store_fd, name, userdata);
+}
+
+static int hide_it(int store_fd, const char *name, void *userdata)
+{
+        return store_hide(store_fd, name, userdata);
+}
+
+/* --- operations --------------------------------------------------------------------------------------------------- */
 
 static int explain(const Request *request, int r, char **ret_error)
 {
@@ -18,6 +78,8 @@ static int explain(const Request *request, int r, char **ret_error)
         if (r == -EEXIST)
                 return set_failure(ret_error, r, "There is something called '%s' already.",
                                    text(request, "newName"));
+        if (r == -EOPNOTSUPP && json_object_get(request->json, "limit"))
+                return set_failure(ret_error, r, "Image '%s' is no subvolume.", text(request, "name"));
         if (r == -EOPNOTSUPP)
                 return set_failure(ret_error, r, "The file system of image '%s' cannot do that.",
                                    text(request, "name"));
@@ -43,17 +105,26 @@ int work_image_rename(const Request *request, char **ret_error)
         _cleanup_close_ int store_fd = store_open(IMAGE_STORE);
 
         return explain(request,
-                       store_fd < 0
-                               ? store_fd
-                               : store_rename(store_fd, text(request, "name"), text(request, "newName")),
+                       store_fd < 0 ? store_fd
+                                    : while_idle(text(request, "name"), rename_it, store_fd,
+                                                 (char *) text(request, "newName"), ret_error),
                        ret_error);
+}
+
+static int remove_image(int store_fd, const char *name, char **ret_error)
+{
+        _cleanup_free_ char *hidden = NULL;
+        int r = while_idle(name, hide_it, store_fd, &hidden, ret_error);
+
+        return r < 0 ? r : store_destroy(store_fd, hidden);
 }
 
 int work_image_remove(const Request *request, char **ret_error)
 {
         _cleanup_close_ int store_fd = store_open(IMAGE_STORE);
 
-        return explain(request, store_fd < 0 ? store_fd : store_remove(store_fd, text(request, "name")),
+        return explain(request,
+                       store_fd < 0 ? store_fd : remove_image(store_fd, text(request, "name"), ret_error),
                        ret_error);
 }
 
@@ -79,25 +150,31 @@ int work_image_limit(const Request *request, char **ret_error)
                        ret_error);
 }
 
+/* Those in use stay. The first that could not be removed is told, when the others have been. */
 int work_image_clean(const Request *request, char **ret_error)
 {
-        json_t *kept = json_object_get(request->json, "keep"), *value;
-        _cleanup_strv_ Strv keep = NULL, removed = NULL;
+        json_t *kept = json_object_get(request->json, "keep"), *removed = json_array(), *value;
+        _cleanup_strv_ Strv keep = NULL, names = NULL;
         size_t i;
-        int r = 0;
+        int r = 0, failure = 0;
 
         _cleanup_close_ int store_fd = store_open(IMAGE_STORE);
-        if (store_fd < 0)
-                return store_fd;
         json_array_foreach (kept, i, value)
                 if (r >= 0)
                         r = strv_append(&keep, json_string_value(value));
         if (r >= 0)
-                r = store_clean(store_fd, request_flag(request, "all"), keep, &removed);
-        if (r < 0)
-                return explain(request, r, ret_error);
-        json_t *names = json_array();
-        STRV_FOREACH (name, removed)
-                json_array_append_new(names, json_string(*name));
-        return json_object_set_new(request->answer, "removed", names) < 0 ? -ENOMEM : 0;
+                r = store_fd < 0 ? store_fd : store_list(store_fd, request_flag(request, "all"), &names);
+        STRV_FOREACH (name, names) {
+                _cleanup_free_ char *error = NULL;
+                if (r < 0 || strv_contains(keep, *name))
+                        continue;
+                int q = remove_image(store_fd, *name, &error);
+                if (q >= 0)
+                        json_array_append_new(removed, json_string(*name));
+                else if (q != -EBUSY && failure == 0)
+                        failure = set_failure(ret_error, q, "Image '%s': %s", *name, error ?: strerror(-q));
+        }
+        if (json_object_set_new(request->answer, "removed", removed) < 0)
+                r = -ENOMEM;
+        return r < 0 ? r : failure;
 }

@@ -8,7 +8,8 @@
 #include "sandbox/leader.h"
 #include "work/work.h"
 
-#define REQUEST_MAX (64U * 1024U)
+/* Names of all images, at most. */
+#define REQUEST_MAX (2U * 1024U * 1024U)
 
 static const struct {
         const char *name;
@@ -33,7 +34,6 @@ static void request_clear(Request *request)
         fd_close(request->root_fd);
 }
 
-/* A machine without users of its own has those of the host, all of them. */
 static int open_machine(Request *request)
 {
         Record record = {
@@ -45,8 +45,7 @@ static int open_machine(Request *request)
         if (request->proc_fd < 0)
                 return request->proc_fd;
         request->root_fd = leader_open_root(request->proc_fd);
-        return request->root_fd < 0 ? request->root_fd
-                                    : leader_users(request->proc_fd, &request->base, &request->size);
+        return MIN(request->root_fd, 0);
 }
 
 static int run(json_t *answer, char **ret_error)

@@ -43,7 +43,8 @@ test_bytes() {
         equal "The digest" "$(on_sh 'mctl exec -i bb sha256sum </run/random')" "$(on_sh 'sha256sum </run/random')"
         # On a terminal, which is made to pass them.
         on mctl copy-to bb /run/random /random
-        equal "The digest" "$(on_sh 'script -qec "mctl exec -t bb sh -c \"stty raw -echo; cat /random\"" /dev/null </dev/null | sha256sum')" \
+        # What feeds it must not end: script would type an end of file.
+        equal "The digest" "$(on_sh 'mkfifo /run/hold; sleep 60 >/run/hold & script -qec "mctl exec -t bb sh -c \"stty raw -echo; cat /random\"" /dev/null </run/hold | sha256sum; kill $!; rm /run/hold')" \
                 "$(on_sh 'sha256sum </run/random')"
         power_off bb
         on rm /run/random /var/lib/machines/bb/random
@@ -136,6 +137,8 @@ test_terminal() {
         equal "The exit status" "$(on_sh 'script -qec "mctl exec -t debian sh -c \"exit 5\"" /dev/null </dev/null >/dev/null || echo $?')" 5
         contains stdout "$(on_sh '(sleep 1; echo "echo a\$((1+1))b"; sleep 0.5; echo exit 4) | script -qec "mctl shell debian; echo status \$?" /dev/null' | tr -d '\r')" "status 4"
         refused 125 "needs a terminal" on mctl exec -t debian true
+        # Signals are the program's.
+        equal "The exit status" "$(on_sh '(sleep 1.5; pkill -TERM -x mctl) & script -qec "mctl exec -t debian sh -c \"trap \\\"exit 8\\\" TERM; while :; do sleep 0.1; done\"" /dev/null </dev/null >/dev/null || echo $?')" 8
         # Raw mode does not stay.
         equal "The terminal afterwards" "$(on_sh 'script -qec "stty -a >/tmp/before; mctl exec -t debian true; stty -a >/tmp/after; cmp /tmp/before /tmp/after && echo same" /dev/null </dev/null' | tr -d '\r')" same
         power_off debian
@@ -151,6 +154,9 @@ test_shell() {
         equal "The exit status" "$status" 3
         contains stdout "$out" "in shell"
         refused 125 "no user" on mctl shell nosuch@debian
+        refused 125 "before the '@'" on mctl shell @debian
+        works on mctl shell debian sh -c 'echo $HOME $USER $SHELL; pwd'
+        equal stdout "$out" $'/root root /bin/bash\n/root'
         power_off debian
 }
 

@@ -6,7 +6,7 @@
 # shellcheck source=tests/host/lib.sh
 . "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/lib.sh"
 
-host_options=("--with=attr,acl")
+host_options=("--with=attr,acl,libcap2-bin,btrfs-progs")
 
 prepare_host() {
         # A tree with all that a copy can lose.
@@ -26,7 +26,9 @@ prepare_host() {
                 chmod 1777 sub
                 setfattr -n user.note -v hello file
                 setfacl -m u:1000:rw file
-                chown -h 7:7 sub/link'
+                chown -h 7:7 sub/link
+                cp /bin/true capable
+                setcap cap_net_raw+ep capable'
 }
 
 # What there is to see of a tree, owners as they are there.
@@ -40,11 +42,15 @@ test_there_and_back() {
         equal "The tree inside" "$(on_sh "$describe_tree" sh /var/lib/machines/bb/root/tree)" "$(on_sh "$describe_tree" sh /srv/tree)"
         matches "The blocks of the file with holes" "$(inside bb stat -c %b /root/tree/holes)" '^[0-9]{1,3}$'
         equal "The owner inside" "$(inside bb stat -c %u:%g /root/tree/big)" 33:44
+        # File capabilities are those of the root inside.
+        matches "The capabilities" "$(on getcap -n /var/lib/machines/bb/root/tree/capable)" "cap_net_raw=ep( \\[rootid=0\\])?$"
         equal "The attribute" "$(on_sh 'getfattr --only-values -n user.note /var/lib/machines/bb/root/tree/file')" hello
 
+        equal "Whose the link is" "$(on stat -c %u:%g /var/lib/machines/bb/root/tree/sub/link)" 7:7
         # Back, a program has no powers that its file says, and a device is root's.
         works on mctl copy-from bb /root/tree /srv/back
         equal "The program" "$(on stat -c %a /srv/back/program)" 755
+        empty "The capabilities" "$(on getcap /srv/back/capable)"
         equal "The device" "$(on stat -c '%a %U' /srv/back/zero)" "600 root"
         equal "The rest" "$(on_sh "$describe_tree" sh /srv/back | grep -v 'program\|zero')" \
                 "$(on_sh "$describe_tree" sh /srv/tree | grep -v 'program\|zero')"
@@ -77,6 +83,12 @@ test_names() {
         refused 1 "Cannot open '/nothing' in the machine" on mctl copy-to bb /srv/one /nothing/x
         refused 1 "Cannot open '/nothing' in the machine" on mctl copy-from bb /nothing /srv/x
         refused 1 "no name" on mctl copy-to bb /srv/one /tmp/..
+        # Completion adds a slash; the path is the same.
+        works on mctl copy-to bb /srv/dir/ /tmp/slash
+        inside_sh bb 'mkdir -p /srv'
+        works on mctl copy-to bb /srv/dir/
+        equal "The directory" "$(inside bb cat /srv/dir/deep/three)" three
+        inside_sh bb 'rm -rf /srv'
         refused 2 "absolute" on mctl copy-to bb /srv/one x
         refused 1 "No machine 'nobody'" on mctl copy-to nobody /srv/one /x
         refused 2 "Invalid name" on mctl copy-to .. /srv/one /x
@@ -126,6 +138,57 @@ test_copies_that_fail() {
         power_off bb
         empty "What runs yet" "$(on systemctl list-units --no-legend --plain 'mctl-work-*')"
         on_sh 'rm -f /srv/wait /srv/huge; find /var/lib/machines/bb/root -name ".#*" -delete'
+}
+
+# What somebody else has inside is not the machine's root's, so no copy reads or writes it either.
+test_files_of_others() {
+        on_sh 'mkdir -p /run/theirs /run/small; echo secret >/run/theirs/file; chmod 700 /run/theirs; chown -R 1500:1500 /run/theirs; echo x >/run/one'
+        boot bb --bind=/run/theirs:/mnt:noidmap
+        inside_sh bb 'mkdir /tmp/d && mount --bind /mnt /tmp/d'
+        refused 1 "Permission denied" on mctl copy-to bb /run/one /mnt/one
+        refused 1 "Permission denied" on mctl copy-to --force bb /run/one /tmp/d/file
+        refused 1 "Permission denied" on mctl copy-from bb /mnt/file /run/stolen
+        refused 1 "Permission denied" on mctl copy-from bb /tmp /run/stolen
+        equal "The file" "$(on cat /run/theirs/file)" secret
+        empty "What was read" "$(on_sh 'find /run/stolen -name file 2>/dev/null || :')"
+        power_off bb
+        # A machine that a user registers may be nothing but another view of the host.
+        rule 'action.id == "org.freedesktop.machine1.register-machine"'
+        on systemctl mask systemd-machined
+        on systemctl restart mctl-registryd
+        on systemd-run -q --unit=hers --uid=alice -p KillSignal=SIGKILL unshare -Urm sleep 1000
+        works on_user alice busctl call org.freedesktop.machine1 /org/freedesktop/machine1 org.freedesktop.machine1.Manager \
+                RegisterMachine sayssus hers 0 test container "$(property hers.service MainPID)" ""
+        refused 1 "not supported" on mctl copy-to hers /run/one /tmp/x
+        refused 1 "not supported" on mctl bind hers /run/theirs /tmp
+        refused 1 "not supported" on mctl copy-from hers /etc/shadow /run/stolen
+        no_rule
+        on systemctl stop hers
+        on systemctl reset-failed
+        on systemctl unmask systemd-machined
+        on systemctl restart mctl-registryd
+        on rm -rf /run/theirs /run/one /run/stolen
+}
+
+# While names appear in a new directory, the machine mounts other files on them: these stay as they are.
+test_race_of_nodes() {
+        local before
+
+        on_sh 'mkdir -p /run/many; cd /run/many; for i in $(seq -w 1000); do mkfifo f$i; done'
+        boot bb
+        before=$(on stat -c %u:%g:%a /run/systemd/notify)
+        inside_sh bb 'mkdir /tmp/x'
+        on nsenter --target "$(leader_of bb)" --all --wd=/ -- /bin/sh -c \
+                'i=0; while [ $i -lt 300 ]; do for f in /tmp/x/.#mctl-*/f0[0-9][0-9][05]; do mount --bind /run/host/notify "$f" 2>/dev/null; done; i=$((i + 1)); done' &
+        local racer=$!
+        for _ in 1 2 3; do
+                try on mctl copy-to bb /run/many /tmp/x/many
+                inside_sh bb 'umount /tmp/x/many/* /tmp/x/.#mctl-*/* 2>/dev/null || :; rm -rf /tmp/x/many /tmp/x/.#mctl-* || :'
+        done
+        wait "$racer" || :
+        equal "Whose the socket is" "$(on stat -c %u:%g:%a /run/systemd/notify)" "$before"
+        power_off bb
+        on rm -rf /run/many
 }
 
 test_bind() {

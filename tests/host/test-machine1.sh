@@ -215,9 +215,13 @@ test_images_change() {
                 refused 1 "" on busctl call "${m1[@]}" RemoveImage s "$name"
                 refused 1 "name" on busctl call "${m1[@]}" CloneImage ssb bb "$name" false
         done
-        refused 1 "cannot do that" on machinectl set-limit bb 1G
+        refused 1 "no subvolume" on machinectl set-limit bb 1G
         refused 1 "directory" on machinectl set-limit 1G
 
+        # However deep it is.
+        on_sh 'mkdir /var/lib/machines/deep; cd /var/lib/machines/deep; i=0; while [ $i -lt 1500 ]; do mkdir d && cd -P d; i=$((i + 1)); done'
+        works on machinectl remove deep
+        empty "What is left" "$(on_sh 'cd /var/lib/machines; ls -d deep .#mctl-* 2>/dev/null || :')"
         # Hidden images go when the store is cleaned, and what a change left that was killed.
         on_sh 'mkdir -p /var/lib/machines/.hidden/x "/var/lib/machines/.#mctl-0123456789abcdef/x"'
         try on machinectl clean
