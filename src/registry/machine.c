@@ -164,14 +164,77 @@ static int send_request(Registry *registry, sd_bus_message *request, sd_bus_mess
         return r;
 }
 
-static int stop_unit(Registry *registry, Machine *machine, sd_bus_message *call,
-                     sd_bus_message_handler_t done)
+static int kill_unit(Registry *registry, const char *unit, const char *whom, int sig, sd_bus_message *call)
 {
         sd_bus_message *request = NULL;
         int r;
 
-        r = systemd_call(registry->bus, &request, "StopUnit", "ss", machine->unit, "replace");
-        return r < 0 ? r : send_request(registry, request, call, done);
+        r = systemd_call(registry->bus, &request, "KillUnit", "ssi", unit, whom, sig);
+        return r < 0 ? r : send_request(registry, request, call, machine_reply_nothing);
+}
+
+/* A stop that waits for the unit to thaw: systemd since 257 stops no frozen one. */
+typedef struct Stop {
+        Registry *registry;
+        sd_bus_message *call;
+        sd_bus_message_handler_t done;
+        char *unit;
+        bool now; /* with SIGKILL for all */
+} Stop;
+
+static void stop_free(Stop *s)
+{
+        s->registry->n_pending--;
+        sd_bus_message_unref(s->call);
+        free(s->unit);
+        free(s);
+}
+DEFINE_CLEANUP(Stop *, stop_free);
+
+/* First the job, so that the end counts as asked for and no policy starts the machine again; then the end. */
+static int stop_running(Registry *registry, const char *unit, sd_bus_message *call,
+                        sd_bus_message_handler_t done, bool now)
+{
+        sd_bus_message *request = NULL;
+        int r;
+
+        r = systemd_call(registry->bus, &request, "StopUnit", "ss", unit, "replace");
+        if (r >= 0)
+                r = send_request(registry, request, call, done);
+        return r < 0 || !now ? r : kill_unit(registry, unit, "all", SIGKILL, NULL);
+}
+
+static int on_thawed(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)
+{
+        _cleanup_(stop_free_cleanup) Stop *s = userdata;
+
+        (void) reply; /* where it did not, StopUnit says why */
+        (void) ret_error;
+        int r = stop_running(s->registry, s->unit, s->call, s->done, s->now);
+        return r < 0 && s->call ? sd_bus_reply_method_errno(s->call, r, NULL) : r;
+}
+
+static int stop_unit(Registry *registry, Machine *machine, sd_bus_message *call,
+                     sd_bus_message_handler_t done, bool now)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *request = NULL;
+        _cleanup_(stop_free_cleanup) Stop *s = NULL;
+        int r;
+
+        if (!machine->paused)
+                return stop_running(registry, machine->unit, call, done, now);
+        s = calloc(1, sizeof(Stop));
+        OOM_CHECK(s);
+        *s = (Stop){ registry, sd_bus_message_ref(call), done, strdup(machine->unit), now };
+        registry->n_pending++;
+        OOM_CHECK(s->unit);
+        r = systemd_call(registry->bus, &request, "ThawUnit", "s", machine->unit);
+        if (r >= 0)
+                r = sd_bus_call_async(registry->bus, NULL, request, on_thawed, s, 0);
+        if (r < 0)
+                return r;
+        TAKE_PTR(s);
+        return 1;
 }
 
 /* Sends a signal to a foreign leader. No job of systemd stands for what that does, where one is asked for. */
@@ -185,42 +248,26 @@ static int signal_leader(Machine *machine, int sig, sd_bus_message *call, sd_bus
                                  : sd_bus_reply_method_return(call, "");
 }
 
-static int kill_unit(Registry *registry, Machine *machine, const char *whom, int sig, sd_bus_message *call)
-{
-        sd_bus_message *request = NULL;
-        int r;
-
-        r = systemd_call(registry->bus, &request, "KillUnit", "ssi", machine->unit, whom, sig);
-        return r < 0 ? r : send_request(registry, request, call, machine_reply_nothing);
-}
-
 /* The stop ladder is systemd's: the unit's KillSignal= asks the init to power off. */
 int machine_power_off(Registry *registry, Machine *machine, sd_bus_message *call)
 {
         return machine->foreign ? signal_leader(machine, SIGRTMIN + 4, call, reply_job)
-                                : stop_unit(registry, machine, call, reply_job);
+                                : stop_unit(registry, machine, call, reply_job, false);
 }
 
 int machine_reboot(Registry *registry, Machine *machine, sd_bus_message *call)
 {
         return machine->foreign ? signal_leader(machine, SIGRTMIN + 5, call, machine_reply_nothing)
-                                : kill_unit(registry, machine, "main", SIGRTMIN + 5, call);
+                                : kill_unit(registry, machine->unit, "main", SIGRTMIN + 5, call);
 }
 
-/* First the job, so that the end counts as asked for and no policy starts the machine again; then the end. */
 static int terminate(Registry *registry, Machine *machine, sd_bus_message *call,
                      sd_bus_message_handler_t done)
 {
-        int r;
-
         if (!machine->owns_unit)
                 return signal_leader(machine, SIGKILL, call, done);
-        r = stop_unit(registry, machine, call, done);
-        if (r >= 0) {
-                machine->forget = true;
-                r = kill_unit(registry, machine, "all", SIGKILL, NULL);
-        }
-        return r;
+        machine->forget = true;
+        return stop_unit(registry, machine, call, done, true);
 }
 
 int machine_terminate(Registry *registry, Machine *machine, sd_bus_message *call)
@@ -238,7 +285,7 @@ int machine_signal(Registry *registry, Machine *machine, const char *whom, int s
         bool leader = streq(whom, "leader");
 
         return !machine->foreign || (!leader && machine->owns_unit)
-                       ? kill_unit(registry, machine, leader ? "main" : "all", sig, call)
+                       ? kill_unit(registry, machine->unit, leader ? "main" : "all", sig, call)
                        : signal_leader(machine, sig, call, machine_reply_nothing);
 }
 
