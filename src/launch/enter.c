@@ -197,6 +197,50 @@ static int choose_program(const Options *o, const Person *person, Strv environme
         return r;
 }
 
+/* Whether the system inside makes login sessions: then its systemd does, with PAM, and its logind knows them. */
+static bool has_sessions(void)
+{
+        return access("/run/systemd/system", F_OK) >= 0 && access("/usr/bin/systemd-run", X_OK) >= 0 &&
+               access("/etc/pam.d/login", F_OK) >= 0;
+}
+
+/* The command that has it do so, which returns the exit status. */
+static int make_session(const Options *o, const char *user, Strv *ret)
+{
+        _cleanup_person_ Person person = {};
+        _cleanup_strv_ Strv l = NULL;
+        int r;
+
+        _cleanup_close_ int root_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+        r = root_fd < 0 ? -errno : person_find(root_fd, user, &person);
+        if (r == -ESRCH)
+                return log_error_return(r, "There is no user '%s' in the machine.", user);
+        if (r >= 0)
+                r = strv_extend(&l, (char *[]){ (char *) "/usr/bin/systemd-run", (char *) "--quiet",
+                                                (char *) "--collect", (char *) "--wait",
+                                                (char *) (o->terminal ? "--pty" : "--pipe"),
+                                                (char *) "--service-type=exec",
+                                                (char *) "--property=PAMName=login",
+                                                (char *) "--property=SendSIGHUP=yes", NULL });
+        if (r >= 0)
+                r = strv_appendf(&l, "--property=User=%s", user);
+        if (r >= 0)
+                r = strv_appendf(&l, "--property=WorkingDirectory=%s", o->directory ?: "-~");
+        STRV_FOREACH (s, o->environment)
+                if (r >= 0)
+                        r = strv_appendf(&l, "--setenv=%s", *s);
+        if (r >= 0)
+                r = strv_append(&l, "--");
+        if (r >= 0)
+                r = o->argv[0] ? strv_extend(&l, o->argv)
+                               : strv_extend(&l, (char *[]){ person.shell ?: (char *) "/bin/sh",
+                                                             (char *) "-l", NULL });
+        if (r < 0)
+                return log_error_errno(r, "Failed to make a session");
+        *ret = TAKE_PTR(l);
+        return 0;
+}
+
 _Noreturn static void child_main(const Options *o, Target *t)
 {
         _cleanup_strv_ Strv environment = NULL, argv = NULL;
@@ -214,14 +258,21 @@ _Noreturn static void child_main(const Options *o, Target *t)
                 _exit(STATUS_NOT_RUN);
         program_reset_signals();
         umask(0022);
+        if (o->login && has_sessions()) {
+                if (make_session(o, t->spec->user ?: "root", &argv) < 0)
+                        _exit(STATUS_NOT_RUN);
+                free(t->spec->user);
+                t->spec->user = NULL;
+        }
         if (make_environment(o, t, &environment) < 0 || limits_apply_self(t->spec) < 0 ||
             program_become(t->spec, t->capabilities, &person, &environment) < 0)
                 _exit(STATUS_NOT_RUN);
         if (o->login && !o->directory && person.home)
                 (void) program_enter_directory(person.home); /* it may not have been made */
-        r = choose_program(o, &person, environment, &path, &argv);
+        r = argv ? program_find(argv[0], environment, &path)
+                 : choose_program(o, &person, environment, &path, &argv);
         if (r < 0)
-                _exit(program_failed(o->argv[0] ?: strna(person.shell), r));
+                _exit(program_failed(argv ? argv[0] : o->argv[0] ?: strna(person.shell), r));
         /* Whoever waits for it may be killed. */
         (void) prctl(PR_SET_PDEATHSIG, SIGKILL);
         program_execute(&(Program){

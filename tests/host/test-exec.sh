@@ -155,6 +155,15 @@ test_shell() {
         contains stdout "$out" "in shell"
         refused 125 "no user" on mctl shell nosuch@debian
         refused 125 "before the '@'" on mctl shell @debian
+        # It is a unit of the system inside, by PAM.
+        works on mctl shell debian sh -c 'grep "^0::" /proc/self/cgroup; echo $LOGNAME'
+        matches stdout "$out" $'^0::/(system.slice/run-|user.slice/).*\nroot$'
+        # Without a system inside, the shell is a process like others.
+        boot bb --name plain
+        try on mctl shell plain sh -c 'id -u; exit 5'
+        equal "The exit status" "$status" 5
+        equal stdout "$out" 0
+        power_off plain
         works on mctl shell debian sh -c 'echo $HOME $USER $SHELL; pwd'
         equal stdout "$out" $'/root root /bin/bash\n/root'
         power_off debian
