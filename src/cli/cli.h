@@ -119,6 +119,7 @@ int verb_exec(Context *c, char **args);
 int verb_shell(Context *c, char **args);
 int verb_copy_to(Context *c, char **args);
 int verb_copy_from(Context *c, char **args);
+int verb_cp(Context *c, char **args);
 int verb_bind(Context *c, char **args);
 int verb_unbind(Context *c, char **args);
 int verb_complete(Context *c, char **args);

@@ -61,6 +61,8 @@ const Verb verbs[] = {
           "Copy files of the host into a machine", 2, 3, COMPLETE_MACHINE, verb_copy_to },
         { "copy-from", NULL, TREE_COMMANDS, "NAME SOURCE [DESTINATION]",
           "Copy files of a machine to the host", 2, 3, COMPLETE_MACHINE, verb_copy_from },
+        { "cp", NULL, TREE_COMMANDS, "SOURCE DESTINATION", "The same, one of the two being NAME:PATH", 2, 2,
+          COMPLETE_NOTHING, verb_cp },
         { "bind", NULL, TREE_COMMANDS, "NAME SOURCE [DESTINATION]",
           "Show files of the host in a machine that runs", 2, 3, COMPLETE_MACHINE, verb_bind, false,
           "read-only" },

@@ -30,13 +30,18 @@ static int check_inside(const char *path)
                        : log_error_return(-EINVAL, "A path in a machine is absolute, not '%s'.", path);
 }
 
-static int copy(Context *c, const char *method, const char *what, const char *name, const char *source,
-                const char *destination)
+/* Flags of copies. */
+enum {
+        FLAG_REPLACE = 1,
+        FLAG_INTO = 2,
+};
+
+static int copy(Context *c, const char *method, const char *name, const char *source,
+                const char *destination, uint64_t flags)
 {
         if (!machine_name_valid(name))
                 return usage_bad_name(name);
-        return bus_call_registry(c, what, method, NULL, "ssst", name, source, destination,
-                                 c->force ? UINT64_C(1) : UINT64_C(0));
+        return bus_call_registry(c, "Not copied", method, NULL, "ssst", name, source, destination, flags);
 }
 
 int verb_copy_to(Context *c, char **args)
@@ -46,7 +51,7 @@ int verb_copy_to(Context *c, char **args)
 
         if (r < 0 || (args[2] && check_inside(args[2]) < 0))
                 return EXIT_STATUS_USAGE;
-        return copy(c, "CopyToMachine", "Not copied", args[0], source, args[2] ?: "");
+        return copy(c, "CopyToMachine", args[0], source, args[2] ?: "", c->force ? FLAG_REPLACE : 0);
 }
 
 int verb_copy_from(Context *c, char **args)
@@ -55,7 +60,39 @@ int verb_copy_from(Context *c, char **args)
 
         if (check_inside(args[1]) < 0 || (args[2] && absolute_path(c, args[2], &destination) < 0))
                 return EXIT_STATUS_USAGE;
-        return copy(c, "CopyFromMachine", "Not copied", args[0], args[1], destination ?: "");
+        return copy(c, "CopyFromMachine", args[0], args[1], destination ?: "", c->force ? FLAG_REPLACE : 0);
+}
+
+/* "NAME:PATH", as Docker has it; what begins with a slash or a dot is a path of the host. */
+static int split_place(const char *place, char **ret_name, const char **ret_path)
+{
+        const char *colon = strchr(place, ':');
+
+        *ret_name = NULL;
+        *ret_path = place;
+        if (!colon || strchr("/.", place[0]))
+                return 0;
+        *ret_name = strndup(place, colon - place);
+        *ret_path = colon + 1;
+        return *ret_name ? 1 : log_oom();
+}
+
+int verb_cp(Context *c, char **args)
+{
+        _cleanup_free_ char *from = NULL, *to = NULL, *path = NULL;
+        const char *source, *destination;
+
+        if (split_place(args[0], &from, &source) < 0 || split_place(args[1], &to, &destination) < 0)
+                return -ENOMEM;
+        if (!from == !to)
+                return log_error(
+                               "One of the two is a path in a machine: mctl cp NAME:PATH PATH, or PATH NAME:PATH."),
+                       EXIT_STATUS_USAGE;
+        if (check_inside(from ? source : destination) < 0 ||
+            absolute_path(c, from ? destination : source, &path) < 0)
+                return EXIT_STATUS_USAGE;
+        return from ? copy(c, "CopyFromMachine", from, source, path, FLAG_REPLACE | FLAG_INTO)
+                    : copy(c, "CopyToMachine", to, path, destination, FLAG_REPLACE | FLAG_INTO);
 }
 
 int verb_bind(Context *c, char **args)

@@ -12,6 +12,9 @@
 #include "registry/unit.h"
 
 #define WORKERS_MAX 64U
+/* Flags of copies. */
+#define COPY_REPLACE UINT64_C(1)
+#define COPY_INTO    UINT64_C(2)
 /* What names the images of a whole store. */
 #define ANSWER_MAX  (2U * 1024U * 1024U)
 #define ANSWER_STEP 4096U
@@ -246,14 +249,15 @@ int worker_copy(Registry *registry, Machine *machine, sd_bus_message *call)
                 return r;
         if (!is_path(source) || !is_path(destination))
                 return reply_bad_path(call);
-        if (flags > 1)
+        if (flags > (endswith(member, "WithFlags") ? COPY_REPLACE : COPY_REPLACE | COPY_INTO))
                 return sd_bus_reply_method_errorf(call, SD_BUS_ERROR_INVALID_ARGS,
                                                   "There are no such flags.");
         return worker_start(
                 registry, call,
-                with_leader(json_pack("{ss ss ss* sb}", "operation", inward ? "copy-to" : "copy-from",
+                with_leader(json_pack("{ss ss ss* sb sb}", "operation", inward ? "copy-to" : "copy-from",
                                       "source", source, "destination",
-                                      destination == source ? NULL : destination, "replace", flags == 1),
+                                      destination == source ? NULL : destination, "replace",
+                                      (flags & COPY_REPLACE) != 0, "into", (flags & COPY_INTO) != 0),
                             machine),
                 NULL, "Failed to copy %s machine '%s'", inward ? "to" : "from", machine->name);
 }

@@ -3,20 +3,23 @@
 /* Copies between the host and a machine. The machine's side is reached through its root only, whatever it makes of its
  * links meanwhile. */
 
+#include <sys/stat.h>
+
 #include "basic/rootfs.h"
 #include "basic/tree.h"
 #include "sandbox/leader.h"
 #include "work/work.h"
 
-/* Where there is no destination, it is the source's path; one that ends with a slash is a directory, which gets the copy
- * under the name of the source. */
-static int split_destination(const Request *request, char **ret_parent, char **ret_name, char **ret_error)
+/* Where there is no destination, it is the source's path; one that ends with a slash, or is known to be one, is a
+ * directory, which gets the copy under the name of the source. */
+static int split_destination(const Request *request, bool into, char **ret_parent, char **ret_name,
+                             char **ret_error)
 {
         _cleanup_free_ char *unused = NULL;
         const char *d = request->destination;
         int r;
 
-        if (!d || d[strlen(d) - 1] != '/') {
+        if (!d || (!into && d[strlen(d) - 1] != '/')) {
                 r = path_split(d ?: request->source, ret_parent, ret_name);
                 return r == -EINVAL ? set_failure(ret_error, r, "'%s' is no name for a copy.",
                                                   d ?: request->source)
@@ -60,10 +63,20 @@ static int copy(const Request *request, bool inward, int source_fd, int parent_f
         return finish(&c, tree_copy(&c, source_fd, parent_fd, name), ret_error);
 }
 
+static bool is_directory(int fd)
+{
+        struct stat st;
+
+        return fd >= 0 && fstat(fd, &st) >= 0 && S_ISDIR(st.st_mode);
+}
+
 int work_copy_to(const Request *request, char **ret_error)
 {
         _cleanup_free_ char *parent = NULL, *name = NULL;
-        int r = split_destination(request, &parent, &name, ret_error);
+        _cleanup_close_ int there_fd = request_flag(request, "into") && request->destination
+                                               ? rootfs_open(request->root_fd, request->destination, O_PATH)
+                                               : -EBADF;
+        int r = split_destination(request, is_directory(there_fd), &parent, &name, ret_error);
 
         if (r < 0)
                 return r;
@@ -81,7 +94,10 @@ int work_copy_to(const Request *request, char **ret_error)
 int work_copy_from(const Request *request, char **ret_error)
 {
         _cleanup_free_ char *parent = NULL, *name = NULL;
-        int r = split_destination(request, &parent, &name, ret_error);
+        _cleanup_close_ int there_fd = request_flag(request, "into") && request->destination
+                                               ? open(request->destination, O_PATH | O_CLOEXEC)
+                                               : -EBADF;
+        int r = split_destination(request, is_directory(there_fd), &parent, &name, ret_error);
 
         if (r < 0)
                 return r;

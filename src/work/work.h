@@ -28,7 +28,8 @@ typedef struct Request {
 /* Carries a request out. On failure ret_error may get a text for people; the caller frees it. */
 typedef int (*Operation)(const Request *request, char **ret_error);
 
-/* copy.c: a tree from `source` to `destination`; with "replace", files that are there. */
+/* copy.c: a tree from `source` to `destination`; with "replace", files that are there; with "into", below a destination that
+ * is a directory. */
 int work_copy_to(const Request *request, char **ret_error);
 int work_copy_from(const Request *request, char **ret_error);
 

@@ -79,6 +79,15 @@ test_names() {
         works on_sh 'cd /srv && mctl copy-to bb one /tmp/relative && mctl copy-from bb /tmp/relative back && cat back'
         equal stdout "$out" other
 
+        # As with Docker.
+        works on_sh 'cd /srv && mctl cp one bb:/tmp && mctl cp bb:/tmp/one /srv/dir && cat dir/one'
+        equal stdout "$out" other
+        works on mctl cp /srv/one bb:/tmp/one
+        works on mctl cp bb:/tmp/one /srv/new
+        equal "The file" "$(on cat /srv/new)" other
+        refused 2 "One of the two" on mctl cp /srv/one /srv/two
+        refused 2 "One of the two" on mctl cp bb:/x bb:/y
+        refused 2 "absolute" on mctl cp /srv/one bb:x
         refused 1 "Cannot open '/srv/nothing'" on mctl copy-to bb /srv/nothing /tmp/x
         refused 1 "Cannot open '/nothing' in the machine" on mctl copy-to bb /srv/one /nothing/x
         refused 1 "Cannot open '/nothing' in the machine" on mctl copy-from bb /nothing /srv/x
@@ -93,7 +102,7 @@ test_names() {
         refused 1 "No machine 'nobody'" on mctl copy-to nobody /srv/one /x
         refused 2 "Invalid name" on mctl copy-to .. /srv/one /x
         power_off bb
-        on_sh 'rm -rf /srv/one /srv/dir /srv/back /var/lib/machines/bb/etc/one'
+        on_sh 'rm -rf /srv/one /srv/new /srv/dir /srv/back /var/lib/machines/bb/etc/one'
 }
 
 # A machine that leads elsewhere leads nowhere but into itself.
