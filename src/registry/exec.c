@@ -120,6 +120,26 @@ static int append_command(sd_bus_message *m, const Strv command)
         return r < 0 ? r : unit_close_containers(m, 4);
 }
 
+/* How a program ends that nobody waits for is no failure of the host: any status will do, and is remembered. */
+static int append_successes(sd_bus_message *m)
+{
+        int32_t statuses[255], signals[64];
+        int r;
+
+        for (int i = 0; i < (int) ELEMENTSOF(statuses); i++)
+                statuses[i] = i + 1;
+        for (int i = 0; i < (int) ELEMENTSOF(signals); i++)
+                signals[i] = i + 1;
+        r = unit_open_property(m, "SuccessExitStatus", "(aiai)");
+        if (r >= 0)
+                r = sd_bus_message_open_container(m, 'r', "aiai");
+        if (r >= 0)
+                r = sd_bus_message_append_array(m, 'i', statuses, sizeof(statuses));
+        if (r >= 0)
+                r = sd_bus_message_append_array(m, 'i', signals, sizeof(signals));
+        return r < 0 ? r : unit_close_containers(m, 3);
+}
+
 /* It ends with the machine. Who waits for the end of a detached one finds out how it ended while the machine runs. */
 static int append_properties(sd_bus_message *m, const Machine *machine, const Exec *e, const Strv command,
                              const int *stdio)
@@ -141,6 +161,8 @@ static int append_properties(sd_bus_message *m, const Machine *machine, const Ex
         if (r >= 0)
                 r = stdio ? sd_bus_message_append(m, "(sv)", "CollectMode", "s", "inactive-or-failed")
                           : sd_bus_message_append(m, "(sv)", "RemainAfterExit", "b", true);
+        if (r >= 0 && !stdio)
+                r = append_successes(m);
         if (r >= 0 && stdio)
                 r = unit_append_stdio(m, stdio);
         if (r >= 0)

@@ -243,7 +243,7 @@ test_detached() {
         id=$(on mctl exec -d bb sleep 1000)
         power_off bb
         soon on_sh '! systemctl is-active -q "mctl-exec-*"'
-        on systemctl reset-failed
+        empty "What is left" "$(on systemctl list-units --all --no-legend --plain 'mctl-exec-*')"
         refused 125 "no use" on mctl exec -d -t bb true
         refused 125 "No machine 'bb'" on mctl exec -d bb true
 }
