@@ -117,6 +117,7 @@ int verb_edit(Context *c, char **args);
 int verb_set_property(Context *c, char **args);
 int verb_exec(Context *c, char **args);
 int verb_shell(Context *c, char **args);
+int verb_login(Context *c, char **args);
 int verb_copy_to(Context *c, char **args);
 int verb_copy_from(Context *c, char **args);
 int verb_cp(Context *c, char **args);

@@ -42,6 +42,8 @@ const Verb verbs[] = {
           COMPLETE_MACHINES, verb_exec, true },
         { "shell", NULL, MACHINE_COMMANDS, "[USER@]NAME [COMMAND…]", "Get a shell in a machine that is up",
           1, -1, COMPLETE_MACHINES, verb_shell, true },
+        { "login", NULL, MACHINE_COMMANDS, "NAME", "Get a login prompt in a machine that is up", 1, 1,
+          COMPLETE_MACHINES, verb_login, true },
         { "poweroff", "stop", MACHINE_COMMANDS, "NAME…",
           "Ask machines to power off, and see that they do (also: stop)", 1, -1, COMPLETE_MACHINES,
           verb_power_off },

@@ -355,7 +355,7 @@ static int enter(Context *c, const char *name, char **words, bool login)
         if (c->host && !c->run.detach)
                 return log_error_return(-EOPNOTSUPP, "On another host, programs are run detached (-d).");
         if (c->run.terminal && !isatty(STDIN_FILENO))
-                return log_error_return(-ENOTTY, "-t needs a terminal on standard input.");
+                return log_error_return(-ENOTTY, "That needs a terminal on standard input.");
         r = run_fill_environment(c);
         if (r < 0)
                 return r;
@@ -395,4 +395,14 @@ int verb_shell(Context *c, char **args)
         c->run.terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
         c->run.interactive = true;
         return enter(c, at ? at + 1 : args[0], args + 1, true);
+}
+
+/* What asks for a name and a password there, as on a terminal of a machine that stands on a desk. */
+int verb_login(Context *c, char **args)
+{
+        char *getty[] = { (char *) "/sbin/agetty", (char *) "--noclear", (char *) "-",
+                          (char *) (getenv("TERM") ?: "linux"), NULL };
+
+        c->run.terminal = true;
+        return enter(c, args[0], getty, false);
 }

@@ -139,6 +139,8 @@ test_terminal() {
         refused 125 "needs a terminal" on mctl exec -t debian true
         # Signals are the program's.
         equal "The exit status" "$(on_sh '(sleep 1.5; pkill -TERM -x mctl) & script -qec "mctl exec -t debian sh -c \"trap \\\"exit 8\\\" TERM; while :; do sleep 0.1; done\"" /dev/null </dev/null >/dev/null || echo $?')" 8
+        contains stdout "$(on_sh '(sleep 1.5; printf "root\\r"; sleep 1.5) | timeout 8 script -qec "mctl login debian" /dev/null | tr -d "\r" || :')" $'debian login: root\nPassword: '
+        refused 125 "needs a terminal" on mctl login debian
         # Raw mode does not stay.
         equal "The terminal afterwards" "$(on_sh 'script -qec "stty -a >/tmp/before; mctl exec -t debian true; stty -a >/tmp/after; cmp /tmp/before /tmp/after && echo same" /dev/null </dev/null' | tr -d '\r')" same
         power_off debian
