@@ -557,6 +557,72 @@ test_varlink_is_hostile() {
         power_off bb
 }
 
+# Every method of every object, with arguments of the right types and none of the right values.
+hostile_calls='
+        value() {
+                case $1,$2 in
+                s,0) printf "%s\\n" "" ;;
+                s,1) printf "%s\\n" "../../etc" ;;
+                s,2) head -c 5000 /dev/zero | tr "\\0" x; echo ;;
+                s,3) printf "\\033[2J%%n\$HOME\\n" ;;
+                [ut],0) echo 0 ;;
+                u,*) echo 4294967295 ;;
+                t,*) echo 18446744073709551615 ;;
+                i,0) echo -2147483648 ;;
+                i,*) echo 2147483647 ;;
+                b,*) echo true ;;
+                as,2) printf "3\\n\\n%s\\nx\\n" "=" ;;
+                ay,*) printf "3\\n1\\n2\\n3\\n" ;;
+                *) echo 0 ;;
+                esac
+        }
+        object() {
+                busctl introspect "$@" --no-legend 2>/dev/null | while read -r member kind signature _; do
+                        [ "$kind" = method ] || continue
+                        case $signature in *h*) continue ;; -) signature= ;; esac
+                        for variant in 0 1 2 3; do
+                                values=$(rest=$signature
+                                        while [ -n "$rest" ]; do
+                                                case $rest in
+                                                a\(sv\)*) type="a(sv)" ;;
+                                                a*) type=$(printf %.2s "$rest") ;;
+                                                *) type=$(printf %.1s "$rest") ;;
+                                                esac
+                                                rest=${rest#"$type"}
+                                                value "$type" $variant
+                                        done)
+                                set -- "$1" "$2" "$3"
+                                oldifs=$IFS; IFS="
+"
+                                timeout 5 busctl --timeout=4 call "$1" "$2" "$3" "${member#.}" $signature $values >/dev/null 2>&1 || [ $? != 124 ] || echo "$3$member does not answer"
+                                IFS=$oldifs
+                        done
+                done
+        }
+        object org.mctl.Registry1 /org/mctl/Registry1 org.mctl.Registry1
+        object org.mctl.Registry1 /org/mctl/Registry1/machine/victim org.mctl.Registry1.Machine
+        object org.freedesktop.machine1 /org/freedesktop/machine1 org.freedesktop.machine1.Manager
+        object org.freedesktop.machine1 /org/freedesktop/machine1/machine/victim org.freedesktop.machine1.Machine
+        object org.freedesktop.machine1 /org/freedesktop/machine1/image/victim org.freedesktop.machine1.Image'
+
+test_hostile_calls() {
+        local pid user
+
+        works on machinectl clone bb victim
+        boot victim
+        pid=$(property $registry MainPID)
+        for user in alice root; do
+                try "$host_command" run "$host" -u "$user" --timeout=120 -- bash -c "$hostile_calls"
+                empty "What it said to $user" "$out$err"
+        done
+        equal "The process" "$(property $registry MainPID)" "$pid"
+        works on mctl list
+        # Methods without arguments do what they say, as root: it may be off, and its image gone.
+        on_sh 'mctl terminate victim 2>/dev/null || :; systemctl reset-failed; rm -rf /var/lib/machines/victim'
+        soon is_gone victim
+        works on test -d /var/lib/machines/bb
+}
+
 # Nothing of what a machine does to its own files holds the registry up.
 test_hostile_machine() {
         boot debian
