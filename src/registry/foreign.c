@@ -289,6 +289,10 @@ static int reply_refused(sd_bus_message *call, const char *name, int error, cons
 {
         if (mistake)
                 return sd_bus_reply_method_errorf(call, SD_BUS_ERROR_INVALID_ARGS, "%s", mistake);
+        if (error == -EINVAL)
+                return sd_bus_reply_method_errorf(
+                        call, SD_BUS_ERROR_INVALID_ARGS,
+                        "There is a property that machines do not have, or a bad value.");
         if (error == -EEXIST)
                 return sd_bus_reply_method_errorf(call, ERROR_EXISTS, "Machine '%s' is there already.",
                                                   name);

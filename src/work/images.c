@@ -2,6 +2,8 @@
 
 /* Changes of images in the store. */
 
+#include <sys/stat.h>
+
 #include "image/store.h"
 #include "sandbox/record.h"
 #include "work/work.h"
@@ -13,34 +15,42 @@ static const char *text(const Request *request, const char *key)
 
 /* --- who runs from an image --------------------------------------------------------------------------------------- */
 
-static bool has_root(int dir_fd, const char *name, const char *root)
+/* By whatever path it was named. */
+static bool runs_from(int dir_fd, const char *name, const struct stat *image)
 {
         _cleanup_record_ Record record = {};
+        struct stat st;
 
         _cleanup_close_ int fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-        return fd >= 0 && record_read(fd, &record) >= 0 && streq_ptr(record.root, root) &&
-               record_alive(&record);
+        return fd >= 0 && record_read(fd, &record) >= 0 && record.root && stat(record.root, &st) >= 0 &&
+               st.st_dev == image->st_dev && st.st_ino == image->st_ino && record_alive(&record);
 }
 
-/* Looks through the records of all machines. A start writes its record under the lock that the caller holds. Returns the
- * name of the machine, or NULL. */
-static char *find_user(int run_fd, const char *name)
+/* Looks through the records of all machines. A start writes its record under the lock that the caller holds. Returns 1 and
+ * the name of a machine that runs from the image, which the caller frees, or 0. */
+static int find_user(int run_fd, int store_fd, const char *name, char **ret)
 {
-        _cleanup_free_ char *root = strf(IMAGE_STORE "/%s", name);
+        struct stat image;
 
-        for (MachineUnitKind kind = 0; root && kind < _MACHINE_UNIT_KIND_MAX; kind++) {
+        if (fstatat(store_fd, name, &image, AT_SYMLINK_NOFOLLOW) < 0)
+                return -errno;
+        for (MachineUnitKind kind = 0; kind < _MACHINE_UNIT_KIND_MAX; kind++) {
                 _cleanup_(closedir_cleanup) DIR *dir = NULL;
                 int fd = machine_dir_open(run_fd, kind, ".", false);
                 dir = fd < 0 ? NULL : fdopendir(fd);
                 if (!dir) {
                         fd_close(fd);
-                        continue;
+                        if (fd == -ENOENT)
+                                continue;
+                        return fd < 0 ? fd : -ENOMEM;
                 }
                 for (struct dirent *e; (e = readdir(dir));)
-                        if (e->d_name[0] != '.' && has_root(fd, e->d_name, root))
-                                return strdup(e->d_name);
+                        if (e->d_name[0] != '.' && runs_from(fd, e->d_name, &image)) {
+                                *ret = strdup(e->d_name);
+                                return *ret ? 1 : -ENOMEM;
+                        }
         }
-        return NULL;
+        return 0;
 }
 
 /* Calls `change` while no machine that runs from the image can start; -EBUSY where one has. */
@@ -53,10 +63,10 @@ static int while_idle(const char *name, int (*change)(int store_fd, const char *
         _cleanup_close_ int lock_fd = run_fd < 0 ? run_fd : run_dir_lock(run_fd, true);
         if (lock_fd < 0)
                 return lock_fd;
-        user = find_user(run_fd, name);
-        if (user)
+        int r = find_user(run_fd, store_fd, name, &user);
+        if (r > 0)
                 return set_failure(ret_error, -EBUSY, "Machine '%s' runs from it.", user);
-        return change(store_fd, name, userdata);
+        return r < 0 ? r : change(store_fd, name, userdata);
 }
 
 static int rename_it(int store_fd, const char *name, void *userdata)

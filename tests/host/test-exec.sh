@@ -35,6 +35,19 @@ test_streams_and_status() {
         refused 125 "No machine 'bb'" on mctl exec bb true
 }
 
+# on_pty COMMAND runs a line of shell on a terminal that nobody types into: at the end of its own input, script would type an
+# end of file.
+on_pty() {
+        on_sh 'hold=$(mktemp -u /run/hold.XXXXXX)
+                mkfifo "$hold"
+                sleep 60 >"$hold" &
+                status=0
+                script -qec "$1" /dev/null <"$hold" || status=$?
+                kill $!
+                rm "$hold"
+                exit $status' sh "$1"
+}
+
 # Eight bits, all of them, both ways.
 test_bytes() {
         boot bb
@@ -43,9 +56,7 @@ test_bytes() {
         equal "The digest" "$(on_sh 'mctl exec -i bb sha256sum </run/random')" "$(on_sh 'sha256sum </run/random')"
         # On a terminal, which is made to pass them.
         on mctl copy-to bb /run/random /random
-        # What feeds it must not end: script would type an end of file.
-        equal "The digest" "$(on_sh 'mkfifo /run/hold; sleep 60 >/run/hold & script -qec "mctl exec -t bb sh -c \"stty raw -echo; cat /random\"" /dev/null </run/hold | sha256sum; kill $!; rm /run/hold')" \
-                "$(on_sh 'sha256sum </run/random')"
+        equal "The digest" "$(on_pty 'mctl exec -t bb sh -c "stty raw -echo; cat /random"' | sha256sum)" "$(on_sh 'sha256sum </run/random')"
         power_off bb
         on rm /run/random /var/lib/machines/bb/random
 }
@@ -132,17 +143,19 @@ other_leader() {
 
 test_terminal() {
         boot debian
-        matches stdout "$(on_sh 'script -qec "mctl exec -t debian tty" /dev/null </dev/null' | tr -d '\r')" '^/dev/pts/[0-9]+$'
-        equal "The size" "$(on_sh 'script -qec "stty rows 33 cols 77; mctl exec -t debian sh -c \"sleep 0.3; stty size\"" /dev/null </dev/null' | tr -d '\r')" "33 77"
-        equal "The exit status" "$(on_sh 'script -qec "mctl exec -t debian sh -c \"exit 5\"" /dev/null </dev/null >/dev/null || echo $?')" 5
+        matches stdout "$(on_pty 'mctl exec -t debian tty' | tr -d '\r')" '^/dev/pts/[0-9]+$'
+        equal "The size" "$(on_pty 'stty rows 33 cols 77; mctl exec -t debian sh -c "sleep 0.3; stty size"' | tr -d '\r')" "33 77"
+        try on_pty 'mctl exec -t debian sh -c "exit 5"'
+        equal "The exit status" "$status" 5
         contains stdout "$(on_sh '(sleep 1; echo "echo a\$((1+1))b"; sleep 0.5; echo exit 4) | script -qec "mctl shell debian; echo status \$?" /dev/null' | tr -d '\r')" "status 4"
         refused 125 "needs a terminal" on mctl exec -t debian true
         # Signals are the program's.
-        equal "The exit status" "$(on_sh '(sleep 1.5; pkill -TERM -x mctl) & script -qec "mctl exec -t debian sh -c \"trap \\\"exit 8\\\" TERM; while :; do sleep 0.1; done\"" /dev/null </dev/null >/dev/null || echo $?')" 8
+        try on_pty '(sleep 1; pkill -TERM -x mctl) & mctl exec -t debian sh -c "trap \"exit 8\" TERM; while :; do sleep 0.1; done"'
+        equal "The exit status" "$status" 8
         contains stdout "$(on_sh '(sleep 1.5; printf "root\\r"; sleep 1.5) | timeout 8 script -qec "mctl login debian" /dev/null | tr -d "\r" || :')" $'debian login: root\nPassword: '
         refused 125 "needs a terminal" on mctl login debian
         # Raw mode does not stay.
-        equal "The terminal afterwards" "$(on_sh 'script -qec "stty -a >/tmp/before; mctl exec -t debian true; stty -a >/tmp/after; cmp /tmp/before /tmp/after && echo same" /dev/null </dev/null' | tr -d '\r')" same
+        equal "The terminal afterwards" "$(on_pty 'stty -a >/tmp/before; mctl exec -t debian true; stty -a >/tmp/after; cmp /tmp/before /tmp/after && echo same' | tr -d '\r')" same
         power_off debian
 }
 
