@@ -328,6 +328,10 @@ static int run(const Options *o, char *argv[])
         r = limits_apply(0, t.spec);
         if (r < 0)
                 return log_error_errno(r, "Failed to set resource limits"), STATUS_NOT_RUN;
+        if (cgroup_is_frozen(t.record.leader) > 0)
+                return log_error("Machine '%s' is paused; 'mctl resume %s' lets it go on.", o->name,
+                                 o->name),
+                       STATUS_NOT_RUN;
         if (make_cgroup(&t) < 0)
                 return STATUS_NOT_RUN;
         r = program_join_keyring();

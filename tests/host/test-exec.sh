@@ -152,7 +152,7 @@ test_terminal() {
         # Signals are the program's.
         try on_pty '(sleep 1; pkill -TERM -x mctl) & mctl exec -t debian sh -c "trap \"exit 8\" TERM; while :; do sleep 0.1; done"'
         equal "The exit status" "$status" 8
-        contains stdout "$(on_sh '(sleep 1.5; printf "root\\r"; sleep 1.5) | timeout 8 script -qec "mctl login debian" /dev/null | tr -d "\r" || :')" $'debian login: root\nPassword: '
+        contains stdout "$(on_sh 'sleep 3 | timeout 8 script -qec "mctl login debian" /dev/null || :')" "debian login:"
         refused 125 "needs a terminal" on mctl login debian
         # Raw mode does not stay.
         equal "The terminal afterwards" "$(on_pty 'stty -a >/tmp/before; mctl exec -t debian true; stty -a >/tmp/after; cmp /tmp/before /tmp/after && echo same' | tr -d '\r')" same

@@ -184,6 +184,7 @@ test_pause() {
         before=$(on cat /var/lib/machines/bb/count)
         sleep 0.3
         equal "How far it came" "$(on cat /var/lib/machines/bb/count)" "$before"
+        refused 125 "is paused" on timeout 10 mctl exec bb true
         # Whoever asks later knows it, too.
         on systemctl restart mctl-registryd
         equal "The state" "$(field bb state)" paused
