@@ -8,7 +8,7 @@
 
 #include "basic/rootfs.h"
 #include "sandbox/mounts.h"
-#include "work/work.h"
+#include "worker/worker.h"
 
 #define STAGED "mount"
 

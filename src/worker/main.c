@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* mctl-worker: see work.h. */
+/* mctl-worker: see worker.h. */
 
 #include <sys/stat.h>
 
 #include "basic/log.h"
 #include "sandbox/leader.h"
-#include "work/work.h"
+#include "worker/worker.h"
 
 /* Names of all images, at most. */
 #define REQUEST_MAX (2U * 1024U * 1024U)

@@ -8,7 +8,7 @@
 #include "basic/rootfs.h"
 #include "basic/tree.h"
 #include "sandbox/leader.h"
-#include "work/work.h"
+#include "worker/worker.h"
 
 /* Where there is no destination, it is the source's path; one that ends with a slash, or is known to be one, is a
  * directory, which gets the copy under the name of the source. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <stdarg.h>
 
-#include "work/work.h"
+#include "worker/worker.h"
 
 bool request_flag(const Request *request, const char *key)
 {

@@ -6,7 +6,7 @@
 
 #include "image/store.h"
 #include "sandbox/record.h"
-#include "work/work.h"
+#include "worker/worker.h"
 
 static const char *text(const Request *request, const char *key)
 {
