@@ -34,6 +34,14 @@ int fd_close_others(const int *keep, size_t n)
         return RET_NERRNO(close_range(from, ~0U, 0));
 }
 
+bool fd_is_stream(int fd)
+{
+        int flags = fcntl(fd, F_GETFL);
+        struct stat st;
+
+        return flags >= 0 && !(flags & O_PATH) && fstat(fd, &st) >= 0 && !S_ISDIR(st.st_mode);
+}
+
 char *fd_path(int fd, char *buf)
 {
         snprintf(buf, FD_PATH_MAX, "/proc/self/fd/%i", fd);

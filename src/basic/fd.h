@@ -23,6 +23,10 @@ static inline void fd_close_cleanup(int *fd)
 DEFINE_CLEANUP(DIR *, closedir);
 DEFINE_CLEANUP(FILE *, fclose);
 
+/* Whether it can be read or written as a stream: a directory, or a descriptor of a mere path, would be a way out for who gets
+ * it. */
+bool fd_is_stream(int fd);
+
 /* Room for "/proc/self/fd/" and a number. */
 #define FD_PATH_MAX (sizeof("/proc/self/fd/") + 11)
 

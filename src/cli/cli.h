@@ -6,13 +6,15 @@
 
 #include "basic/log.h"
 #include "basic/names.h"
+#include "spec/enter.h"
 #include "spec/spec.h"
 
 /* Exit statuses that mean the same for every verb; see mctl(1). */
 enum {
-        EXIT_STATUS_FAILURE = 1,   /* it did not work */
-        EXIT_STATUS_USAGE = 2,     /* the command line was wrong */
-        EXIT_STATUS_NOT_RUN = 125, /* of run: the command was not run, for whatever reason */
+        EXIT_STATUS_FAILURE = 1, /* it did not work */
+        EXIT_STATUS_USAGE = 2,   /* the command line was wrong */
+        EXIT_STATUS_NOT_RUN =
+                STATUS_NOT_RUN, /* of run and exec: the command was not run, for whatever reason */
 };
 
 #define REGISTRY_NAME      "org.mctl.Registry1"

@@ -2,14 +2,10 @@
 
 /* mctl stats: what systemd has counted for the units of machines. Nothing runs to sample them but us. */
 
-#include <inttypes.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "basic/time.h"
 #include "cli/cli.h"
-
-#define INTERVAL_USEC USEC_PER_SEC
 
 /* A property that is unknown, unlimited or not counted is UINT64_MAX for systemd, which JSON for people has as a text. */
 static json_t *number(const json_t *unit, const char *key)
@@ -110,7 +106,7 @@ static char *format_bytes(const json_t *value)
         return i == 0 ? strf("%.0fB", n) : strf("%.1f%c", n, units[i]);
 }
 
-static int print(Context *c, json_t *rows)
+static int print(Context *c, const json_t *samples)
 {
         static const Column columns[] = {
                 { "name", "MACHINE", NULL },
@@ -122,12 +118,16 @@ static int print(Context *c, json_t *rows)
                 { "ioRead", "READ", format_bytes },
                 { "ioWrite", "WRITTEN", format_bytes },
         };
-        json_t *row;
+        json_t *rows = json_deep_copy(samples), *row;
         size_t i;
+        int r;
 
+        /* The moments are ours to compare, and mean nothing to others. */
         json_array_foreach (rows, i, row)
                 (void) json_object_del(row, "time");
-        return output_array(c, rows, columns, ELEMENTSOF(columns), "machine");
+        r = output_array(c, rows, columns, ELEMENTSOF(columns), "machine");
+        json_decref(rows);
+        return r;
 }
 
 int verb_stats(Context *c, char **args)
@@ -138,18 +138,16 @@ int verb_stats(Context *c, char **args)
 
         r = sample_all(c, args, &before);
         while (r >= 0) {
-                struct timespec interval = { .tv_sec = INTERVAL_USEC / USEC_PER_SEC };
-                (void) nanosleep(&interval, NULL);
+                sleep(1);
                 r = sample_all(c, args, &rows);
                 if (r < 0)
                         break;
                 compare(rows, before);
                 json_decref(before);
-                before = json_deep_copy(rows);
+                before = rows;
                 if (stream && isatty(STDOUT_FILENO))
                         fputs("\033[H\033[J", stdout);
                 r = print(c, rows);
-                json_decref(rows);
                 if (!stream || fflush(stdout) != 0)
                         break;
         }

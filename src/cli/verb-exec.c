@@ -16,38 +16,20 @@
 #include "basic/random.h"
 #include "cli/cli.h"
 #include "cli/process.h"
+#include "spec/enter.h"
 
-static int make_command(Context *c, const char *name, char **command, bool login, Strv *ret)
+static EnterRequest make_request(const Context *c, const char *name, char **words, bool login)
 {
-        _cleanup_strv_ Strv l = NULL;
-        int r;
-
-        r = strv_append(&l, ENTER);
-        if (r >= 0 && c->spec->user)
-                r = strv_appendf(&l, "--user=%s", c->spec->user);
-        if (r >= 0 && c->spec->working_directory)
-                r = strv_appendf(&l, "--workdir=%s", c->spec->working_directory);
-        STRV_FOREACH (s, c->spec->environment)
-                if (r >= 0)
-                        r = strv_appendf(&l, "--env=%s", *s);
-        if (r >= 0 && c->run.interactive)
-                r = strv_append(&l, "--interactive");
-        if (r >= 0 && c->run.terminal)
-                r = strv_append(&l, "--tty");
-        if (r >= 0 && c->run.privileged)
-                r = strv_append(&l, "--privileged");
-        if (r >= 0 && login)
-                r = strv_append(&l, "--login");
-        if (r >= 0)
-                r = strv_append(&l, "--");
-        if (r >= 0)
-                r = strv_append(&l, name);
-        if (r >= 0)
-                r = strv_extend(&l, command);
-        if (r < 0)
-                return log_oom();
-        *ret = TAKE_PTR(l);
-        return 0;
+        return (EnterRequest){
+                .machine = name,
+                .user = c->spec->user,
+                .directory = c->spec->working_directory,
+                .environment = c->spec->environment,
+                .command = words,
+                .flags = (c->run.interactive ? ENTER_INTERACTIVE : 0) |
+                         (c->run.terminal ? ENTER_TERMINAL : 0) |
+                         (c->run.privileged ? ENTER_PRIVILEGED : 0) | (login ? ENTER_LOGIN : 0),
+        };
 }
 
 static int become(char **command)
@@ -123,39 +105,29 @@ static int run_on_terminal(char **command)
 
 /* --- by the registry ---------------------------------------------------------------------------------------------- */
 
-/* Flags of ExecInMachine(). */
-enum {
-        FLAG_INTERACTIVE = 1,
-        FLAG_TERMINAL = 2,
-        FLAG_PRIVILEGED = 4,
-        FLAG_LOGIN = 8,
-};
-
 /* Ours to choose: its unit can be watched before it is there. */
 typedef struct Id {
-        char id[13];
+        char *name; /* "MACHINE-NUMBER" */
         char *unit;
 } Id;
 
 static void id_clear(Id *id)
 {
+        free(id->name);
         free(id->unit);
 }
 
-static int make_id(const char *name, Id *ret)
+static int make_id(const char *machine, Id *ret)
 {
-        snprintf(ret->id, sizeof(ret->id), "%012" PRIx64, random_u64() & UINT64_C(0xffffffffffff));
-        ret->unit = strf("mctl-exec-%s-%s.service", name, ret->id);
+        ret->name = strf("%s-%012" PRIx64, machine, random_u64() & UINT64_C(0xffffffffffff));
+        ret->unit = ret->name ? strf("mctl-exec-%s.service", ret->name) : NULL;
         return ret->unit ? 0 : log_oom();
 }
 
-static int make_request(Context *c, const char *method, const char *name, const Id *id, char **words,
-                        bool login, sd_bus_message **ret)
+static int make_call(Context *c, const char *method, const EnterRequest *request, const Id *id,
+                     sd_bus_message **ret)
 {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
-        uint64_t flags = (c->run.interactive ? FLAG_INTERACTIVE : 0) |
-                         (c->run.terminal ? FLAG_TERMINAL : 0) | (c->run.privileged ? FLAG_PRIVILEGED : 0) |
-                         (login ? FLAG_LOGIN : 0);
         int r;
 
         r = bus_connect(c);
@@ -164,21 +136,21 @@ static int make_request(Context *c, const char *method, const char *name, const 
         r = sd_bus_message_new_method_call(c->bus, &m, REGISTRY_NAME, REGISTRY_PATH, REGISTRY_INTERFACE,
                                            method);
         if (r >= 0)
-                r = sd_bus_message_append(m, "ssss", name, id->id, c->spec->user ?: "",
-                                          c->spec->working_directory ?: "");
+                r = sd_bus_message_append(m, "ssss", request->machine, strrchr(id->name, '-') + 1,
+                                          request->user ?: "", request->directory ?: "");
         if (r >= 0)
-                r = sd_bus_message_append_strv(m, c->spec->environment);
+                r = sd_bus_message_append_strv(m, request->environment);
         if (r >= 0)
-                r = sd_bus_message_append_strv(m, words);
+                r = sd_bus_message_append_strv(m, request->command);
         if (r >= 0)
-                r = sd_bus_message_append(m, "t", flags);
+                r = sd_bus_message_append(m, "t", request->flags);
         if (r < 0)
                 return log_error_errno(r, "Failed to make a message");
         *ret = TAKE_PTR(m);
         return 0;
 }
 
-/* "MACHINE-ID" */
+/* The first times as they are; who insists, ends it. */
 static int pass_signal(Context *c, const char *name, int sig, unsigned count)
 {
         const char *dash = strrchr(name, '-');
@@ -188,58 +160,50 @@ static int pass_signal(Context *c, const char *name, int sig, unsigned count)
                                  strna(machine), dash + 1, count < 3 ? sig : SIGKILL);
 }
 
-static int run_by_registry(Context *c, const char *name, char **words, bool login)
+static int run_by_registry(Context *c, const EnterRequest *request)
 {
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *request = NULL, *reply = NULL;
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL, *reply = NULL;
         _cleanup_(id_clear) Id id = {};
-        _cleanup_free_ char *known_by = NULL;
         _cleanup_(process_clear) Process p = { .pass_signal = pass_signal };
         const char *job;
         int r;
 
-        r = make_id(name, &id);
+        r = make_id(request->machine, &id);
         if (r < 0)
                 return r;
-        known_by = strf("%s-%s", name, id.id);
-        if (!known_by)
-                return log_oom();
         p.unit = id.unit;
-        p.name = known_by;
+        p.name = id.name;
         r = process_prepare(c, &p);
         if (r >= 0)
-                r = make_request(c, "ExecInMachine", name, &id, words, login, &request);
+                r = make_call(c, "ExecInMachine", request, &id, &call);
         if (r < 0)
                 return r;
-        r = sd_bus_message_append(request, "hhh", p.stdin_fd, STDOUT_FILENO, STDERR_FILENO);
+        r = sd_bus_message_append(call, "hhh", p.stdin_fd, STDOUT_FILENO, STDERR_FILENO);
         if (r < 0)
                 return log_error_errno(r, "Failed to pass the standard streams on");
-        r = bus_call(c, "Not run", request, &reply);
+        r = bus_call(c, "Not run", call, &reply);
         if (r < 0)
                 return r;
-        r = sd_bus_message_read(reply, "so", NULL, &job);
+        r = sd_bus_message_read(reply, "o", &job);
         return r < 0 ? log_error_errno(r, "The registry gave no clear answer") : process_wait(c, &p, job);
 }
 
-static int run_detached(Context *c, const char *name, char **words)
+static int run_detached(Context *c, const EnterRequest *request)
 {
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *request = NULL;
-        _cleanup_free_ char *known_by = NULL;
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL;
         _cleanup_(id_clear) Id id = {};
         int r;
 
-        r = make_id(name, &id);
+        r = make_id(request->machine, &id);
         if (r >= 0)
-                r = make_request(c, "StartInMachine", name, &id, words, false, &request);
+                r = make_call(c, "StartInMachine", request, &id, &call);
         if (r >= 0)
-                r = bus_call(c, "Not run", request, NULL);
+                r = bus_call(c, "Not run", call, NULL);
         if (r < 0)
                 return r;
-        known_by = strf("%s-%s", name, id.id);
-        if (!known_by)
-                return log_oom();
         if (c->output != OUTPUT_TEXT)
-                return output_json(c, json_pack("{ss ss}", "id", known_by, "unit", id.unit));
-        puts(known_by);
+                return output_json(c, json_pack("{ss ss}", "id", id.name, "unit", id.unit));
+        puts(id.name);
         return 0;
 }
 
@@ -269,6 +233,8 @@ static int wait_for(Context *c, const char *name)
         bool changed = true;
         int r;
 
+        if (!str_is_clean(name))
+                return log_error_return(-EINVAL, "That is no name of a program.");
         if (!unit)
                 return log_oom();
         r = bus_connect(c);
@@ -359,13 +325,14 @@ static int enter(Context *c, const char *name, char **words, bool login)
         r = run_fill_environment(c);
         if (r < 0)
                 return r;
+        const EnterRequest request = make_request(c, name, words, login);
         if (c->run.detach)
-                return run_detached(c, name, words);
+                return run_detached(c, &request);
         if (geteuid() != 0)
-                return run_by_registry(c, name, words, login);
-        r = make_command(c, name, words, login, &command);
+                return run_by_registry(c, &request);
+        r = enter_command(&request, &command);
         if (r < 0)
-                return r;
+                return log_oom();
         return c->run.terminal ? run_on_terminal(command) : become(command);
 }
 

@@ -23,10 +23,8 @@
 #include "sandbox/filter.h"
 #include "sandbox/leader.h"
 #include "sandbox/limits.h"
+#include "sandbox/plan.h"
 #include "sandbox/privileges.h"
-
-/* Docker's, for what went wrong before there was a program. */
-#define STATUS_NOT_RUN 125
 
 typedef struct Options {
         const char *name, *user, *directory;
@@ -153,9 +151,7 @@ static int make_environment(const Options *o, const Target *t, Strv *ret)
         _cleanup_strv_ Strv l = NULL;
         int r;
 
-        r = strv_append(&l, "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
-        if (r >= 0)
-                r = strv_append(&l, "container=mctl");
+        r = plan_base_environment(&l);
         STRV_FOREACH (s, t->spec->environment)
                 if (r >= 0)
                         r = strv_env_set(&l, *s);
@@ -204,6 +200,22 @@ static bool has_sessions(void)
                access("/etc/pam.d/login", F_OK) >= 0;
 }
 
+/* The manager inside makes "$" of "$$" (systemd.service(5)), and would put variables of its own in the place of others. */
+static int append_unexpanded(Strv *l, const char *word)
+{
+        _cleanup_free_ char *doubled = malloc(strlen(word) * 2 + 1);
+        char *p = doubled;
+
+        OOM_CHECK(doubled);
+        for (const char *c = word; *c; c++) {
+                if (*c == '$')
+                        *p++ = '$';
+                *p++ = *c;
+        }
+        *p = 0;
+        return strv_append(l, doubled);
+}
+
 /* The command that has it do so, which returns the exit status. */
 static int make_session(const Options *o, const char *user, Strv *ret)
 {
@@ -231,10 +243,11 @@ static int make_session(const Options *o, const char *user, Strv *ret)
                         r = strv_appendf(&l, "--setenv=%s", *s);
         if (r >= 0)
                 r = strv_append(&l, "--");
-        if (r >= 0)
-                r = o->argv[0] ? strv_extend(&l, o->argv)
-                               : strv_extend(&l, (char *[]){ person.shell ?: (char *) "/bin/sh",
-                                                             (char *) "-l", NULL });
+        STRV_FOREACH (s, o->argv)
+                if (r >= 0)
+                        r = append_unexpanded(&l, *s);
+        if (r >= 0 && !o->argv[0])
+                r = strv_extend(&l, (char *[]){ person.shell ?: (char *) "/bin/sh", (char *) "-l", NULL });
         if (r < 0)
                 return log_error_errno(r, "Failed to make a session");
         *ret = TAKE_PTR(l);
@@ -309,12 +322,24 @@ static int wait_for(pid_t pid, const sigset_t *set)
         }
 }
 
+/* What is closed here would be the number of something of ours, and given to the program. */
+static int check_streams(const Options *o)
+{
+        for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+                if (fcntl(fd, F_GETFD) < 0 || (!fd_is_stream(fd) && (fd != STDIN_FILENO || o->input)))
+                        return log_error_return(
+                                -EBADF, "Standard input and output must be open, and no directories.");
+        return 0;
+}
+
 static int run(const Options *o, char *argv[])
 {
         _cleanup_(target_clear) Target t = { .leader_fd = -EBADF, .cgroup_fd = -EBADF, .unit_fd = -EBADF };
         sigset_t set;
         int r;
 
+        if (check_streams(o) < 0)
+                return STATUS_NOT_RUN;
         r = open_machine(o, &t);
         if (r < 0)
                 return STATUS_NOT_RUN;

@@ -2,14 +2,11 @@
 #pragma once
 
 #include "sandbox/passwd.h"
+#include "spec/enter.h"
 #include "spec/spec.h"
 
 /* The last steps of a process of ours before it becomes a program of a machine: from inside, with the machine's tree as its
  * root. Whatever fails has been logged. */
-
-/* Exit statuses as shells have them. */
-#define STATUS_CANNOT_EXECUTE 126
-#define STATUS_NO_PROGRAM     127
 
 /* Runs this very program from a copy that cannot be changed, where root inside is the host's root; it returns only where
  * there is no need, or an error. */

@@ -7,7 +7,7 @@
  * that ends with that of the machine. */
 
 /* Methods of operation tables: ExecInMachine(s id, s user, s directory, as environment, as command, t flags, h stdin, h stdout,
- * h stderr) → (s unit, o job), StartInMachine() without descriptors, and KillInMachine(s id, i signal). */
+ * h stderr) → (o job), StartInMachine() without descriptors, and KillInMachine(s id, i signal). */
 int exec_in_machine(Registry *registry, Machine *machine, sd_bus_message *call);
 int exec_kill(Registry *registry, Machine *machine, sd_bus_message *call);
 /* User and command line of such a call, for rules of polkit. */

@@ -59,6 +59,7 @@ char *machine_path(const char *name)
 
 static int forget_record(Machine *machine)
 {
+        machine->paused = machine->watch_freezer = false;
         record_clear(&machine->record);
         machine->record_time = (struct timespec){};
         return 0;
@@ -87,9 +88,10 @@ static uint64_t to_monotonic(uint64_t realtime)
         return realtime - (now_usec(CLOCK_REALTIME) - now_usec(CLOCK_MONOTONIC));
 }
 
-static bool is_frozen(const Machine *m)
+void machine_check_freezer(Machine *machine)
 {
-        return m->record.handed_over && cgroup_is_frozen(m->record.leader) > 0;
+        machine->paused = machine->record.handed_over && cgroup_is_frozen(machine->record.leader) > 0;
+        machine->watch_freezer = machine->watch_freezer || machine->paused;
 }
 
 int machine_read(Machine *machine)
@@ -102,7 +104,7 @@ int machine_read(Machine *machine)
         if (machine_fd < 0 || fstatat(machine_fd, "leader", &st, AT_SYMLINK_NOFOLLOW) < 0)
                 return forget_record(machine);
         if (machine->watch_freezer)
-                machine->paused = is_frozen(machine);
+                machine_check_freezer(machine);
         /* It is replaced, not written to: by a file of another number, if not of a later time. */
         if (machine->record.leader > 0 && st.st_ino == machine->record_file &&
             st.st_mtim.tv_sec == machine->record_time.tv_sec &&
@@ -116,7 +118,6 @@ int machine_read(Machine *machine)
         machine->record_time = st.st_mtim;
         machine->record_file = st.st_ino;
         machine->since_monotonic = to_monotonic(machine->record.since);
-        machine->watch_freezer = machine->paused = is_frozen(machine);
         machine_read_os(machine);
         return 0;
 }
@@ -133,7 +134,7 @@ int machine_open(const Machine *m)
         return TAKE_FD(fd);
 }
 
-static int reply_job(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)
+int machine_reply_job(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)
 {
         sd_bus_message *call = userdata;
         const char *job;
@@ -244,15 +245,15 @@ static int signal_leader(Machine *machine, int sig, sd_bus_message *call, sd_bus
 
         if (r < 0 || !call)
                 return r;
-        return done == reply_job ? sd_bus_reply_method_return(call, "o", "/")
-                                 : sd_bus_reply_method_return(call, "");
+        return done == machine_reply_job ? sd_bus_reply_method_return(call, "o", "/")
+                                         : sd_bus_reply_method_return(call, "");
 }
 
 /* The stop ladder is systemd's: the unit's KillSignal= asks the init to power off. */
 int machine_power_off(Registry *registry, Machine *machine, sd_bus_message *call)
 {
-        return machine->foreign ? signal_leader(machine, SIGRTMIN + 4, call, reply_job)
-                                : stop_unit(registry, machine, call, reply_job, false);
+        return machine->foreign ? signal_leader(machine, SIGRTMIN + 4, call, machine_reply_job)
+                                : stop_unit(registry, machine, call, machine_reply_job, false);
 }
 
 int machine_reboot(Registry *registry, Machine *machine, sd_bus_message *call)
@@ -272,7 +273,7 @@ static int terminate(Registry *registry, Machine *machine, sd_bus_message *call,
 
 int machine_terminate(Registry *registry, Machine *machine, sd_bus_message *call)
 {
-        return terminate(registry, machine, call, reply_job);
+        return terminate(registry, machine, call, machine_reply_job);
 }
 
 int machine_terminate_quietly(Registry *registry, Machine *machine, sd_bus_message *call)

@@ -3,7 +3,6 @@
 #include "basic/log.h"
 #include "registry/machine1.h"
 #include "registry/varlink.h"
-#include "sandbox/cgroup.h"
 
 /* What happens within this time leads to one refresh. */
 #define REFRESH_DELAY_USEC (20 * USEC_PER_MSEC)
@@ -106,16 +105,39 @@ static Machine *find_unit(Registry *registry, const char *unit)
 }
 
 /* What the listing does not say: whether the freezer has the unit. systemd before 256 tells nobody. */
-static int on_unit_changed(sd_bus_message *signal, void *userdata, sd_bus_error *ret_error)
+static int look_for_freezer(Registry *registry, sd_bus_message *signal)
 {
         _cleanup_free_ char *unit = NULL;
-        Machine *m;
+        const char *key, *state;
+        int r;
 
+        r = sd_bus_message_skip(signal, "s");
+        if (r >= 0)
+                r = sd_bus_message_enter_container(signal, 'a', "{sv}");
+        while (r >= 0 && (r = sd_bus_message_enter_container(signal, 'e', "sv")) > 0) {
+                r = sd_bus_message_read(signal, "s", &key);
+                if (r >= 0 && streq(key, "FreezerState")) {
+                        r = sd_bus_message_read(signal, "v", "s", &state);
+                        if (r < 0 || streq(state, "running"))
+                                return r;
+                        r = sd_bus_path_decode(sd_bus_message_get_path(signal), SYSTEMD_PATH "/unit", &unit);
+                        Machine *m = r > 0 ? find_unit(registry, unit) : NULL;
+                        if (m)
+                                m->watch_freezer = true;
+                        return r;
+                }
+                if (r >= 0)
+                        r = sd_bus_message_skip(signal, "v");
+                if (r >= 0)
+                        r = sd_bus_message_exit_container(signal);
+        }
+        return r;
+}
+
+static int on_unit_changed(sd_bus_message *signal, void *userdata, sd_bus_error *ret_error)
+{
         (void) ret_error;
-        if (sd_bus_path_decode(sd_bus_message_get_path(signal), SYSTEMD_PATH "/unit", &unit) > 0 &&
-            (m = find_unit(userdata, unit)) && m->record.handed_over &&
-            cgroup_is_frozen(m->record.leader) > 0)
-                m->watch_freezer = true;
+        (void) look_for_freezer(userdata, signal);
         registry_refresh_soon(userdata);
         return 0;
 }
@@ -561,6 +583,9 @@ int registry_setup(Registry *registry)
                 if (r < 0)
                         return log_error_errno(r, "Failed to run the event loop");
         }
+        /* Some may have been paused while we were not there; one that starts is not. */
+        for (size_t i = 0; i < registry->n_machines; i++)
+                machine_check_freezer(registry->machines[i]);
         r = machine1_setup(registry);
         if (r < 0)
                 return r;

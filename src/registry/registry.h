@@ -141,6 +141,8 @@ char *machine_path(const char *name);
 /* Reads record and operating system anew where the record is another than that known. */
 int machine_read(Machine *machine);
 void machine_read_os(Machine *machine);
+/* Looks whether it is paused. */
+void machine_check_freezer(Machine *machine);
 /* What people call the image: its name where it is in the store, else its path. "" where it is not known. */
 const char *machine_image(const Machine *machine);
 
@@ -185,7 +187,8 @@ int machine_resume(Registry *registry, Machine *machine, sd_bus_message *call);
 int machine_signal(Registry *registry, Machine *machine, const char *whom, int sig, sd_bus_message *call);
 int machine_set_properties(Registry *registry, Machine *machine, sd_bus_message *call);
 int machine_get_spec(Registry *registry, Machine *machine, sd_bus_message *call);
-/* For registry_forward(): whatever the answer is, that of the call has nothing in it. */
+/* For registry_forward(): the answer of the call is the job that systemd's has; whatever that has, nothing. */
+int machine_reply_job(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error);
 int machine_reply_nothing(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error);
 
 /* Makes a call to a method of the manager of systemd on a bus, with these arguments for a beginning. */

@@ -18,7 +18,7 @@ struct Start {
         Strv assignments, warnings;
         char *unit;
         bool asked;   /* systemd was told to forget an earlier unit of the name */
-        int stdio[3]; /* of the payload; negative where it has the journal */
+        int stdio[3]; /* of the payload, and the message's; negative where it has the journal */
         Start *next;  /* of those under way */
 };
 
@@ -36,8 +36,6 @@ static void start_free(Start *start)
         sd_bus_message_unref(start->call);
         free(start->root);
         free(start->unit);
-        for (size_t i = 0; i < ELEMENTSOF(start->stdio); i++)
-                fd_close(start->stdio[i]);
         free(start);
 }
 DEFINE_CLEANUP(Start *, start_free);
@@ -283,35 +281,6 @@ static int check_doors(Start *start)
                    0);
 }
 
-/* A directory would be a way out of the machine. */
-static bool is_stream(int fd)
-{
-        int flags = fcntl(fd, F_GETFL);
-        struct stat st;
-
-        return flags >= 0 && !(flags & O_PATH) && fstat(fd, &st) >= 0 && !S_ISDIR(st.st_mode);
-}
-
-/* RunMachine() has the caller's descriptors behind the spec. Returns 0 when an error has been replied. */
-static int read_stdio(Start *start)
-{
-        for (size_t i = 0; i < ELEMENTSOF(start->stdio); i++) {
-                int fd; /* the message's */
-                int r = sd_bus_message_read(start->call, "h", &fd);
-                if (r < 0)
-                        return r;
-                start->stdio[i] = fcntl(fd, F_DUPFD_CLOEXEC, 3);
-                if (start->stdio[i] < 0)
-                        return -errno;
-                if (!is_stream(start->stdio[i]))
-                        return MIN(
-                                sd_bus_reply_method_errorf(start->call, SD_BUS_ERROR_INVALID_ARGS,
-                                                           "Standard input and output are no directories."),
-                                0);
-        }
-        return 1;
-}
-
 /* What we know may be a moment old: nobody is refused for that. `sure` says that it is not. */
 static int start_begin(Registry *registry, sd_bus_message *call, bool sure);
 
@@ -329,7 +298,7 @@ static int start_begin(Registry *registry, sd_bus_message *call, bool sure)
 
         r = start_prepare(registry, call, &start);
         if (r > 0 && !sd_bus_message_at_end(call, true))
-                r = read_stdio(start);
+                r = unit_read_stdio(call, start->stdio);
         if (r > 0)
                 r = check_doors(start);
         if (r <= 0)

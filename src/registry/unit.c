@@ -3,6 +3,7 @@
 #include <ctype.h>
 #include <sys/resource.h>
 
+#include "basic/fd.h"
 #include "basic/parse.h"
 #include "registry/unit.h"
 
@@ -475,6 +476,21 @@ static int append_assignment(sd_bus_message *message, const char *types, const c
         else if (r == -EINVAL || r == -ERANGE)
                 return set_invalid(ret_error, "Invalid value '%.80s' for property %s=.", value, key);
         return r;
+}
+
+int unit_read_stdio(sd_bus_message *call, int ret_fds[3])
+{
+        for (size_t i = 0; i < 3; i++) {
+                int r = sd_bus_message_read(call, "h", ret_fds + i);
+                if (r < 0)
+                        return r;
+                if (!fd_is_stream(ret_fds[i]))
+                        return MIN(
+                                sd_bus_reply_method_errorf(call, SD_BUS_ERROR_INVALID_ARGS,
+                                                           "Standard input and output are no directories."),
+                                0);
+        }
+        return 1;
 }
 
 int unit_append_stdio(sd_bus_message *message, const int fds[3])

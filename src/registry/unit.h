@@ -21,6 +21,9 @@ int unit_close_containers(sd_bus_message *message, unsigned n);
 /* A property that is a list of byte arrays, with one text in it. */
 int unit_append_field(sd_bus_message *message, const char *name, const char *value);
 
+/* Reads three descriptors (hhh), which stay the message's. Returns 0 when it has been replied that they are none to have. */
+int unit_read_stdio(sd_bus_message *call, int ret_fds[3]);
+
 /* A process's standard input, output and error: each a descriptor, or negative for what systemd gives by default. */
 int unit_append_stdio(sd_bus_message *message, const int fds[3]);
 

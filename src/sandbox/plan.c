@@ -410,14 +410,19 @@ static int plan_host_steps(Plan *plan, const PlanInput *input)
         return r;
 }
 
+int plan_base_environment(Strv *environment)
+{
+        int r = strv_append(environment,
+                            "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+
+        return r < 0 ? r : strv_append(environment, "container=mctl");
+}
+
 static int plan_environment(Plan *plan)
 {
         int r;
 
-        r = strv_append(&plan->environment,
-                        "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
-        if (r >= 0)
-                r = strv_append(&plan->environment, "container=mctl");
+        r = plan_base_environment(&plan->environment);
         if (r >= 0)
                 r = strlen(plan->uuid) == 32
                             ? strv_appendf(&plan->environment, "container_uuid=%.8s-%.4s-%.4s-%.4s-%.12s",

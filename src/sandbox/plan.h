@@ -87,5 +87,8 @@ void plan_free(Plan *plan);
 DEFINE_CLEANUP(Plan *, plan_free);
 #define _cleanup_plan_ _cleanup_(plan_free_cleanup)
 
+/* The variables that every program of a machine has. */
+int plan_base_environment(Strv *environment);
+
 /* For people and golden tests. A new reference. */
 json_t *plan_to_json(const Plan *plan);

@@ -77,15 +77,20 @@ static int detach(const Request *request, int userns_fd, int mntns_fd)
         return r < 0 ? r : RET_NERRNO(umount2(request->destination, MNT_DETACH | UMOUNT_NOFOLLOW));
 }
 
-/* ret_fd is negative where the machine's users are the host's. */
-static int open_user_namespace(const Request *request, int *ret_fd)
+/* Where the machine's users are the host's, there is no user namespace to enter: ret_userns_fd is negative. */
+static int open_namespaces(const Request *request, int *ret_userns_fd, int *ret_mntns_fd, char **ret_error)
 {
         struct stat own, host;
 
-        _cleanup_close_ int fd = openat(request->proc_fd, "ns/user", O_RDONLY | O_CLOEXEC);
-        if (fd < 0 || fstat(fd, &own) < 0 || stat("/proc/self/ns/user", &host) < 0)
-                return -errno;
-        *ret_fd = own.st_dev == host.st_dev && own.st_ino == host.st_ino ? -EBADF : TAKE_FD(fd);
+        _cleanup_close_ int userns_fd = openat(request->proc_fd, "ns/user", O_RDONLY | O_CLOEXEC);
+        _cleanup_close_ int mntns_fd = openat(request->proc_fd, "ns/mnt", O_RDONLY | O_CLOEXEC);
+        if (userns_fd < 0 || mntns_fd < 0 || fstat(userns_fd, &own) < 0 ||
+            stat("/proc/self/ns/user", &host) < 0)
+                return set_failure(ret_error, -errno, "Cannot open the namespaces of the machine: %s",
+                                   strerror(errno));
+        *ret_userns_fd = own.st_dev == host.st_dev && own.st_ino == host.st_ino ? -EBADF
+                                                                                : TAKE_FD(userns_fd);
+        *ret_mntns_fd = TAKE_FD(mntns_fd);
         return 0;
 }
 
@@ -95,12 +100,10 @@ int work_bind(const Request *request, char **ret_error)
         struct stat st;
         int r;
 
-        _cleanup_close_ int userns_fd = -EBADF,
-                            mntns_fd = openat(request->proc_fd, "ns/mnt", O_RDONLY | O_CLOEXEC);
-        r = mntns_fd < 0 ? -errno : open_user_namespace(request, &userns_fd);
+        _cleanup_close_ int userns_fd = -EBADF, mntns_fd = -EBADF;
+        r = open_namespaces(request, &userns_fd, &mntns_fd, ret_error);
         if (r < 0)
-                return set_failure(ret_error, r, "Cannot open the namespaces of the machine: %s",
-                                   strerror(-r));
+                return r;
         _cleanup_close_ int tree_fd = mounts_clone_path(AT_FDCWD, request->source);
         if (tree_fd < 0 || fstat(tree_fd, &st) < 0)
                 return set_failure(ret_error, -errno, "Cannot bind '%s': %s", request->source,
@@ -126,12 +129,10 @@ int work_unbind(const Request *request, char **ret_error)
 {
         int r;
 
-        _cleanup_close_ int userns_fd = -EBADF,
-                            mntns_fd = openat(request->proc_fd, "ns/mnt", O_RDONLY | O_CLOEXEC);
-        r = mntns_fd < 0 ? -errno : open_user_namespace(request, &userns_fd);
+        _cleanup_close_ int userns_fd = -EBADF, mntns_fd = -EBADF;
+        r = open_namespaces(request, &userns_fd, &mntns_fd, ret_error);
         if (r < 0)
-                return set_failure(ret_error, r, "Cannot open the namespaces of the machine: %s",
-                                   strerror(-r));
+                return r;
         r = detach(request, userns_fd, mntns_fd);
         if (r == -EINVAL)
                 return set_failure(ret_error, r,

@@ -28,6 +28,9 @@ test_streams_and_status() {
         refused 125 "Expected" on mctl exec bb
         refused 125 "no user 'nosuch'" on mctl exec -u nosuch bb true
         refused 125 "/nowhere" on mctl exec -w /nowhere bb true
+        # A directory would be a way out.
+        refused 125 "no directories" on_sh 'mctl exec -i bb true </'
+        refused 125 "must be open" on_sh 'mctl exec bb true >&-'
         # What looks like an option of ours belongs to the command.
         works on mctl exec bb echo --help -u x
         equal stdout "$out" "--help -u x"
@@ -173,6 +176,9 @@ test_shell() {
         # It is a unit of the system inside, by PAM.
         works on mctl shell debian sh -c 'grep "^0::" /proc/self/cgroup; echo $LOGNAME'
         matches stdout "$out" $'^0::/(system.slice/run-|user.slice/).*\nroot$'
+        # What looks like a variable is the shell's there, not systemd's.
+        works on mctl shell debian sh -c 'X=5; echo ${X}$X $$ "$1" ${HOME}' sh '${PATH}'
+        matches stdout "$out" $'^55 [0-9]+ \\$\\{PATH\\} /root$'
         # Without a system inside, the shell is a process like others.
         boot bb --name plain
         try on mctl shell plain sh -c 'id -u; exit 5'
@@ -220,6 +226,7 @@ test_who_may() {
         try on_user alice mctl exec bb sh -c 'kill -KILL $$'
         equal "The exit status" "$status" 137
         refused 127 nothing on_user alice mctl exec bb nothing
+        refused 125 "no directories" on_user alice sh -c 'mctl exec -i bb true </tmp'
         refused 125 "Only root" on_user alice mctl --no-ask-password exec --privileged bb true
         try on_user alice mctl --no-ask-password exec -u nobody bb true
         equal "The exit status" "$status" 125
