@@ -244,12 +244,14 @@ static const Change changes[] = {
 static const Change *find_change(sd_bus_message *call)
 {
         const char *member = sd_bus_message_get_member(call);
-        const Change *change = changes;
+        size_t i = 0;
 
-        while (!streq(change->manager, member) && !streq(change->image, member))
-                change++;
-        assert(change < changes + ELEMENTSOF(changes)); /* the vtables have no other methods for us */
-        return change;
+        while (i + 1 < ELEMENTSOF(changes) && !streq(changes[i].manager, member) &&
+               !streq(changes[i].image, member))
+                i++;
+        assert(streq(changes[i].manager, member) ||
+               streq(changes[i].image, member)); /* as the vtables have them */
+        return changes + i;
 }
 
 /* Adds the arguments of a call to the request. Returns 0 when an error has been replied. */
