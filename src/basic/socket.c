@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 
+#include "basic/fd.h"
 #include "basic/socket.h"
 
 typedef union Control {
@@ -9,14 +11,14 @@ typedef union Control {
         char space[CMSG_SPACE(sizeof(int))];
 } Control;
 
-int socket_send_fd(int socket_fd, char byte, int fd)
+int socket_send(int socket_fd, const void *data, size_t size, int fd)
 {
         Control control = {
                 .header = { .cmsg_level = SOL_SOCKET,
                             .cmsg_type = SCM_RIGHTS,
                             .cmsg_len = CMSG_LEN(sizeof(int)) },
         };
-        struct iovec iov = { .iov_base = &byte, .iov_len = 1 };
+        struct iovec iov = { .iov_base = (void *) data, .iov_len = size };
         struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1 };
 
         if (fd >= 0) {
@@ -27,10 +29,10 @@ int socket_send_fd(int socket_fd, char byte, int fd)
         return sendmsg(socket_fd, &message, MSG_NOSIGNAL) < 0 ? -errno : 0;
 }
 
-int socket_receive_fd(int socket_fd, char *ret_byte, int *ret_fd)
+ssize_t socket_receive(int socket_fd, void *data, size_t size, int *ret_fd)
 {
         Control control;
-        struct iovec iov = { .iov_base = ret_byte, .iov_len = 1 };
+        struct iovec iov = { .iov_base = data, .iov_len = size };
         struct msghdr message = {
                 .msg_iov = &iov,
                 .msg_iovlen = 1,
@@ -50,5 +52,22 @@ int socket_receive_fd(int socket_fd, char *ret_byte, int *ret_fd)
         if (header && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS &&
             header->cmsg_len == CMSG_LEN(sizeof(int)))
                 memcpy(ret_fd, CMSG_DATA(header), sizeof(int));
-        return n > 0;
+        return n;
+}
+
+int socket_connect(const char *address, int type)
+{
+        struct sockaddr_un sun = { .sun_family = AF_UNIX };
+        size_t length = strlen(address);
+
+        if (length >= sizeof(sun.sun_path))
+                return -ENAMETOOLONG;
+        memcpy(sun.sun_path, address, length);
+        if (address[0] == '@')
+                sun.sun_path[0] = 0;
+        _cleanup_close_ int fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
+        if (fd < 0 || connect(fd, (const struct sockaddr *) &sun,
+                              offsetof(struct sockaddr_un, sun_path) + length + (address[0] == '/')) < 0)
+                return -errno;
+        return TAKE_FD(fd);
 }

@@ -296,6 +296,9 @@ int jobs_watch(Context *c, Jobs *jobs)
 {
         int r;
 
+        if (jobs->watched)
+                return 0;
+        jobs->watched = true;
         r = bus_connect(c);
         if (r < 0)
                 return r;

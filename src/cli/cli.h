@@ -6,6 +6,7 @@
 
 #include "basic/log.h"
 #include "basic/names.h"
+#include "cli/terminal.h"
 #include "spec/enter.h"
 #include "spec/spec.h"
 
@@ -41,12 +42,14 @@ typedef struct Context {
 
         OutputMode output;
         bool quiet, legend, pager, ask_password;
-        bool all, dry_run, wait, follow, raw, now, effective, runtime, force, make_target, stream;
+        bool all, dry_run, wait, follow, raw, now, effective, runtime, force, make_target, stream, attach,
+                default_keys;
         const char *name, *slice, *signal, *kill_whom, *wait_for, *since;
         Strv properties;
         int lines;  /* -1: as many as suit the verb */
         Spec *spec; /* settings given as options */
         RunOptions run;
+        DetachKeys keys;
 } Context;
 
 typedef enum Complete {
@@ -92,6 +95,8 @@ const Verb *verb_find(const char *name);
 
 /* Whether an option goes with a verb; NULL is any. */
 bool option_goes_with(const Option *option, const Verb *verb);
+/* "[VALUE]": it may be left out. */
+bool option_value_is_optional(const char *argument);
 bool setting_goes_with(const Setting *setting, const Verb *verb);
 
 /* verbs-*.c, logs.c, complete.c */
@@ -120,6 +125,7 @@ int verb_set_property(Context *c, char **args);
 int verb_exec(Context *c, char **args);
 int verb_shell(Context *c, char **args);
 int verb_login(Context *c, char **args);
+int verb_console(Context *c, char **args);
 int verb_copy_to(Context *c, char **args);
 int verb_copy_from(Context *c, char **args);
 int verb_cp(Context *c, char **args);
@@ -167,6 +173,7 @@ typedef struct Jobs {
                 char *result;
         } * items;
         size_t n;
+        bool watched;
 } Jobs;
 
 void jobs_clear(Jobs *jobs);

@@ -62,7 +62,7 @@ static bool takes_next(const char *word)
         const Option *o = find_option(word);
 
         if (o)
-                return o->argument && o->argument[0] != '[' && !strchr(word, '=');
+                return o->argument && !option_value_is_optional(o->argument) && !strchr(word, '=');
         for (size_t i = 0; i < n_settings && startswith(word, "--"); i++)
                 if (streq_ptr(settings[i].option, word + 2))
                         return settings[i].type->argument;

@@ -62,7 +62,7 @@ static int add_match(sd_journal *j, const char *field, const char *value)
 /* What the unit has logged, and root on its behalf: systemd, and the launcher, which may be gone before the journal has
  * seen which unit it was of. The fields with an underscore cannot be forged. What a payload writes is filed under its
  * user, so the journals of users count, too. */
-static int match_unit(sd_journal *j, const char *unit)
+static int match_unit(sd_journal *j, const char *unit, bool console)
 {
         int r;
 
@@ -72,6 +72,12 @@ static int match_unit(sd_journal *j, const char *unit)
         if (r >= 0)
                 r = add_match(j, "UNIT", unit);
         if (r >= 0)
+                r = add_match(j, "_UID", "0");
+        if (r >= 0 && console)
+                r = sd_journal_add_disjunction(j);
+        if (r >= 0 && console)
+                r = add_match(j, "OBJECT_SYSTEMD_UNIT", unit);
+        if (r >= 0 && console)
                 r = add_match(j, "_UID", "0");
         return r;
 }
@@ -126,7 +132,17 @@ static int find_start(Log *log, const char *unit)
         return r;
 }
 
-static int open_host(Log *log, const char *unit)
+/* Whether a journal inside has anything about this run. */
+static bool inner_speaks(const Log *log)
+{
+        for (size_t i = 0; i < log->n; i++)
+                if (sd_journal_seek_realtime_usec(log->sources[i].journal, log->start) >= 0 &&
+                    sd_journal_next(log->sources[i].journal) > 0)
+                        return true;
+        return false;
+}
+
+static int open_host(Log *log, const char *unit, bool console)
 {
         sd_journal *j;
         int r;
@@ -135,7 +151,7 @@ static int open_host(Log *log, const char *unit)
         if (r < 0)
                 return log_error_errno(r, "Failed to open the journal");
         log->sources[log->n++].journal = j;
-        r = match_unit(j, unit);
+        r = match_unit(j, unit, console);
         return r < 0 ? log_error_errno(r, "Failed to search the journal") : 0;
 }
 
@@ -161,16 +177,13 @@ static void open_inner(Log *log, const char *root)
 static int log_open(const char *unit, uint64_t leader, Log *log)
 {
         _cleanup_free_ char *root = leader > 0 ? strf("/proc/%" PRIu64 "/root", leader) : NULL;
-        int r;
 
         journal_sync();
-        r = open_host(log, unit);
-        if (r < 0)
-                return r;
         (void) find_start(log, unit);
         if (root || log->root)
                 open_inner(log, root ?: log->root);
-        return 0;
+        /* What a system says on its console when it starts, its own journal has, and better. */
+        return open_host(log, unit, !inner_speaks(log));
 }
 
 static int source_step(Source *s, int (*step)(sd_journal *j))

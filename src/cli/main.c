@@ -44,6 +44,9 @@ const Verb verbs[] = {
           1, -1, COMPLETE_MACHINES, verb_shell, true },
         { "login", NULL, MACHINE_COMMANDS, "NAME", "Get a login prompt in a machine that is up", 1, 1,
           COMPLETE_MACHINES, verb_login, true },
+        { "console", "attach", MACHINE_COMMANDS, "NAME",
+          "Attach to the terminal that a machine was started on (also: attach)", 1, 1, COMPLETE_MACHINES,
+          verb_console, false, "read-only" },
         { "poweroff", "stop", MACHINE_COMMANDS, "NAME…",
           "Ask machines to power off, and see that they do (also: stop)", 1, -1, COMPLETE_MACHINES,
           verb_power_off },
@@ -109,6 +112,8 @@ enum {
         OPT_NO_STREAM,
         OPT_FORCE,
         OPT_MKDIR,
+        OPT_CONSOLE,
+        OPT_DETACH_KEYS,
         OPT_INTERACTIVE,
         OPT_TTY,
         OPT_DETACH,
@@ -163,12 +168,17 @@ const Option options[] = {
         { OPT_FOLLOW, "follow", 'f', NULL, "logs", "Show new lines as they come" },
         { OPT_LINES, "lines", 'n', "NUMBER", "logs status", "Show this many lines" },
         { OPT_SINCE, "since", 0, "TIME", "logs", "Show lines since then: a date, or a span such as 10min" },
-        { OPT_RAW, "raw", 0, NULL, "logs", "Print control characters as they are" },
+        { OPT_RAW, "raw", 0, NULL, "logs console", "Print control characters as they are" },
         { OPT_EFFECTIVE, "effective", 0, NULL, "show", "Show all settings that count, whoever said them" },
         { OPT_RUNTIME, "runtime", 0, NULL, "set-property", "Only until the host reboots" },
-        { OPT_NO_STREAM, "no-stream", 0, NULL, "stats", "Show it once, not each second anew" },
+        { OPT_NO_STREAM, "no-stream", 0, NULL, "stats console",
+          "Show it once, not each second anew, nor what comes" },
         { OPT_FORCE, "force", 0, NULL, "copy-to copy-from", "Replace files that are there" },
         { OPT_MKDIR, "mkdir", 0, NULL, "bind", "Make what is to be mounted on, where it is missing" },
+        { OPT_CONSOLE, "console", 0, "[MODE]", "boot run create",
+          "Attach to the console at once, or say what it is to be", "pty pipe interactive auto" },
+        { OPT_DETACH_KEYS, "detach-keys", 0, "KEYS", "boot run console exec shell login",
+          "Keys that leave a terminal (ctrl-],ctrl-],ctrl-])", "ctrl-p,ctrl-q none" },
         { OPT_INTERACTIVE, "interactive", 'i', NULL, "run exec", "Pass standard input on" },
         { OPT_TTY, "tty", 't', NULL, "run exec", "Run on a terminal" },
         { OPT_DETACH, "detach", 'd', NULL, "run exec",
@@ -248,13 +258,18 @@ static void print_entry(const char *left, size_t width, const char *text)
         printf("%s%*s %s\n", left, (int) (width > n ? width - n : 0), "", text);
 }
 
+bool option_value_is_optional(const char *argument)
+{
+        return argument[0] == '[' && endswith(argument, "]");
+}
+
 static void print_option(char letter, const char *name, const char *argument, const char *text)
 {
         _cleanup_free_ char *left = NULL;
 
         if (!argument)
                 left = strf("--%s", name);
-        else if (streq(argument, "[pretty]") || streq(argument, "[BOOL]"))
+        else if (option_value_is_optional(argument))
                 left = strf("--%s[=%.*s]", name, (int) strlen(argument) - 2, argument + 1);
         else
                 left = strf("--%s=%s", name, argument);
@@ -314,6 +329,20 @@ static int parse_alias(Context *c, const char *key, const char *value)
                             &error);
 
         return r < 0 ? log_error_return(r, "%s", strna(error)) : 0;
+}
+
+static int parse_console(Context *c, const char *mode)
+{
+        _cleanup_free_ char *error = NULL;
+        int r;
+
+        if (!mode) {
+                c->attach = true;
+                return 0;
+        }
+        r = spec_assign(c->spec, setting_find(SPEC_SECTION_EXEC, "Console"), SPEC_SOURCE_COMMAND, mode,
+                        &error);
+        return r < 0 ? log_error_return(r, "--console: %s", strna(error)) : 0;
 }
 
 static int parse_run_option(Context *c, int id, const char *argument)
@@ -477,6 +506,17 @@ static int parse_option(Context *c, int id, const char *argument)
         case OPT_MKDIR:
                 c->make_target = true;
                 return 0;
+        case OPT_CONSOLE:
+                return parse_console(c, argument);
+        case OPT_DETACH_KEYS:
+                c->default_keys = false;
+                return detach_keys_parse(argument, &c->keys) < 0
+                               ? log_error_return(
+                                         -EINVAL,
+                                         "--detach-keys= takes keys such as ctrl-p,ctrl-q, or none, "
+                                         "not '%s'.",
+                                         argument)
+                               : 0;
         default:
                 return parse_run_option(c, id, argument);
         }
@@ -498,9 +538,9 @@ static void make_getopt(struct option *longs, char *shorts)
         size_t n = 0;
 
         for (const Option *o = options; o->name; o++) {
-                int takes = !o->argument                     ? no_argument
-                            : streq(o->argument, "[pretty]") ? optional_argument
-                                                             : required_argument;
+                int takes = !o->argument                            ? no_argument
+                            : option_value_is_optional(o->argument) ? optional_argument
+                                                                    : required_argument;
                 longs[n++] = (struct option){ o->name, takes, NULL, o->id };
                 if (o->letter) {
                         *shorts++ = o->letter;
@@ -566,7 +606,7 @@ static int parse_argv(Context *c, int argc, char *argv[], Parsed *parsed)
         return 1;
 }
 
-static int check_call(const Verb *verb, const Parsed *parsed, int n_args)
+static int check_call(const Context *c, const Verb *verb, const Parsed *parsed, int n_args)
 {
         for (size_t i = 0; options[i].name; i++)
                 if (parsed->used[i] && !option_goes_with(options + i, verb))
@@ -578,6 +618,8 @@ static int check_call(const Verb *verb, const Parsed *parsed, int n_args)
                         return log_error_return(-EINVAL,
                                                 "Option --%s does not go with '%s'; see 'mctl %s --help'.",
                                                 settings[i].option, verb->name, verb->name);
+        if (c->attach && !streq(verb->name, "boot"))
+                return log_error_return(-EINVAL, "--console needs a value with '%s'.", verb->name);
         if (n_args < verb->min_args || (verb->max_args >= 0 && n_args > verb->max_args))
                 return log_error_return(-EINVAL, "Expected: mctl %s%s%s", verb->name,
                                         verb->arguments ? " " : "", verb->arguments ?: "");
@@ -640,7 +682,7 @@ static int run(Context *c, int argc, char *argv[])
                 verb = verb_find("list");
 
         char **args = words + (name != NULL);
-        if (check_call(verb, &parsed, parsed.n_words - (name != NULL)) < 0)
+        if (check_call(c, verb, &parsed, parsed.n_words - (name != NULL)) < 0)
                 return usage_status(argv);
         r = verb->run(c, args);
         return r >= 0 ? r : verb->command ? EXIT_STATUS_NOT_RUN : EXIT_STATUS_FAILURE;
@@ -654,11 +696,13 @@ int main(int argc, char *argv[])
                 .ask_password = true,
                 .wait = true,
                 .stream = true,
+                .default_keys = true,
                 .lines = -1,
                 .spec = spec_new(NULL),
         };
         int status;
 
+        (void) detach_keys_parse(DETACH_KEYS_DEFAULT, &c.keys);
         /* Not numbers: those of options have a point everywhere. */
         (void) setlocale(LC_CTYPE, "");
         (void) setlocale(LC_TIME, "");

@@ -15,7 +15,8 @@ void process_clear(Process *p)
         if (p->terminal)
                 terminal_free(p->terminal);
         if (p->prepared) {
-                fd_close(p->stdin_fd == STDIN_FILENO ? -EBADF : p->stdin_fd);
+                if (p->stdin_fd != STDIN_FILENO)
+                        fd_close(p->stdin_fd);
                 fd_close(p->signal_fd);
         }
 }
@@ -79,17 +80,20 @@ int process_prepare(Context *c, Process *p)
         r = watch(c, p);
         if (r < 0)
                 return r;
-        if (c->run.terminal) {
-                r = terminal_new(&p->terminal, &p->stdin_fd);
-                if (r < 0)
-                        return log_error_errno(r, "Failed to make a terminal");
-        } else {
-                p->stdin_fd = c->run.interactive ? STDIN_FILENO : open("/dev/null", O_RDWR | O_CLOEXEC);
-                if (p->stdin_fd < 0)
-                        return log_error_errno(-errno, "Failed to open '/dev/null'");
-        }
         p->signal_fd = process_block_signals(); /* before there is a process that they could be meant for */
         return 0;
+}
+
+int process_prepare_input(Context *c, Process *p)
+{
+        int r;
+
+        if (c->run.terminal) {
+                r = terminal_new(&c->keys, &p->terminal, &p->stdin_fd);
+                return r < 0 ? log_error_errno(r, "Failed to make a terminal") : 0;
+        }
+        p->stdin_fd = c->run.interactive ? STDIN_FILENO : open("/dev/null", O_RDWR | O_CLOEXEC);
+        return p->stdin_fd < 0 ? log_error_errno(-errno, "Failed to open '/dev/null'") : 0;
 }
 
 /* Between two lives of a unit with Restart= it is inactive for a moment. */
@@ -108,8 +112,15 @@ static void pass_signal(Context *c, Process *p)
 {
         struct signalfd_siginfo info;
 
-        if (read(p->signal_fd, &info, sizeof(info)) == sizeof(info))
+        if (read(p->signal_fd, &info, sizeof(info)) != sizeof(info))
+                return;
+        if (p->pass_signal)
                 (void) p->pass_signal(c, p->name, info.ssi_signo, p->n_signals++);
+        else {
+                p->left = true;
+                p->code = CLD_KILLED;
+                p->status = info.ssi_signo;
+        }
 }
 
 static int wait_end(Context *c, Process *p)
@@ -129,6 +140,13 @@ static int wait_end(Context *c, Process *p)
                 }
                 if (more > 0)
                         more = terminal_process(p->terminal);
+                if (more == 0 && p->terminal && terminal_detached(p->terminal)) {
+                        p->left = true;
+                        p->code = CLD_EXITED;
+                        p->status = 0;
+                }
+                if (p->left)
+                        return 0;
                 if (p->ended && jobs_done(&p->jobs) && more <= 0)
                         return 0;
 
@@ -146,19 +164,36 @@ static int wait_end(Context *c, Process *p)
         }
 }
 
+/* How a unit ended whose last change we may have missed. */
+static void read_end(Context *c, Process *p)
+{
+        json_t *unit;
+
+        if (bus_get_unit(c, p->unit, &unit) < 0)
+                return;
+        p->code = json_number(unit, "ExecMainCode") ?: CLD_EXITED;
+        p->status = json_number(unit, "ExecMainStatus");
+        json_decref(unit);
+}
+
 int process_wait(Context *c, Process *p, const char *job)
 {
-        int r;
+        int r = 0;
 
         if (p->terminal)
                 p->stdin_fd = fd_close(p->stdin_fd);
-        r = jobs_add(&p->jobs, job, p->unit, p->name);
+        if (job)
+                r = jobs_add(&p->jobs, job, p->unit, p->name);
         if (r >= 0)
                 r = wait_end(c, p);
         if (r < 0)
                 return EXIT_STATUS_NOT_RUN;
+        if (p->left && p->code == CLD_EXITED && !c->quiet)
+                fprintf(stderr, "\r\nLeft machine '%s'.\r\n", p->name);
+        if (!p->left && p->code == 0)
+                read_end(c, p);
         /* Without a start there was no program; who was to start it has said why on our standard error. */
-        if (!p->started && !streq_ptr(p->jobs.items[0].result, "done"))
+        if (job && !p->left && !p->started && !streq_ptr(p->jobs.items[0].result, "done"))
                 return p->code == CLD_EXITED && p->status > EXIT_STATUS_NOT_RUN ? p->status
                                                                                 : EXIT_STATUS_NOT_RUN;
         return p->code == CLD_EXITED ? p->status : 128 + p->status;

@@ -2,12 +2,15 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/ioctl.h>
+#include <sys/pidfd.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <termios.h>
 
 #include "basic/fd.h"
 #include "basic/socket.h"
+#include "basic/str.h"
+#include "basic/time.h"
 #include "cli/terminal.h"
 
 #define BUFFER_SIZE 16384U
@@ -20,37 +23,72 @@ typedef struct Buffer {
 
 struct Terminal {
         int socket_fd; /* until the master has come */
-        int master_fd;
+        int master_fd; /* or the socket of a console */
         int window_fd; /* signalfd for changes of the size */
+        bool console;
         bool raw;
+        bool mute; /* what is typed goes nowhere */
         bool input_ended, output_ended;
+        bool detached;
+        DetachKeys keys;
+        size_t n_matched;    /* of them, just now */
+        uint64_t match_usec; /* when the first of these came */
         struct termios saved;
         Buffer in, out;
 };
 
-int terminal_new(Terminal **ret, int *ret_machine_fd)
+int detach_keys_parse(const char *text, DetachKeys *ret)
+{
+        *ret = (DetachKeys){};
+        if (streq(text, "none") || isempty(text))
+                return 0;
+        for (const char *p = text;; p++) {
+                const char *key = startswith(p, "ctrl-") ?: p;
+                char c = *key;
+
+                if (ret->n == DETACH_KEYS_MAX || c <= 0x20 || c == 0x7f || (key[1] && key[1] != ','))
+                        return -EINVAL;
+                if (key > p && c >= 'a' && c <= 'z')
+                        c -= 'a' - 'A';
+                if (key > p && (c < '@' || c > '_'))
+                        return -EINVAL;
+                ret->keys[ret->n++] = key > p ? c & 0x1f : c;
+                p = key + 1;
+                if (!*p)
+                        return 0;
+        }
+}
+
+static Terminal *make_terminal(const DetachKeys *keys)
 {
         sigset_t window;
-        int fds[2];
-
-        if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds) < 0)
-                return -errno;
         Terminal *t = calloc(1, sizeof(Terminal));
-        if (!t) {
-                fd_close(fds[0]);
-                fd_close(fds[1]);
-                return -ENOMEM;
-        }
+
+        if (!t)
+                return NULL;
         /* Whoever reads our output may go: the terminal has to be set back all the same. */
         (void) signal(SIGPIPE, SIG_IGN);
         sigemptyset(&window);
         sigaddset(&window, SIGWINCH);
         (void) sigprocmask(SIG_BLOCK, &window, NULL);
-        t->socket_fd = fds[0];
-        t->master_fd = -EBADF;
+        t->keys = *keys;
+        t->socket_fd = t->master_fd = -EBADF;
         t->window_fd = signalfd(-1, &window, SFD_CLOEXEC | SFD_NONBLOCK);
+        return t;
+}
+
+int terminal_new(const DetachKeys *keys, Terminal **ret, int *ret_machine_fd)
+{
+        int fds[2];
+
+        if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds) < 0)
+                return -errno;
+        _cleanup_close_ int socket_fd = fds[0], machine_fd = fds[1];
+        Terminal *t = make_terminal(keys);
+        OOM_CHECK(t);
+        t->socket_fd = TAKE_FD(socket_fd);
         *ret = t;
-        *ret_machine_fd = fds[1];
+        *ret_machine_fd = TAKE_FD(machine_fd);
         return 0;
 }
 
@@ -68,14 +106,77 @@ static void pass_window_size(Terminal *t)
 {
         struct winsize size;
 
-        if (t->master_fd >= 0 && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) >= 0)
+        if (t->master_fd < 0 || ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) < 0)
+                return;
+        if (t->console) {
+                const uint16_t rows_columns[2] = { size.ws_row, size.ws_col };
+                char frame[1 + sizeof(rows_columns)] = "W";
+                memcpy(frame + 1, rows_columns, sizeof(rows_columns));
+                (void) send(t->master_fd, frame, sizeof(frame), MSG_NOSIGNAL);
+        } else
                 (void) ioctl(t->master_fd, TIOCSWINSZ, &size);
+}
+
+static bool same_modes(const struct termios *a, const struct termios *b)
+{
+        return a->c_iflag == b->c_iflag && a->c_oflag == b->c_oflag && a->c_lflag == b->c_lflag &&
+               a->c_cflag == b->c_cflag;
+}
+
+/* We may be killed. So a process that nobody sees waits for our end, and sets the terminal back where it is still as we have
+ * left it. It has a session of its own: the terminal stops and ends it not, and lets it. */
+static void start_guard(const struct termios *saved, const struct termios *raw)
+{
+        struct termios now;
+
+        _cleanup_close_ int pid_fd = pidfd_open(getpid(), 0);
+        if (pid_fd < 0 || fork() != 0)
+                return;
+        (void) setsid();
+        (void) fd_close_others((const int[]){ pid_fd }, 1);
+        fd_close(STDOUT_FILENO);
+        fd_close(STDERR_FILENO);
+        struct pollfd p = { .fd = pid_fd, .events = POLLIN };
+        while (poll(&p, 1, -1) < 0 && errno == EINTR)
+                ;
+        if (tcgetattr(STDIN_FILENO, &now) >= 0 && same_modes(&now, raw))
+                (void) tcsetattr(STDIN_FILENO, TCSANOW, saved);
+        _exit(EXIT_SUCCESS);
+}
+
+/* Keys lose their meaning here. */
+static void make_raw(Terminal *t)
+{
+        if (tcgetattr(STDIN_FILENO, &t->saved) < 0)
+                return;
+        struct termios raw = t->saved;
+        cfmakeraw(&raw);
+        t->raw = tcsetattr(STDIN_FILENO, TCSANOW, &raw) >= 0;
+        if (t->raw && tcgetattr(STDIN_FILENO, &raw) >= 0)
+                start_guard(&t->saved, &raw);
+}
+
+int terminal_new_console(const DetachKeys *keys, int console_fd, bool writes, Terminal **ret)
+{
+        _cleanup_close_ int fd = console_fd;
+        Terminal *t = make_terminal(keys);
+
+        OOM_CHECK(t);
+        t->console = true;
+        t->mute = !writes;
+        t->master_fd = TAKE_FD(fd);
+        (void) fcntl(t->master_fd, F_SETFL, O_NONBLOCK);
+        if (writes)
+                pass_window_size(t);
+        make_raw(t);
+        *ret = t;
+        return 0;
 }
 
 static void receive_master(Terminal *t)
 {
         char c;
-        int r = socket_receive_fd(t->socket_fd, &c, &t->master_fd);
+        int r = socket_receive(t->socket_fd, &c, 1, &t->master_fd);
 
         if (r == -EAGAIN)
                 return;
@@ -86,13 +187,7 @@ static void receive_master(Terminal *t)
         }
         (void) fcntl(t->master_fd, F_SETFL, O_NONBLOCK);
         pass_window_size(t);
-
-        /* Only now, with somebody at the other end, do keys lose their meaning here. */
-        if (tcgetattr(STDIN_FILENO, &t->saved) >= 0) {
-                struct termios raw = t->saved;
-                cfmakeraw(&raw);
-                t->raw = tcsetattr(STDIN_FILENO, TCSANOW, &raw) >= 0;
-        }
+        make_raw(t); /* only now, with somebody at the other end */
 }
 
 size_t terminal_poll(const Terminal *t, struct pollfd *fds)
@@ -124,16 +219,30 @@ static int fill(Buffer *b, int fd)
                 return 1;
         n = read(fd, b->data, sizeof(b->data));
         if (n < 0)
-                return errno == EAGAIN || errno == EINTR ? 1 : errno == EIO ? 0 : -errno;
+                return errno == EAGAIN || errno == EINTR     ? 1
+                       : errno == EIO || errno == ECONNRESET ? 0
+                                                             : -errno;
         b->begin = 0;
         b->end = n;
         return n > 0;
 }
 
-static int drain(Buffer *b, int fd)
+/* To a console, as frames. */
+static ssize_t write_frame(int fd, const char *data, size_t n)
+{
+        char frame[4096] = "D";
+
+        n = MIN(n, sizeof(frame) - 1);
+        memcpy(frame + 1, data, n);
+        return send(fd, frame, n + 1, MSG_NOSIGNAL) < 0 ? -1 : (ssize_t) n;
+}
+
+static int drain(Buffer *b, int fd, bool frames)
 {
         while (b->begin < b->end) {
-                ssize_t n = write(fd, b->data + b->begin, b->end - b->begin);
+                size_t size = b->end - b->begin;
+                ssize_t n = frames ? write_frame(fd, b->data + b->begin, size)
+                                   : write(fd, b->data + b->begin, size);
                 if (n < 0)
                         return errno == EAGAIN || errno == EINTR ? 0 : -errno;
                 b->begin += n;
@@ -145,6 +254,46 @@ static bool readable(int fd)
 {
         struct pollfd p = { .fd = fd, .events = POLLIN };
         return poll(&p, 1, 0) > 0;
+}
+
+/* Looks for the keys in what was typed; what comes before the last of them is passed on all the same. */
+static void look_for_keys(Terminal *t)
+{
+        for (size_t i = t->in.begin; i < t->in.end && t->keys.n > 0; i++) {
+                uint64_t now = now_usec(CLOCK_MONOTONIC);
+
+                if (t->n_matched > 0 && now - t->match_usec > USEC_PER_SEC)
+                        t->n_matched = 0;
+                if (t->in.data[i] != t->keys.keys[t->n_matched])
+                        t->n_matched = 0;
+                if (t->in.data[i] != t->keys.keys[t->n_matched])
+                        continue;
+                if (t->n_matched == 0)
+                        t->match_usec = now;
+                if (++t->n_matched == t->keys.n) {
+                        t->detached = true;
+                        t->in.end = i;
+                        return;
+                }
+        }
+}
+
+static void read_input(Terminal *t)
+{
+        bool was_empty = t->in.begin == t->in.end;
+
+        if (t->input_ended || !readable(STDIN_FILENO))
+                return;
+        t->input_ended = fill(&t->in, STDIN_FILENO) <= 0;
+        if (was_empty && t->raw)
+                look_for_keys(t);
+        if (t->mute)
+                t->in.begin = t->in.end = 0;
+}
+
+bool terminal_detached(const Terminal *t)
+{
+        return t->detached;
 }
 
 int terminal_process(Terminal *t)
@@ -161,18 +310,17 @@ int terminal_process(Terminal *t)
                 if (r < 0)
                         return r;
                 t->output_ended = r == 0;
-                if (!t->input_ended && readable(STDIN_FILENO)) {
-                        r = fill(&t->in, STDIN_FILENO);
-                        t->input_ended = r <= 0;
-                }
-                r = drain(&t->in, t->master_fd);
+                read_input(t);
+                r = drain(&t->in, t->master_fd, t->console);
                 if (r < 0)
                         t->in.begin = t->in.end = 0; /* nobody reads any more */
         }
-        r = drain(&t->out, STDOUT_FILENO);
+        r = drain(&t->out, STDOUT_FILENO, false);
         if (r == -EPIPE)
                 t->out.begin = t->out.end = 0; /* the machine goes on, unheard */
         else if (r < 0)
                 return r;
+        if (t->detached)
+                return 0;
         return !t->output_ended || t->out.begin < t->out.end;
 }

@@ -48,8 +48,8 @@ static int copy_terminal(Terminal *terminal, int pid_fd, int signal_fd)
         for (;;) {
                 if (more > 0)
                         more = terminal_process(terminal);
-                if (more < 0)
-                        return more;
+                if (more < 0 || terminal_detached(terminal))
+                        return MIN(more, 0);
                 size_t n = 0;
                 fds[n++] = (struct pollfd){ .fd = pid_fd, .events = POLLIN };
                 fds[n++] = (struct pollfd){ .fd = signal_fd, .events = POLLIN };
@@ -70,13 +70,13 @@ static int copy_terminal(Terminal *terminal, int pid_fd, int signal_fd)
         }
 }
 
-static int run_on_terminal(char **command)
+static int run_on_terminal(Context *c, char **command)
 {
         Terminal *terminal = NULL;
         siginfo_t info = {};
         int machine_fd, r;
 
-        r = terminal_new(&terminal, &machine_fd);
+        r = terminal_new(&c->keys, &terminal, &machine_fd);
         if (r < 0)
                 return log_error_errno(r, "Failed to make a terminal");
         _cleanup_close_ int signal_fd = process_block_signals();
@@ -93,7 +93,10 @@ static int run_on_terminal(char **command)
         fd_close(machine_fd);
         _cleanup_close_ int pid_fd = pid < 0 ? -EBADF : pidfd_open(pid, 0);
         r = pid_fd < 0 ? -errno : copy_terminal(terminal, pid_fd, signal_fd);
+        bool left = terminal_detached(terminal);
         terminal_free(terminal);
+        if (r >= 0 && left)
+                return 0; /* the terminal is hung up now */
         if (r < 0 && pid_fd >= 0)
                 (void) pidfd_send_signal(pid_fd, SIGKILL, NULL, 0);
         if (r < 0)
@@ -174,6 +177,8 @@ static int run_by_registry(Context *c, const EnterRequest *request)
         p.unit = id.unit;
         p.name = id.name;
         r = process_prepare(c, &p);
+        if (r >= 0)
+                r = process_prepare_input(c, &p);
         if (r >= 0)
                 r = make_call(c, "ExecInMachine", request, &id, &call);
         if (r < 0)
@@ -333,7 +338,7 @@ static int enter(Context *c, const char *name, char **words, bool login)
         r = enter_command(&request, &command);
         if (r < 0)
                 return log_oom();
-        return c->run.terminal ? run_on_terminal(command) : become(command);
+        return c->run.terminal ? run_on_terminal(c, command) : become(command);
 }
 
 int verb_exec(Context *c, char **args)

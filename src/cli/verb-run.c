@@ -343,7 +343,7 @@ static int fill_spec(Context *c, char **args)
         if (r >= 0 && *volatile_source == SPEC_SOURCE_DEFAULT && !c->spec->read_only)
                 r = assign(c, SPEC_SECTION_FILES, "Volatile", "overlay");
         if (r >= 0 && c->run.terminal)
-                r = assign(c, SPEC_SECTION_EXEC, "Terminal", "yes");
+                r = assign(c, SPEC_SECTION_EXEC, "Console", c->run.detach ? "pty" : "interactive");
         if (r >= 0)
                 r = run_fill_environment(c);
         if (r >= 0)
@@ -384,6 +384,8 @@ static int run_attached(Context *c, const char *spec)
                 return log_oom();
         r = process_prepare(c, &p);
         if (r >= 0)
+                r = process_prepare_input(c, &p);
+        if (r >= 0)
                 r = bus_call_registry(c, "Failed to start the machine", "RunMachine", &reply, "shhh", spec,
                                       p.stdin_fd, STDOUT_FILENO, STDERR_FILENO);
         if (r >= 0)
@@ -423,10 +425,7 @@ int verb_run(Context *c, char **args)
         _cleanup_free_ char *text = NULL;
         int r;
 
-        if (c->run.terminal && c->run.detach)
-                return log_error("-t and -d exclude each other: there is nothing yet to attach to."),
-                       EXIT_STATUS_NOT_RUN;
-        if (c->run.terminal && !isatty(STDIN_FILENO))
+        if (c->run.terminal && !c->run.detach && !isatty(STDIN_FILENO))
                 return log_error("-t needs a terminal on standard input."), EXIT_STATUS_NOT_RUN;
         if (c->host && !c->run.detach)
                 return log_error("On another host, machines are run detached (-d)."), EXIT_STATUS_NOT_RUN;

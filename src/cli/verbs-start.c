@@ -5,6 +5,7 @@
 #include "basic/fd.h"
 #include "basic/parse.h"
 #include "cli/cli.h"
+#include "cli/process.h"
 
 /* The lines of its log that a machine's failure is shown with. */
 #define FAILURE_LINES 10
@@ -154,10 +155,25 @@ int start_read_reply(sd_bus_message *reply, const char **ret_unit, const char **
         return r;
 }
 
+/* From the first thing that it says. Returns what the machine does. */
+static int boot_attached(Context *c, Process *p, const char *job)
+{
+        int r;
+
+        r = process_prepare(c, p);
+        if (r >= 0)
+                r = console_attach(c, p);
+        if (r >= 0)
+                r = process_wait(c, p, job);
+        if (r < 0 || p->left || streq_ptr(p->jobs.items[0].result, "done"))
+                return r;
+        return jobs_report_start(c, &p->jobs);
+}
+
 int verb_boot(Context *c, char **args)
 {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-        _cleanup_(jobs_clear) Jobs jobs = {};
+        _cleanup_(process_clear) Process p = { .ended = true };
         _cleanup_free_ char *text = NULL, *name = NULL;
         const char *unit, *job;
         int r;
@@ -171,12 +187,9 @@ int verb_boot(Context *c, char **args)
         if (c->dry_run)
                 return start_print_plan(c, text);
 
-        if (c->wait) {
-                r = jobs_watch(c, &jobs);
-                if (r < 0)
-                        return r;
-        }
-        r = bus_call_registry(c, "Failed to start the machine", "StartMachine", &reply, "s", text);
+        r = c->wait || c->attach ? jobs_watch(c, &p.jobs) : 0;
+        if (r >= 0)
+                r = bus_call_registry(c, "Failed to start the machine", "StartMachine", &reply, "s", text);
         if (r < 0)
                 return r;
         r = start_read_reply(reply, &unit, &job);
@@ -185,12 +198,17 @@ int verb_boot(Context *c, char **args)
         if (r < 0)
                 return log_error_errno(r, "The registry sent no clear answer");
 
+        if (c->attach) {
+                p.unit = unit;
+                p.name = name;
+                return boot_attached(c, &p, job);
+        }
         if (c->wait) {
-                r = jobs_add(&jobs, job, unit, name);
+                r = jobs_add(&p.jobs, job, unit, name);
                 if (r >= 0)
-                        r = jobs_wait(c, &jobs);
+                        r = jobs_wait(c, &p.jobs);
                 if (r >= 0)
-                        r = jobs_report_start(c, &jobs);
+                        r = jobs_report_start(c, &p.jobs);
                 if (r != 0)
                         return r;
         }

@@ -29,7 +29,7 @@ static int await(const Child *child, char expected)
         char c;
         int fd;
 
-        if (socket_receive_fd(child->channel_fd, &c, &fd) <= 0 || c != expected)
+        if (socket_receive(child->channel_fd, &c, 1, &fd) <= 0 || c != expected)
                 _exit(EXIT_FAILURE);
         return fd;
 }
@@ -94,6 +94,29 @@ static int set_identity(const Plan *plan)
         return plan->namespaces & CLONE_NEWNET ? bring_up_loopback() : 0;
 }
 
+/* The terminal has a number in /dev/pts, and programs know it as /dev/console. */
+static int bind_console(void)
+{
+        _cleanup_close_ int target_fd = open("/dev/console", O_PATH | O_NOFOLLOW | O_CLOEXEC);
+        _cleanup_close_ int tree_fd = target_fd < 0 ? -errno : mounts_clone_path(STDIN_FILENO, "");
+        int r = tree_fd < 0 ? tree_fd : mounts_attach(tree_fd, target_fd);
+
+        return r < 0 ? log_error_errno(r, "Failed to make the terminal '/dev/console'") : 0;
+}
+
+static int open_console(const Child *child)
+{
+        int r;
+
+        if (child->console == CONSOLE_PIPE) {
+                (void) unlink("/dev/console"); /* where one was planned */
+                return program_replace_null();
+        }
+        r = program_open_terminal(child->console == CONSOLE_PTY ? child->channel_fd : STDIN_FILENO,
+                                  !child->plan->spec->boot);
+        return r < 0 ? r : bind_console();
+}
+
 /* Controllers can be handed on to us only once the launcher has left the unit's cgroup, which it does by exiting.
  * The kernel may take a moment longer than the pidfd. */
 static int enable_controllers(const Child *child)
@@ -139,7 +162,7 @@ void child_main(const Child *child)
         umask(0022);
         /* A session of our own: no terminal of the host controls it. */
         (void) setsid();
-        if (program_replace_null() < 0 || (plan->spec->terminal && program_open_terminal() < 0))
+        if (open_console(child) < 0)
                 _exit(EXIT_FAILURE);
         program_reset_signals();
         environment = strv_copy(plan->environment);
@@ -155,10 +178,10 @@ void child_main(const Child *child)
         r = program_find(plan->argv[0], environment, &program);
         if (r < 0) {
                 r = program_failed(plan->argv[0], r);
-                (void) socket_send_fd(child->channel_fd, r, -EBADF);
+                (void) socket_send(child->channel_fd, &(char){ r }, 1, -EBADF);
                 _exit(r);
         }
-        if (socket_send_fd(child->channel_fd, CHILD_IS_READY, -EBADF) < 0)
+        if (socket_send(child->channel_fd, &(char){ CHILD_IS_READY }, 1, -EBADF) < 0)
                 _exit(EXIT_FAILURE);
         (void) await(child, CHILD_MAY_EXEC);
         (void) enable_controllers(child);

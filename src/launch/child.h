@@ -7,6 +7,7 @@
  * host it was born with, as descriptors. */
 typedef struct Child {
         const Plan *plan;
+        ConsoleMode console;
         int channel_fd;  /* to the launcher: one byte each way a step */
         int launcher_fd; /* pidfd of the launcher */
         int control_fd;  /* cgroup.subtree_control of the unit */
@@ -15,8 +16,8 @@ typedef struct Child {
         size_t filter_size;
 } Child;
 
-/* The steps of the hand-over, as the bytes that go over the channel. Another byte from it is an
- * exit status: why there is no program to execute. */
+/* The steps of the hand-over, as the bytes that go over the channel; PROGRAM_TERMINAL with a terminal for the registry may come
+ * before it is ready. Another byte from it is an exit status: why there is no program to execute. */
 enum {
         CHILD_MAY_ENTER = 'E', /* to the child: ids are mapped, here is the tree (a descriptor) */
         CHILD_IS_READY = 'R',  /* from it: inside, nothing left to do but execve() */

@@ -265,7 +265,7 @@ _Noreturn static void child_main(const Options *o, Target *t)
                 _exit(STATUS_NOT_RUN);
         (void) prctl(PR_SET_DUMPABLE, 0);
         (void) setsid();
-        if (o->terminal ? program_open_terminal() < 0 : !o->input && close_input() < 0)
+        if (o->terminal ? program_open_terminal(STDIN_FILENO, true) < 0 : !o->input && close_input() < 0)
                 _exit(STATUS_NOT_RUN);
         if (program_replace_null() < 0)
                 _exit(STATUS_NOT_RUN);

@@ -16,8 +16,10 @@
 #include "launch/child.h"
 #include "launch/journal.h"
 #include "launch/launch.h"
+#include "launch/program.h"
 #include "launch/root.h"
 #include "sandbox/cgroup.h"
+#include "sandbox/console.h"
 #include "sandbox/filter.h"
 #include "sandbox/limits.h"
 #include "sandbox/link.h"
@@ -107,6 +109,7 @@ int launch_claim(Spec *spec, MachineUnitKind kind, int run_fd, int machine_fd, R
 /* Everything that the launcher holds on its way. */
 typedef struct Launch {
         const Plan *plan;
+        char *unit;
         int root_fd;  /* the tree that is to be the root */
         int image_fd; /* the image as it is on disk */
         int userns_fd;
@@ -114,6 +117,8 @@ typedef struct Launch {
         int control_fd; /* cgroup.subtree_control */
         int self_fd;    /* our pidfd, for the child to see us go */
         int channel_fd, child_channel_fd;
+        ConsoleMode console; /* as planned, or pipe */
+        int console_fd;      /* to the registry */
         char *controllers;
         void *filter;
         size_t filter_size;
@@ -131,7 +136,9 @@ static void launch_clear(Launch *l)
         fd_close(l->self_fd);
         fd_close(l->channel_fd);
         fd_close(l->child_channel_fd);
+        fd_close(l->console_fd);
         free(l->controllers);
+        free(l->unit);
         free(l->filter);
 }
 
@@ -187,6 +194,20 @@ static int prepare_filter(Launch *l)
                      : 0;
 }
 
+/* Nobody is kept from starting for want of a registry. */
+static void prepare_console(Launch *l)
+{
+        l->console = l->plan->console;
+        if (l->console != CONSOLE_PTY)
+                return;
+        l->console_fd = console_connect();
+        if (l->console_fd >= 0)
+                return;
+        log_warning_errno(l->console_fd, "The machine has no console: failed to connect to '" CONSOLE_SOCKET
+                                         "' (is mctl-registryd.socket running?)");
+        l->console = CONSOLE_PIPE;
+}
+
 static int prepare_cgroup(Launch *l)
 {
         int r;
@@ -239,6 +260,7 @@ static int start_child(Launch *l)
                 fd_close(l->channel_fd);
                 child_main(&(Child){
                         .plan = l->plan,
+                        .console = l->console,
                         .channel_fd = l->child_channel_fd,
                         .launcher_fd = l->self_fd,
                         .control_fd = l->control_fd,
@@ -340,15 +362,22 @@ static int limit_child(Launch *l)
 /* Whoever is gone has said why. */
 static int say(Launch *l, char byte, int fd)
 {
-        return socket_send_fd(l->channel_fd, byte, fd);
+        return socket_send(l->channel_fd, &byte, 1, fd);
 }
 
 /* Waits until the child is ready. ret_status is set where its program is why it is not. */
 static int hear_ready(Launch *l, int *ret_status)
 {
         char c;
-        int fd, r = socket_receive_fd(l->channel_fd, &c, &fd);
+        int fd, r = socket_receive(l->channel_fd, &c, 1, &fd);
 
+        if (r > 0 && c == PROGRAM_TERMINAL) {
+                _cleanup_close_ int master_fd = fd;
+                r = console_send(l->console_fd, l->unit, master_fd);
+                if (r < 0)
+                        return log_error_errno(r, "Failed to hand the console over to the registry");
+                r = socket_receive(l->channel_fd, &c, 1, &fd);
+        }
         if (r <= 0)
                 return r < 0 ? r : -EPIPE;
         if (c == CHILD_IS_READY)
@@ -389,6 +418,7 @@ int launch_run(const Plan *plan, MachineUnitKind kind, int machine_fd, Record *r
 {
         _cleanup_(launch_clear) Launch l = {
                 .plan = plan,
+                .unit = machine_unit_name(kind, plan->spec->name),
                 .root_fd = -EBADF,
                 .image_fd = -EBADF,
                 .userns_fd = -EBADF,
@@ -398,9 +428,12 @@ int launch_run(const Plan *plan, MachineUnitKind kind, int machine_fd, Record *r
                 .self_fd = -EBADF,
                 .channel_fd = -EBADF,
                 .child_channel_fd = -EBADF,
+                .console_fd = -EBADF,
         };
         int r;
 
+        if (!l.unit)
+                return log_oom();
         umask(0);
         r = journal_link(plan->spec, plan->root, plan->uuid);
         if (r < 0)
@@ -411,6 +444,7 @@ int launch_run(const Plan *plan, MachineUnitKind kind, int machine_fd, Record *r
                 r = prepare_mounts(&l);
         if (r < 0)
                 return r;
+        prepare_console(&l);
         checkpoint();
         r = join_network(&l);
         if (r >= 0)

@@ -29,7 +29,7 @@ int program_join_keyring(void)
         return syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) < 0 && errno != ENOSYS ? -errno : 0;
 }
 
-int program_open_terminal(void)
+int program_open_terminal(int socket_fd, bool controlling)
 {
         int unlock = 0, r;
 
@@ -39,10 +39,10 @@ int program_open_terminal(void)
         _cleanup_close_ int slave_fd = ioctl(master_fd, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
         if (slave_fd < 0)
                 return log_error_errno(-errno, "Failed to open the terminal");
-        r = socket_send_fd(STDIN_FILENO, 'T', master_fd);
+        r = socket_send(socket_fd, &(char){ PROGRAM_TERMINAL }, 1, master_fd);
         if (r < 0)
                 return log_error_errno(r, "Failed to send the terminal to its user");
-        if (ioctl(slave_fd, TIOCSCTTY, 0) < 0)
+        if (controlling && ioctl(slave_fd, TIOCSCTTY, 0) < 0)
                 return log_error_errno(-errno, "Failed to take the terminal");
         for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
                 if (dup2(slave_fd, fd) < 0)

@@ -16,9 +16,11 @@ int program_seal(const Spec *spec, char *argv[]);
  * have used the quota up. */
 int program_join_keyring(void);
 
-/* Makes a terminal of the machine's own; its master goes to whoever holds the other end of our standard input. What is
- * said on it from here on is seen there. */
-int program_open_terminal(void);
+/* Makes a terminal of the machine's own, which becomes our standard streams; the master goes over a socket, with the byte
+ * PROGRAM_TERMINAL. What is said from here on is seen there. A program has it for its controlling terminal; an init has
+ * none. */
+#define PROGRAM_TERMINAL 'T'
+int program_open_terminal(int socket_fd, bool controlling);
 
 /* Whoever is root on the host, too, owns the host's /dev/null, and could change it: standard streams that are that become
  * the machine's own. */

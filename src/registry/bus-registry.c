@@ -2,6 +2,7 @@
 
 /* The interface org.mctl.Registry1; see org.mctl.Registry1(5). */
 
+#include "registry/console.h"
 #include "registry/exec.h"
 #include "registry/operation.h"
 #include "registry/polkit.h"
@@ -143,6 +144,7 @@ static const Operation operations[] = {
           .details = exec_details },
         { "StartInMachine", "Start", REGISTRY_NAME ".exec", "exec", .run = exec_in_machine,
           .details = exec_details },
+        { "OpenConsole", "OpenConsole", REGISTRY_NAME ".console", "console", .run = console_open },
         { "KillInMachine", NULL, REGISTRY_NAME ".exec", "kill", .run = exec_kill },
         { "GetMachineSpec", NULL, MANAGE, "get-spec", .run = machine_get_spec },
         {},
@@ -206,6 +208,9 @@ const sd_bus_vtable registry_vtable[] = {
                                 SD_BUS_RESULT("o", job), operation_of_manager, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("KillInMachine", SD_BUS_ARGS("s", name, "s", id, "i", signal),
                                 SD_BUS_NO_RESULT, operation_of_manager, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("OpenConsole", SD_BUS_ARGS("s", name, "t", flags),
+                                SD_BUS_RESULT("h", fd, "b", writes), operation_of_manager,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_SIGNAL_WITH_ARGS("MachineNew", SD_BUS_ARGS("s", name, "o", machine), 0),
         SD_BUS_SIGNAL_WITH_ARGS("MachineRemoved", SD_BUS_ARGS("s", name, "o", machine), 0),
         SD_BUS_VTABLE_END,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "basic/fd.h"
 #include "basic/log.h"
+#include "registry/console.h"
 #include "registry/machine1.h"
 #include "registry/varlink.h"
 
@@ -44,6 +45,7 @@ void registry_free(Registry *registry)
         free_waiters(registry->next_waiters);
         for (size_t i = 0; i < registry->n_machines; i++)
                 machine_free(registry->machines[i]);
+        consoles_free(registry);
         varlink_free(registry->userdb_server);
         varlink_free(registry->machine_server);
         free(registry->machines);
@@ -270,7 +272,7 @@ int registry_add_unit(Registry *registry, const char *unit)
 
 static int take_units(Registry *registry, sd_bus_message *reply)
 {
-        const char *unit, *active;
+        const char *unit, *active, *job;
         int r;
 
         for (size_t i = 0; i < registry->n_machines; i++) {
@@ -283,7 +285,10 @@ static int take_units(Registry *registry, sd_bus_message *reply)
         if (r < 0)
                 return r;
         while ((r = sd_bus_message_read(reply, "(ssssssouso)", &unit, NULL, NULL, &active, NULL, NULL, NULL,
-                                        NULL, NULL, NULL)) > 0) {
+                                        NULL, &job, NULL)) > 0) {
+                /* systemd has been told, and begins in a moment. */
+                if (streq(active, "inactive") && streq(job, "start"))
+                        active = "activating";
                 r = take_unit(registry, unit, active);
                 if (r < 0)
                         return r;
@@ -301,6 +306,7 @@ static int take_units(Registry *registry, sd_bus_message *reply)
                         machine_free(m);
         }
         registry->n_machines = kept;
+        consoles_refreshed(registry);
         return 0;
 }
 
@@ -566,6 +572,9 @@ int registry_setup(Registry *registry)
         if (r < 0)
                 return log_error_errno(r, "Failed to publish objects");
 
+        r = consoles_setup(registry);
+        if (r < 0)
+                return r;
         r = watch_systemd(registry);
         if (r >= 0)
                 r = refresh_start(registry);

@@ -93,6 +93,7 @@ struct Registry {
         Start *starts; /* under way */
         sd_event_source *idle_source, *sweep_source;
         struct VarlinkServer *userdb_server, *machine_server;
+        struct Consoles *consoles;
         Machine1Role machine1;
         unsigned n_questions; /* to polkit */
         unsigned n_workers;

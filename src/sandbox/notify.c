@@ -2,53 +2,21 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "basic/fd.h"
+#include "basic/socket.h"
 #include "sandbox/notify.h"
 
 #define BARRIER_TIMEOUT_MSEC 30000
 #define SYNC_TIMEOUT_MSEC    1000
 
-/* One datagram to a socket address, "@…" being an abstract one, with a descriptor where that is not negative. */
+/* One datagram to a socket address, with a descriptor where that is not negative. */
 static int send_datagram(const char *address, const char *data, size_t size, int fd)
 {
-        struct sockaddr_un sun = { .sun_family = AF_UNIX };
-        union {
-                struct cmsghdr header;
-                char space[CMSG_SPACE(sizeof(int))];
-        } control = {};
-        struct iovec iov = { .iov_base = (char *) data, .iov_len = size };
-        size_t length = strlen(address);
-        struct msghdr message = {
-                .msg_name = &sun,
-                .msg_namelen = offsetof(struct sockaddr_un, sun_path) + length + (address[0] == '/'),
-                .msg_iov = &iov,
-                .msg_iovlen = 1,
-        };
+        _cleanup_close_ int socket_fd = socket_connect(address, SOCK_DGRAM);
 
-        if (length >= sizeof(sun.sun_path))
-                return -ENAMETOOLONG;
-        memcpy(sun.sun_path, address, length + 1);
-        if (address[0] == '@')
-                sun.sun_path[0] = 0;
-
-        if (fd >= 0) {
-                message.msg_control = &control;
-                message.msg_controllen = sizeof(control.space);
-                control.header = (struct cmsghdr){
-                        .cmsg_level = SOL_SOCKET,
-                        .cmsg_type = SCM_RIGHTS,
-                        .cmsg_len = CMSG_LEN(sizeof(int)),
-                };
-                memcpy(CMSG_DATA(&control.header), &fd, sizeof(fd));
-        }
-
-        _cleanup_close_ int socket_fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-        if (socket_fd < 0)
-                return -errno;
-        return sendmsg(socket_fd, &message, MSG_NOSIGNAL) < 0 ? -errno : 0;
+        return socket_fd < 0 ? socket_fd : socket_send(socket_fd, data, size, fd);
 }
 
 /* The manager closes the descriptor that comes with BARRIER=1 once it is through with what came before. */
@@ -94,14 +62,9 @@ void journal_sync(void)
 {
         static const char request[] =
                 "{\"method\":\"io.systemd.Journal.Synchronize\"}"; /* with its NUL byte */
-        const struct sockaddr_un address = {
-                .sun_family = AF_UNIX,
-                .sun_path = "/run/systemd/journal/io.systemd.journal",
-        };
 
-        _cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        if (fd < 0 || connect(fd, (const struct sockaddr *) &address, sizeof(address)) < 0 ||
-            send(fd, request, sizeof(request), MSG_NOSIGNAL) < 0)
+        _cleanup_close_ int fd = socket_connect("/run/systemd/journal/io.systemd.journal", SOCK_STREAM);
+        if (fd < 0 || send(fd, request, sizeof(request), MSG_NOSIGNAL) < 0)
                 return;
         struct pollfd p = { .fd = fd, .events = POLLIN };
         (void) poll(&p, 1, SYNC_TIMEOUT_MSEC);

@@ -41,6 +41,11 @@ static const Step run_host_steps[] = {
         { STEP_FILE, "/run/host/inaccessible/reg", "", .mode = 0 },
 };
 
+/* What the terminal of the first process is mounted on. */
+static const Step console_steps[] = {
+        { STEP_FILE, "/dev/console", "", .mode = 0600 },
+};
+
 static const Step inner_steps[] = {
         { STEP_CGROUP, "/sys/fs/cgroup", .attr = NO_EXEC },
 };
@@ -387,6 +392,8 @@ static int plan_host_steps(Plan *plan, const PlanInput *input)
         r = add_host_steps(plan, host_steps, ELEMENTSOF(host_steps));
         if (r >= 0 && spec->boot)
                 r = add_host_steps(plan, boot_steps, ELEMENTSOF(boot_steps));
+        if (r >= 0 && plan->console != CONSOLE_PIPE)
+                r = add_host_steps(plan, console_steps, ELEMENTSOF(console_steps));
         if (r >= 0 && spec->volatile_mode == VOLATILE_STATE)
                 r = add_host_step(plan, (Step){ STEP_TMPFS, "/var", .mode = 0755, .attr = NO_DEV });
         if (r >= 0)
@@ -472,6 +479,9 @@ int plan_new(const Spec *spec, const PlanInput *input, Plan **ret)
         plan->root = input->root;
         plan->hostname = spec->hostname ?: spec->name;
         plan->namespaces = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWCGROUP;
+        plan->console = spec->console != CONSOLE_AUTO ? spec->console
+                        : spec->boot                  ? CONSOLE_PTY
+                                                      : CONSOLE_PIPE;
         if (spec->private_network && !spec->namespace_path)
                 plan->namespaces |= CLONE_NEWNET;
         if (spec->private_users.mode != USERS_HOST)
@@ -623,6 +633,7 @@ json_t *plan_to_json(const Plan *plan)
         json_object_set_new(o, "Capabilities", capabilities);
         if (plan->filter)
                 json_object_set_new(o, "Filter", json_string(plan->filter));
+        json_object_set_new(o, "Console", json_string(console_mode_to_string(plan->console)));
         json_object_set_new(o, "ForwardReady", json_boolean(plan->forward_ready));
         json_object_set_new(o, "Arguments", strings_to_json(plan->argv));
         json_object_set_new(o, "Environment", strings_to_json(plan->environment));

@@ -65,6 +65,7 @@ typedef struct Plan {
         Strv argv, environment;
         char uuid[33];
         const char *hostname;
+        ConsoleMode console; /* not auto */
         bool forward_ready; /* the init inside tells systemd when it is up; else the launcher does, at hand-over */
         MountEntry *entries;
         size_t n_entries;

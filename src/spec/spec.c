@@ -24,8 +24,8 @@ const Setting settings[] = {
           "Run the init system of the image" },
         { SPEC_SECTION_EXEC, "ProcessTwo", &setting_type_boolean, FIELD(process_two), "as-pid2", "no", false,
           "Run the command below a small init" },
-        { SPEC_SECTION_EXEC, "Terminal", &setting_type_boolean, FIELD(terminal), NULL, "no", false,
-          "Run the command on a terminal, which whoever started the machine holds" },
+        { SPEC_SECTION_EXEC, "Console", &setting_type_console, FIELD(console), NULL, "auto", false,
+          "Terminal of the first process: pty, pipe, interactive, auto" },
         { SPEC_SECTION_EXEC, "Parameters", &setting_type_words, FIELD(parameters), NULL, NULL, true,
           "Arguments of the init, or the command and its arguments" },
         { SPEC_SECTION_EXEC, "WorkingDirectory", &setting_type_path, FIELD(working_directory), "chdir", NULL,
@@ -263,8 +263,8 @@ static const char *find_contradiction(const Spec *spec)
             (spec->user || spec->working_directory || spec->process_two || spec->ambient_capability))
                 return "User=, WorkingDirectory=, ProcessTwo= and AmbientCapability= are for commands, not for an init "
                        "(Boot=no).";
-        if (spec->boot && spec->terminal)
-                return "Terminal=yes is for commands, not for an init (Boot=no).";
+        if (spec->boot && spec->console == CONSOLE_INTERACTIVE)
+                return "Console=interactive is for commands, not for an init (Boot=no).";
         if (spec->boot && spec->no_new_privileges)
                 return "NoNewPrivileges=yes is for commands, not for an init (Boot=no).";
         if (spec->boot && !spec->private_network && spec->private_users.mode != USERS_HOST)

@@ -119,6 +119,18 @@ typedef enum NumaPolicy {
         _NUMA_POLICY_MAX,
 } NumaPolicy;
 
+/* The terminal of the first process, /dev/console, and who has the other side of it. */
+typedef enum ConsoleMode {
+        CONSOLE_AUTO,        /* pty for an init, pipe for a command */
+        CONSOLE_PIPE,        /* no terminal: standard streams are those of the unit */
+        CONSOLE_PTY,         /* the registry */
+        CONSOLE_INTERACTIVE, /* who started the machine: it is sent over the socket that is standard input */
+        _CONSOLE_MAX,
+} ConsoleMode;
+
+/* As Console= has it. */
+const char *console_mode_to_string(ConsoleMode mode);
+
 typedef struct ResourceLimit {
         bool set;
         uint64_t soft, hard; /* UINT64_MAX is infinity */
@@ -136,7 +148,7 @@ typedef struct Spec {
 
         /* [Exec] */
         bool boot, process_two;
-        bool terminal; /* standard input is a socket over which the master of a terminal is sent */
+        ConsoleMode console;
         Strv parameters;
         char *working_directory;
         Strv environment;

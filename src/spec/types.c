@@ -226,6 +226,12 @@ static json_t *enum_to_json(const SettingType *type, const void *field)
 DEFINE_ENUM_TYPE(profile, "default, nesting, strict or privileged", "default", "nesting", "strict",
                  "privileged");
 DEFINE_ENUM_TYPE(volatile, "no, yes, state or overlay", "no", "yes", "state", "overlay");
+DEFINE_ENUM_TYPE(console, "auto, pipe, pty or interactive", "auto", "pipe", "pty", "interactive");
+const char *console_mode_to_string(ConsoleMode mode)
+{
+        return console_values[mode];
+}
+
 DEFINE_ENUM_TYPE(timezone, "auto, off, copy, bind, symlink or delete", "auto", "off", "copy", "bind",
                  "symlink", "delete");
 DEFINE_ENUM_TYPE(link_journal, "auto, no, host, try-host, guest or try-guest", "auto", "no", "host",

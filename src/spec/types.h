@@ -34,4 +34,5 @@ extern const SettingType setting_type_tmpfs;
 extern const SettingType setting_type_user;
 extern const SettingType setting_type_users;
 extern const SettingType setting_type_volatile;
+extern const SettingType setting_type_console;
 extern const SettingType setting_type_words;

@@ -507,7 +507,6 @@ test_tty() {
         works on_tty 'TERM=some-term mctl run --rm -t bb sh -c "echo term \$TERM"'
         contains stdout "$out" "term some-term"
         refused 125 "terminal" run -t bb true
-        not_run "-d" -t -d bb true
 }
 
 test_tty_is_restored() {

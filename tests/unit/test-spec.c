@@ -44,7 +44,7 @@ static const struct {
         { "User", "user", "1000" },
         { "KillSignal", "SIGINT", "SIGRTMIN+3" },
         { "NotifyReady", "no", "false" },
-        { "Terminal", "yes", "on" },
+        { "Console", "pty", "interactive" },
         { "Hostname", "one", "two.example" },
         { "MachineID", "0123456789abcdeffedcba9876543210", "11111111-2222-3333-4444-555555555555" },
         { "PrivateUsers", "identity", "131072:65536" },

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* mctl console, also called attach: the terminal of a machine's first process, which the registry holds. */
+
+#include <unistd.h>
+
+#include "basic/fd.h"
+#include "basic/plain-text.h"
+#include "cli/cli.h"
+#include "cli/process.h"
+
+/* As in OpenConsole(). */
+#define CONSOLE_READ_ONLY UINT64_C(1)
+#define CONSOLE_ONCE      UINT64_C(2)
+
+static int open_console(Context *c, const char *name, uint64_t flags, int *ret_fd, bool *ret_writes)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        int fd, writes, r;
+
+        r = bus_call_registry(c, "Not attached", "OpenConsole", &reply, "st", name, flags);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_read(reply, "hb", &fd, &writes);
+        if (r >= 0)
+                r = RET_NERRNO(fcntl(fd, F_DUPFD_CLOEXEC, 3));
+        if (r < 0)
+                return log_error_errno(r, "The registry gave no console");
+        *ret_fd = r;
+        *ret_writes = writes;
+        return 0;
+}
+
+int console_attach(Context *c, Process *p)
+{
+        bool writes = false;
+        int fd = -EBADF, r;
+
+        r = open_console(c, p->name, c->spec->read_only ? CONSOLE_READ_ONLY : 0, &fd, &writes);
+        if (r < 0)
+                return r;
+        if (!writes && !c->spec->read_only)
+                log_warning("Somebody else writes to the console of machine '%s': here it can only be read.",
+                            p->name);
+        if (!c->quiet && isatty(STDIN_FILENO))
+                fprintf(stderr, "Attached to the console of machine '%s'.%s\n", p->name,
+                        c->default_keys ? " To leave, press ^] three times within a second." : "");
+        r = terminal_new_console(&c->keys, fd, writes, &p->terminal);
+        return r < 0 ? log_error_errno(r, "Failed to attach") : 0;
+}
+
+/* What was said so far. Nobody answers what a terminal would be asked there. */
+static int print_once(Context *c, const char *name)
+{
+        bool writes = false, plain = !c->raw && isatty(STDOUT_FILENO);
+        PlainText state = {};
+        char buffer[4096];
+        ssize_t n;
+        int fd = -EBADF, r;
+
+        r = open_console(c, name, CONSOLE_ONCE, &fd, &writes);
+        if (r < 0)
+                return r;
+        _cleanup_close_ int console_fd = fd;
+        (void) fcntl(console_fd, F_SETFL, 0);
+        while ((n = read(console_fd, buffer, sizeof(buffer))) > 0) {
+                size_t size = plain ? plain_text(&state, buffer, n, buffer) : (size_t) n;
+                if (fwrite(buffer, 1, size, stdout) != size)
+                        break;
+        }
+        return 0;
+}
+
+int verb_console(Context *c, char **args)
+{
+        _cleanup_(process_clear) Process p = { .name = args[0], .ended = true };
+        json_t *machine;
+        int r;
+
+        if (!machine_name_valid(args[0]))
+                return usage_bad_name(args[0]);
+        if (!c->stream)
+                return print_once(c, args[0]);
+        r = bus_get_machine(c, args[0], &machine);
+        if (r < 0)
+                return r;
+        p.unit = json_text(machine, "Unit");
+        r = p.unit ? process_prepare(c, &p) : -ESRCH;
+        if (r >= 0)
+                r = console_attach(c, &p);
+        if (r >= 0)
+                r = process_wait(c, &p, NULL);
+        json_decref(machine);
+        return r;
+}

@@ -1,0 +1,219 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# The console of machines: kept by the registry, logged, attached to by many, and there after a crash.
+
+# shellcheck source=tests/host/lib.sh
+. "$(dirname "$(readlink -f "$0")")/lib.sh"
+want_debian=yes
+
+prepare_host() {
+        "$host_command" put "$host" "$test_dir/terminal.py" /root/terminal.py
+}
+
+# at_terminal LINE [STEP...]: see terminal.py.
+at_terminal() {
+        on python3 /root/terminal.py "$@"
+}
+
+said() {
+        on mctl console --no-stream "$1"
+}
+
+said_has() {
+        said "$1" | grep -qF -- "$2"
+}
+
+kill_registry() {
+        local before
+
+        before=$(on systemctl show -P MainPID mctl-registryd)
+        on systemctl kill -s KILL mctl-registryd
+        soon on_sh 'pid=$(systemctl show -P MainPID mctl-registryd); [ "$pid" != 0 ] && [ "$pid" != "$1" ]' sh "$before"
+}
+
+start_shell() {
+        works on mctl run -dt --name "$1" bb sh -c 'PS1="> "; export PS1; echo first words; exec sh'
+        soon said_has "$1" "first words"
+}
+
+# A system says how it boots, and gives a login prompt.
+test_boot() {
+        works on mctl boot debian
+        soon said_has debian "login:"
+        contains "What was said" "$(said debian)" "Multi-User System"
+        equal "/dev/console" "$(inside debian stat -c '%t:%T %F' /dev/console)" "88:0 character special file"
+        contains "The log of the unit" "$(on journalctl --no-pager -u machine-debian -o cat)" "Reached target"
+        lacks "The log of the unit" "$(on journalctl --no-pager -u machine-debian -o cat)" blob
+        # What systemd inside has logged itself is not shown twice.
+        lacks "mctl logs" "$(on mctl logs debian)" "[  OK  ]"
+        power_off debian
+        refused 1 "No machine 'debian'" on mctl console debian
+        refused 1 "No machine 'debian'" on mctl console --no-stream debian
+}
+
+test_boot_attached() {
+        works at_terminal 'mctl boot debian --console; echo "status $?"' 'Welcome to' 'login: -> \x1d\x1d\x1d' "Left machine 'debian'"
+        contains "What was shown" "$out" "status 0"
+        equal "The state" "$(field debian state)" running
+        # Another way down: what the machine returns is what is returned, and a reboot is no end.
+        on_sh 'sleep 1; mctl reboot debian; sleep 2; mctl exec debian systemctl exit 7' &
+        works at_terminal 'mctl console debian; echo "status $?"' 'login:' 'login:'
+        wait
+        contains "What was shown" "$out" "status 7"
+        on systemctl reset-failed machine-debian
+        soon is_gone debian
+        # Without an image there is nothing to attach to; nor where it does not come up.
+        try on mctl boot --console nothere
+        equal "The exit status" "$status" 1
+        on_sh 'cp -a /var/lib/machines/bb /var/lib/machines/broken; ln -sf /nothere /var/lib/machines/broken/sbin/init'
+        try on mctl boot --console broken
+        equal "The exit status" "$status" 1
+        contains stderr "$err" "Machine 'broken' "
+        on_sh 'systemctl reset-failed machine-broken; rm -r /var/lib/machines/broken'
+}
+
+test_attach() {
+        start_shell a
+        works at_terminal 'stty rows 33 cols 77; mctl attach a; echo "status $?"; stty -a | grep -o " echo "' \
+                'first words' '> -> echo sum $((40+2)); stty size </dev/console\n' 'sum 42' '33 77' '> -> \x1d\x1d\x1d' 'Left machine'
+        contains "What was shown" "$out" "status 0"
+        contains "The terminal afterwards" "$out" " echo "
+        works at_terminal 'mctl attach --detach-keys=ctrl-p,q a; echo "status $?"' '> -> \x1d\x1d\x1dx\x10q' 'status 0'
+        works at_terminal 'mctl attach --detach-keys=none a; echo "status $?"' '> -> \x15exit 5\n' 'status 5'
+        on systemctl reset-failed machine-a
+        soon is_gone a
+        refused 2 "--detach-keys= takes keys" on mctl attach --detach-keys=ctrl- a
+}
+
+# One writes, and the others see it.
+test_readers() {
+        start_shell many
+        on_sh 'cd /run; for i in 1 2 3; do timeout 20 mctl console --read-only many >reader.$i </dev/null & done
+                sleep 0.5; echo "echo from the writer" | timeout 2 mctl console many >/dev/null || :
+                for i in 1 2 3; do grep -q "^from the writer" reader.$i; done; pkill -x mctl; wait; rm reader.?'
+        works at_terminal '(sleep 3 | timeout 3 mctl console many >/dev/null) & sleep 0.5; mctl console many; echo "status $?"; wait' \
+                'Somebody else writes' 'from the writer -> echo not heard\n\x1d\x1d\x1d' 'status 0'
+        lacks "What was said" "$(said many)" "not heard"
+        works on mctl terminate many
+        soon is_gone many
+}
+
+# Who stops reading is in nobody's way, and a flood is bounded.
+test_slow_reader() {
+        start_shell flood
+        on_sh 'mkfifo /run/slow; sleep 30 </run/slow & mctl console flood >/run/slow </dev/null & sleep 0.5
+                timeout 20 mctl exec flood sh -c "seq 100000 >/dev/console; echo the very end >/dev/console"'
+        soon said_has flood "the very end"
+        matches "The size of what is kept" "$(said flood | wc -c)" '^6[0-9]{4}$'
+        on_sh 'pkill -x sleep; rm /run/slow'
+        contains "The log" "$(on_sh 'sleep 11; mctl exec flood sh -c "echo later >/dev/console"; sleep 0.2; journalctl --no-pager -u machine-flood -o cat -n 5')" \
+                "were not logged"
+        works on mctl terminate flood
+        soon is_gone flood
+}
+
+# Nobody is heard or seen less for it.
+test_crash_of_the_registry() {
+        start_shell safe
+        kill_registry
+        contains "What was said" "$(said safe)" "first words"
+        works at_terminal 'mctl attach safe' '> -> echo sum $((40+2))\n' 'sum 42' '> -> \x1d\x1d\x1d'
+        works on systemctl restart mctl-registryd
+        contains "What was said" "$(said safe)" "sum 42"
+        # It starts anew, and is not left with what it had.
+        works on mctl terminate safe
+        soon is_gone safe
+        refused 1 "No machine 'safe'" on mctl console safe
+        start_shell safe
+        lacks "What was said" "$(said safe)" "sum 42"
+        works on mctl terminate safe
+        soon is_gone safe
+        soon on_sh '[ "$(systemctl show -P NFileDescriptorStore mctl-registryd)" = 0 ]'
+}
+
+test_killed() {
+        start_shell k
+        works at_terminal 'stty -g >/run/before; (sleep 1; pkill -KILL -o -x mctl) & mctl attach k; sleep 0.3; stty -g >/run/after; cmp /run/before /run/after && echo same' 'same'
+        on rm /run/before /run/after
+        works on mctl terminate k
+        soon is_gone k
+}
+
+test_modes() {
+        works on mctl boot --console=pipe bb
+        refused 1 "has no console" on mctl console bb
+        try inside bb test -e /dev/console
+        equal "The exit status" "$status" 1
+        power_off bb
+        refused 2 "Console=" on mctl boot --console=nothing bb
+        refused 2 "--console needs a value" on mctl create x bb --console
+        # Without the registry's socket it starts all the same, and says so.
+        on systemctl stop mctl-registryd.socket mctl-registryd
+        on_sh 'printf "[Image]\nImage=bb\n" >/etc/mctl/alone.machine; systemctl mask --runtime --now mctl-registryd.service mctl-registryd.socket 2>/dev/null; systemctl start container@alone'
+        contains "The log" "$(on journalctl --no-pager -u container@alone -o cat)" "has no console"
+        on_sh 'systemctl stop container@alone; systemctl unmask --runtime mctl-registryd.service mctl-registryd.socket 2>/dev/null; rm /etc/mctl/alone.machine'
+}
+
+# Two lives of one name.
+test_restart() {
+        works on mctl run -dt --name twice --restart=on-failure:1 bb sh -c 'echo a life; sleep 0.3; exit 3'
+        works on_sh 'mctl console twice </dev/null || [ $? = 3 ]; mctl list --all | grep -q failed'
+        contains "The log" "$(on journalctl --no-pager -u machine-twice -o cat | grep -c 'a life')" 2
+        on systemctl reset-failed machine-twice
+}
+
+test_users() {
+        start_shell open
+        start_shell closed
+        rule 'action.id == "org.mctl.Registry1.console" && action.lookup("machine") == "open" && action.lookup("verb") == "console"'
+        works on_user alice mctl console --no-stream open
+        contains stdout "$out" "first words"
+        refused 1 "Not attached" on_user alice mctl console --no-stream --no-ask-password closed
+        # What is no launcher is not heard.
+        works on_sh 'stat -c %a:%u /run/mctl/console'
+        equal stdout "$out" "600:0"
+        works on mctl terminate open closed
+        soon is_gone open
+        soon is_gone closed
+}
+
+# Hostile calls, and messages.
+test_hostile() {
+        start_shell h
+        refused 1 "no such flags" on busctl --system call org.mctl.Registry1 /org/mctl/Registry1 org.mctl.Registry1 OpenConsole st h 4
+        works on_sh "python3 - <<'END'
+import os, socket
+for unit in (b'machine-h.service', b'machine-.service', b'../x', b'machine-h.service\0y', b'x' * 5000, b'machine-new.service'):
+    s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    s.connect('/run/mctl/console')
+    socket.send_fds(s, [unit], [os.open('/dev/null', os.O_RDWR)])
+    s.close()
+    s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    s.connect('/run/mctl/console')
+    s.send(unit)
+    s.close()
+END"
+        contains "What was said" "$(said h)" "first words"
+        # Each that is attached costs something, so there is an end to it.
+        works on_sh 'for i in $(seq 70); do mctl console --read-only h </dev/null >/dev/null 2>>/run/errors & done; sleep 3
+                grep -c "Too many" /run/errors; pkill -x mctl; rm /run/errors'
+        equal stdout "$out" 6
+        works on mctl terminate h
+        soon is_gone h
+}
+
+# What a machine says can be anything.
+test_escapes() {
+        works on mctl run -dt --name e bb sh -c 'printf "plain \033[31mred\033[0m \033]0;title\007end\033P1;2|x\033\\\\.\n\377\200 bytes\n"; exec sleep 100'
+        soon said_has e bytes
+        contains "The log" "$(on journalctl --no-pager -u machine-e -o cat)" "plain red end."
+        contains "As it is" "$(said e)" $'\033[31mred'
+        works at_terminal 'mctl console --no-stream e | cat -v; mctl console --no-stream e >/dev/tty'
+        contains "As it is" "$out" '^[[31mred'
+        lacks "On a terminal" "${out#*bytes}" $'\033['
+        works on mctl terminate e
+        soon is_gone e
+}
+
+run_tests
