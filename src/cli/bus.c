@@ -264,6 +264,50 @@ int bus_get_machine(Context *c, const char *name, json_t **ret)
         return *ret ? 0 : log_error_return(-ESRCH, "No machine '%s' is running.", name);
 }
 
+static int compare_processes(const void *a, const void *b)
+{
+        const CgroupProcess *x = a, *y = b;
+        int r = strcmp(x->cgroup, y->cgroup);
+
+        return r != 0 ? r : (int) x->pid - (int) y->pid;
+}
+
+int bus_get_processes(Context *c, const char *unit, CgroupProcess **ret, size_t *ret_n)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        const char *cgroup, *command;
+        CgroupProcess *processes = NULL;
+        size_t n = 0;
+        uint32_t pid;
+        int r;
+
+        r = bus_call_manager(c, "Failed to list processes", "GetUnitProcesses", &reply, "s", unit);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_enter_container(reply, 'a', "(sus)");
+        while (r >= 0 && (r = sd_bus_message_read(reply, "(sus)", &cgroup, &pid, &command)) > 0) {
+                CgroupProcess *p = reallocarray(processes, n + 1, sizeof(CgroupProcess));
+                if (!p)
+                        break;
+                processes = p;
+                p[n++] = (CgroupProcess){ strdup(cgroup), pid, str_escape(command) };
+        }
+        if (n > 0)
+                qsort(processes, n, sizeof(CgroupProcess), compare_processes);
+        *ret = processes;
+        *ret_n = n;
+        return 0;
+}
+
+void processes_free(CgroupProcess *processes, size_t n)
+{
+        for (size_t i = 0; i < n; i++) {
+                free(processes[i].cgroup);
+                free(processes[i].command);
+        }
+        free(processes);
+}
+
 void jobs_clear(Jobs *jobs)
 {
         for (size_t i = 0; i < jobs->n; i++) {

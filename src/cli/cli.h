@@ -39,6 +39,7 @@ typedef struct RunOptions {
 typedef struct Context {
         sd_bus *bus;
         const char *host; /* of -H */
+        size_t width;     /* of lines of tables; 0: as long as they are */
 
         OutputMode output;
         bool quiet, legend, pager, ask_password;
@@ -72,6 +73,11 @@ typedef struct Verb {
         int (*run)(Context *c, char **args); /* returns an exit status, or a negative errno, logged */
         bool command; /* the arguments behind the first are a command, which has options of its own */
         const char *settings; /* options of machine files that go with it: all, or that one; NULL: none */
+        enum {
+                REMOTE_BUS,      /* with -H, the bus there is all that it needs */
+                REMOTE_SHELL,    /* mctl runs there as a whole */
+                REMOTE_ATTACHED, /* where it stays connected to what it starts */
+        } remote;
 } Verb;
 
 typedef struct Option {
@@ -113,6 +119,7 @@ int verb_reboot(Context *c, char **args);
 int verb_pause(Context *c, char **args);
 int verb_resume(Context *c, char **args);
 int verb_stats(Context *c, char **args);
+int verb_top(Context *c, char **args);
 int verb_terminate(Context *c, char **args);
 int verb_kill(Context *c, char **args);
 int verb_wait(Context *c, char **args);
@@ -132,6 +139,9 @@ int verb_cp(Context *c, char **args);
 int verb_bind(Context *c, char **args);
 int verb_unbind(Context *c, char **args);
 int verb_complete(Context *c, char **args);
+
+/* remote.c: becomes mctl with these words on the host of -H. */
+int remote_run(Context *c, char **words, bool terminal);
 
 /* verb-run.c: puts the variables of --env and --env-file into the spec, and $TERM where there is to be a terminal. */
 int run_fill_environment(Context *c);
@@ -166,6 +176,17 @@ int bus_find_machine(Context *c, const char *name, json_t **ret);
 int bus_get_machine(Context *c, const char *name, json_t **ret);
 int bus_list_machines(Context *c, json_t **ret);
 
+/* A process of a unit, in the order of their cgroups; the command is fit to be shown. */
+typedef struct CgroupProcess {
+        char *cgroup;
+        uint32_t pid;
+        char *command;
+} CgroupProcess;
+
+/* The caller frees them. */
+int bus_get_processes(Context *c, const char *unit, CgroupProcess **ret, size_t *ret_n);
+void processes_free(CgroupProcess *processes, size_t n);
+
 /* Jobs of systemd that we wait for, each on behalf of a machine. */
 typedef struct Jobs {
         struct Job {
@@ -197,7 +218,7 @@ typedef struct Column {
 
 /* µs since 1970 as people read them, "-" for none; the caller frees it. */
 char *format_timestamp(const json_t *usec);
-/* Prints an array of objects as a table or as JSON. */
+/* Prints an array of objects as a table or as JSON, and how many of what they are, unless that is NULL. */
 int output_array(Context *c, json_t *array, const Column *columns, size_t n_columns, const char *what);
 /* Prints JSON in the mode chosen (OUTPUT_TEXT counts as pretty). Takes the reference over. */
 int output_json(Context *c, json_t *json);

@@ -472,32 +472,6 @@ static int find_unit(Context *c, const char *name, char **ret_unit, uint64_t *re
                          : log_error_return(-ESRCH, "No machine '%s' runs, or ran and left a log.", name);
 }
 
-/* Journals are files, which only their own host can read. What goes there is what we understood, and words that no
- * shell takes apart: names and times have been checked. */
-static int run_there(Context *c, const char *name)
-{
-        _cleanup_free_ char *lines = strf("--lines=%i", c->lines), *since = NULL;
-        const char *command[16] = { "ssh", "--", c->host, "mctl", "logs", name };
-        size_t n = 6;
-
-        if (c->since) {
-                since = strf("--since='%s'", c->since);
-                command[n++] = since;
-        }
-        if (c->lines >= 0)
-                command[n++] = lines;
-        if (c->follow)
-                command[n++] = "--follow";
-        if (c->raw)
-                command[n++] = "--raw";
-        if (c->quiet)
-                command[n++] = "--quiet";
-        if (c->output != OUTPUT_TEXT)
-                command[n++] = c->output == OUTPUT_JSON ? "--json" : "--json=pretty";
-        execvp(command[0], (char **) command);
-        return log_error_errno(-errno, "Failed to execute ssh");
-}
-
 int verb_logs(Context *c, char **args)
 {
         _cleanup_(log_close) Log log = {};
@@ -510,8 +484,6 @@ int verb_logs(Context *c, char **args)
         if (c->since && parse_time(c->since, &since) < 0)
                 return log_error("--since= takes a date, a time or a span, not '%s'.", c->since),
                        EXIT_STATUS_USAGE;
-        if (c->host)
-                return run_there(c, args[0]);
 
         r = find_unit(c, args[0], &unit, &leader);
         if (r >= 0)

@@ -17,9 +17,9 @@
 
 const Verb verbs[] = {
         { "boot", NULL, START_COMMANDS, "IMAGE [ARGUMENT…]", "Boot an image as a machine", 1, -1,
-          COMPLETE_IMAGES, verb_boot, false, "all" },
+          COMPLETE_IMAGES, verb_boot, false, "all", REMOTE_ATTACHED },
         { "run", NULL, START_COMMANDS, "IMAGE [COMMAND…]", "Run a command in a machine", 1, -1,
-          COMPLETE_IMAGES, verb_run, true, "all" },
+          COMPLETE_IMAGES, verb_run, true, "all", REMOTE_ATTACHED },
         { "start", NULL, START_COMMANDS, "NAME…", "Start machines that have a file", 1, -1, COMPLETE_FILES,
           verb_start },
         { "enable", NULL, START_COMMANDS, "NAME…", "Start machines when the host boots", 1, -1,
@@ -34,19 +34,21 @@ const Verb verbs[] = {
           COMPLETE_MACHINES, verb_show },
         { "stats", NULL, MACHINE_COMMANDS, "[NAME…]",
           "Show what machines use: processor, memory, tasks, disks", 0, -1, COMPLETE_MACHINES, verb_stats },
+        { "top", NULL, MACHINE_COMMANDS, "[NAME…]", "Show the processes of machines, the busiest first", 0,
+          -1, COMPLETE_MACHINES, verb_top, .remote = REMOTE_SHELL },
         { "logs", NULL, MACHINE_COMMANDS, "NAME", "Show the log of a machine, of its unit and from inside",
-          1, 1, COMPLETE_MACHINES, verb_logs },
+          1, 1, COMPLETE_MACHINES, verb_logs, .remote = REMOTE_SHELL },
         { "wait", NULL, MACHINE_COMMANDS, "NAME…", "Wait until machines are up, or gone", 1, -1,
           COMPLETE_MACHINES, verb_wait },
         { "exec", NULL, MACHINE_COMMANDS, "NAME COMMAND…", "Run a command in a machine that is up", 0, -1,
-          COMPLETE_MACHINES, verb_exec, true },
+          COMPLETE_MACHINES, verb_exec, true, NULL, REMOTE_ATTACHED },
         { "shell", NULL, MACHINE_COMMANDS, "[USER@]NAME [COMMAND…]", "Get a shell in a machine that is up",
-          1, -1, COMPLETE_MACHINES, verb_shell, true },
+          1, -1, COMPLETE_MACHINES, verb_shell, true, NULL, REMOTE_SHELL },
         { "login", NULL, MACHINE_COMMANDS, "NAME", "Get a login prompt in a machine that is up", 1, 1,
-          COMPLETE_MACHINES, verb_login, true },
+          COMPLETE_MACHINES, verb_login, true, NULL, REMOTE_SHELL },
         { "console", "attach", MACHINE_COMMANDS, "NAME",
           "Attach to the terminal that a machine was started on (also: attach)", 1, 1, COMPLETE_MACHINES,
-          verb_console, false, "read-only" },
+          verb_console, false, "read-only", REMOTE_SHELL },
         { "poweroff", "stop", MACHINE_COMMANDS, "NAME…",
           "Ask machines to power off, and see that they do (also: stop)", 1, -1, COMPLETE_MACHINES,
           verb_power_off },
@@ -74,12 +76,13 @@ const Verb verbs[] = {
         { "unbind", NULL, TREE_COMMANDS, "NAME DESTINATION", "Take a mount away in a machine that runs", 2,
           2, COMPLETE_MACHINE, verb_unbind },
         { "create", NULL, FILE_COMMANDS, "NAME IMAGE", "Write a machine file from options", 2, 2,
-          COMPLETE_IMAGES_SECOND, verb_create, false, "all" },
-        { "edit", NULL, FILE_COMMANDS, "NAME", "Edit a machine file", 1, 1, COMPLETE_FILES, verb_edit },
-        { "cat", NULL, FILE_COMMANDS, "NAME", "Show the files of a machine", 1, 1, COMPLETE_FILES,
-          verb_cat },
+          COMPLETE_IMAGES_SECOND, verb_create, false, "all", REMOTE_SHELL },
+        { "edit", NULL, FILE_COMMANDS, "NAME", "Edit a machine file", 1, 1, COMPLETE_FILES, verb_edit,
+          .remote = REMOTE_SHELL },
+        { "cat", NULL, FILE_COMMANDS, "NAME", "Show the files of a machine", 1, 1, COMPLETE_FILES, verb_cat,
+          .remote = REMOTE_SHELL },
         { "verify", NULL, FILE_COMMANDS, "FILE…", "Say what is wrong with machine files", 1, -1,
-          COMPLETE_NOTHING, verb_verify },
+          COMPLETE_NOTHING, verb_verify, .remote = REMOTE_SHELL },
         { "__complete", NULL, NULL, NULL, NULL, 0, -1, COMPLETE_NOTHING, verb_complete },
         {},
 };
@@ -171,7 +174,7 @@ const Option options[] = {
         { OPT_RAW, "raw", 0, NULL, "logs console", "Print control characters as they are" },
         { OPT_EFFECTIVE, "effective", 0, NULL, "show", "Show all settings that count, whoever said them" },
         { OPT_RUNTIME, "runtime", 0, NULL, "set-property", "Only until the host reboots" },
-        { OPT_NO_STREAM, "no-stream", 0, NULL, "stats console",
+        { OPT_NO_STREAM, "no-stream", 0, NULL, "stats top console",
           "Show it once, not each second anew, nor what comes" },
         { OPT_FORCE, "force", 0, NULL, "copy-to copy-from", "Replace files that are there" },
         { OPT_MKDIR, "mkdir", 0, NULL, "bind", "Make what is to be mounted on, where it is missing" },
@@ -314,11 +317,12 @@ static void print_help(const Verb *verb)
 }
 
 typedef struct Parsed {
-        bool used[64];              /* by the row of options[] */
-        bool setting[SETTINGS_MAX]; /* by the row of settings[] */
+        bool used[ELEMENTSOF(options)]; /* by the row */
+        bool setting[SETTINGS_MAX];     /* by the row of settings[] */
         bool help;
         char **words; /* verb and arguments */
         int n_words;
+        int host_at, host_words; /* where --host= is */
 } Parsed;
 
 /* An option of run that is a setting under another name. */
@@ -427,9 +431,6 @@ static int parse_option(Context *c, int id, const char *argument)
         case OPT_VERSION:
                 puts("mctl " MCTL_VERSION);
                 exit(EXIT_SUCCESS);
-        case OPT_HOST:
-                c->host = argument;
-                return 0;
         case OPT_JSON:
                 if (argument && !streq(argument, "pretty") && !streq(argument, "short"))
                         return log_error_return(-EINVAL, "--json takes 'pretty' or nothing, not '%s'.",
@@ -594,7 +595,11 @@ static int parse_argv(Context *c, int argc, char *argv[], Parsed *parsed)
                         }
                 if (id == OPT_HELP)
                         parsed->help = true;
-                else {
+                else if (id == OPT_HOST) {
+                        parsed->host_words = optarg == argv[optind - 1] ? 2 : 1;
+                        parsed->host_at = optind - parsed->host_words;
+                        c->host = optarg;
+                } else {
                         r = parse_option(c, id, optarg);
                         if (r < 0)
                                 return r;
@@ -654,6 +659,27 @@ static int usage_status(char *argv[])
         return EXIT_STATUS_USAGE;
 }
 
+/* All words but --host=, which the other host has no use for. */
+static int run_there(Context *c, const Verb *verb, const Parsed *parsed, char *argv[])
+{
+        bool terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
+        char **word = argv + parsed->host_at;
+
+        if (startswith(*word, "-") && word[0][1] != '-' && word[0][1] != 'H')
+                return log_error_return(-EINVAL, "Write -H by itself, not with other options in one word.");
+        memmove(word, word + parsed->host_words,
+                (strv_length(word + parsed->host_words) + 1) * sizeof(char *));
+        if (verb->remote == REMOTE_ATTACHED && !c->run.terminal && !c->attach)
+                terminal = false;
+        return remote_run(c, argv + 1, terminal);
+}
+
+static bool stays_attached(const Context *c, const Verb *verb)
+{
+        return verb->remote == REMOTE_SHELL ||
+               (verb->remote == REMOTE_ATTACHED && (verb->run == verb_boot ? c->attach : !c->run.detach));
+}
+
 static int run(Context *c, int argc, char *argv[])
 {
         _cleanup_free_ char **words = calloc(argc + 1, sizeof(char *));
@@ -684,7 +710,7 @@ static int run(Context *c, int argc, char *argv[])
         char **args = words + (name != NULL);
         if (check_call(c, verb, &parsed, parsed.n_words - (name != NULL)) < 0)
                 return usage_status(argv);
-        r = verb->run(c, args);
+        r = c->host && stays_attached(c, verb) ? run_there(c, verb, &parsed, argv) : verb->run(c, args);
         return r >= 0 ? r : verb->command ? EXIT_STATUS_NOT_RUN : EXIT_STATUS_FAILURE;
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -54,14 +55,28 @@ static char *cell_text(const json_t *object, const Column *column)
         return json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
 }
 
-static void print_row(char **cells, const size_t *widths, size_t n)
+/* The first characters of a text, in bytes. */
+static size_t text_cut(const char *s, size_t width)
 {
-        for (size_t i = 0; i < n; i++) {
-                fputs(cells[i], stdout);
-                if (i + 1 < n)
-                        printf("%*s", (int) (widths[i] - text_width(cells[i]) + 1), "");
+        size_t i = 0;
+
+        for (; s[i]; i++)
+                if ((s[i] & 0xc0) != 0x80 && width-- == 0)
+                        break;
+        return i;
+}
+
+/* The last cell is cut where the line would be too long. */
+static void print_row(char **cells, const size_t *widths, size_t n, size_t line_width)
+{
+        size_t at = 0;
+
+        for (size_t i = 0; i + 1 < n; i++) {
+                printf("%s%*s", cells[i], (int) (widths[i] - text_width(cells[i]) + 1), "");
+                at += widths[i] + 1;
         }
-        putchar('\n');
+        size_t rest = line_width == 0 ? SIZE_MAX : line_width - MIN(line_width, at);
+        printf("%.*s\n", (int) MIN(text_cut(cells[n - 1], rest), (size_t) INT_MAX), cells[n - 1]);
 }
 
 static int collect_cells(json_t *array, const Column *columns, size_t n_columns, Strv *ret)
@@ -102,10 +117,10 @@ int output_array(Context *c, json_t *array, const Column *columns, size_t n_colu
                 widths[k % n_columns] = MAX(widths[k % n_columns], text_width(cells[k]));
 
         if (c->legend && n > 0)
-                print_row(cells, widths, n_columns);
+                print_row(cells, widths, n_columns, c->width);
         for (size_t k = 1; k <= n; k++)
-                print_row(cells + k * n_columns, widths, n_columns);
-        if (c->legend && !c->quiet)
+                print_row(cells + k * n_columns, widths, n_columns, c->width);
+        if (c->legend && !c->quiet && what)
                 printf("%s%zu %s%s.\n", n > 0 ? "\n" : "", n, what, n == 1 ? "" : "s");
         return 0;
 }

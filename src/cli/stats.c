@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* mctl stats: what systemd has counted for the units of machines. Nothing runs to sample them but us. */
+/* mctl stats and top: what systemd has counted for the units of machines, and the kernel for their processes. Nothing runs to
+ * sample them but us. */
 
+#include <inttypes.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "basic/fd.h"
 #include "basic/time.h"
 #include "cli/cli.h"
 
@@ -15,7 +19,7 @@ static json_t *number(const json_t *unit, const char *key)
         return json_is_integer(value) ? json_integer(json_integer_value(value)) : json_null();
 }
 
-static json_t *sample(Context *c, const json_t *machine)
+static int sample_unit(Context *c, const json_t *machine, json_t *rows)
 {
         static const struct {
                 const char *property, *field;
@@ -27,18 +31,26 @@ static json_t *sample(Context *c, const json_t *machine)
         json_t *unit, *row;
 
         if (bus_get_unit(c, json_text(machine, "Unit"), &unit) < 0)
-                return NULL;
+                return 0; /* gone meanwhile */
         row = json_pack("{ss ss}", "name", json_text(machine, "Name"), "state",
                         strna(json_text(machine, "State")));
         json_object_set_new(row, "time", json_integer(now_usec(CLOCK_MONOTONIC)));
         for (size_t i = 0; i < ELEMENTSOF(names); i++)
                 json_object_set_new(row, names[i].field, number(unit, names[i].property));
         json_decref(unit);
-        return row;
+        json_array_append_new(rows, row);
+        return 0;
 }
 
+/* What is shown of machines, each second anew. */
+typedef struct View {
+        int (*sample)(Context *c, const json_t *machine, json_t *rows); /* appends a machine's rows */
+        const char *key;                                                /* what a row is known by */
+        int (*print)(Context *c, const json_t *rows);
+} View;
+
 /* All machines that run, or those that were named. */
-static int sample_all(Context *c, char **names, json_t **ret)
+static int sample_all(Context *c, const View *view, char **names, json_t **ret)
 {
         json_t *machines, *machine, *rows = json_array();
         size_t i;
@@ -49,15 +61,17 @@ static int sample_all(Context *c, char **names, json_t **ret)
                         r = bus_get_machine(c, *name, &machine);
                         if (r < 0)
                                 break;
-                        json_array_append_new(rows, sample(c, machine));
+                        r = view->sample(c, machine, rows);
                         json_decref(machine);
+                        if (r < 0)
+                                break;
                 }
         else {
                 r = bus_list_machines(c, &machines);
                 if (r >= 0) {
                         json_array_foreach (machines, i, machine)
-                                if (!streq_ptr(json_text(machine, "State"), "failed"))
-                                        json_array_append_new(rows, sample(c, machine));
+                                if (r >= 0 && !streq_ptr(json_text(machine, "State"), "failed"))
+                                        r = view->sample(c, machine, rows);
                         json_decref(machines);
                 }
         }
@@ -70,14 +84,14 @@ static int sample_all(Context *c, char **names, json_t **ret)
 }
 
 /* Adds the share of one processor that each had since the sample before. */
-static void compare(json_t *rows, const json_t *before)
+static void compare(json_t *rows, const json_t *before, const char *key)
 {
         json_t *row, *old;
         size_t i, j;
 
         json_array_foreach (rows, i, row)
                 json_array_foreach (before, j, old) {
-                        if (!streq_ptr(json_text(row, "name"), json_text(old, "name")) ||
+                        if (!json_equal(json_object_get(row, key), json_object_get(old, key)) ||
                             !json_is_integer(json_object_get(row, "cpuNSec")) ||
                             json_number(row, "cpuNSec") < json_number(old, "cpuNSec"))
                                 continue;
@@ -106,7 +120,7 @@ static char *format_bytes(const json_t *value)
         return i == 0 ? strf("%.0fB", n) : strf("%.1f%c", n, units[i]);
 }
 
-static int print(Context *c, const json_t *samples)
+static int print_units(Context *c, const json_t *samples)
 {
         static const Column columns[] = {
                 { "name", "MACHINE", NULL },
@@ -130,28 +144,175 @@ static int print(Context *c, const json_t *samples)
         return r;
 }
 
-int verb_stats(Context *c, char **args)
+static int watch(Context *c, const View *view, char **names)
 {
         bool stream = c->stream && c->output == OUTPUT_TEXT;
         json_t *before, *rows;
         int r;
 
-        r = sample_all(c, args, &before);
+        r = sample_all(c, view, names, &before);
         while (r >= 0) {
                 sleep(1);
-                r = sample_all(c, args, &rows);
+                r = sample_all(c, view, names, &rows);
                 if (r < 0)
                         break;
-                compare(rows, before);
+                compare(rows, before, view->key);
                 json_decref(before);
                 before = rows;
                 if (stream && isatty(STDOUT_FILENO))
                         fputs("\033[H\033[J", stdout);
-                r = print(c, rows);
+                r = view->print(c, rows);
                 if (!stream || fflush(stdout) != 0)
                         break;
         }
         if (r >= 0)
                 json_decref(before);
         return r;
+}
+
+int verb_stats(Context *c, char **args)
+{
+        return watch(c, &(View){ sample_unit, "name", print_units }, args);
+}
+
+/* --- processes ---------------------------------------------------------------------------------------------------- */
+
+/* What proc(5) says of one. Its name is its own choice, and may have parentheses in it: what counts begins behind the last. */
+static int read_process(uint32_t pid, uint64_t *ret_ticks, uint64_t *ret_start, uint64_t *ret_pages)
+{
+        _cleanup_free_ char *path = strf("/proc/%" PRIu32 "/stat", pid), *text = NULL;
+        unsigned long long user, system, start;
+        long long pages;
+        int r;
+
+        OOM_CHECK(path);
+        r = file_read_at(AT_FDCWD, path, 4096, &text, NULL);
+        if (r < 0)
+                return r;
+        const char *rest = strrchr(text, ')');
+        if (!rest ||
+            sscanf(rest + 1,
+                   " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu %*d %*d %*d %*d %*d %*d %llu "
+                   "%*u %lld",
+                   &user, &system, &start, &pages) != 4)
+                return -EBADMSG;
+        *ret_ticks = user + system;
+        *ret_start = start;
+        *ret_pages = MAX(pages, 0LL);
+        return 0;
+}
+
+/* Its user ID inside. */
+static json_t *read_user(uint32_t pid, uint64_t base)
+{
+        _cleanup_free_ char *path = strf("/proc/%" PRIu32 "/status", pid), *text = NULL;
+        uint64_t uid;
+
+        if (!path || file_read_at(AT_FDCWD, path, 16384, &text, NULL) < 0)
+                return json_null();
+        const char *line = strstr(text, "\nUid:\t");
+        if (!line)
+                return json_null();
+        uid = strtoull(line + strlen("\nUid:\t"), NULL, 10);
+        return json_integer(uid >= base ? uid - base : uid);
+}
+
+static int sample_processes(Context *c, const json_t *machine, json_t *rows)
+{
+        const uint64_t ticks_per_second = sysconf(_SC_CLK_TCK), page = sysconf(_SC_PAGESIZE);
+        uint64_t ticks, start, pages, base = json_number(machine, "UIDBase");
+        CgroupProcess *processes;
+        size_t n;
+
+        if (bus_get_processes(c, json_text(machine, "Unit"), &processes, &n) < 0)
+                return 0; /* gone meanwhile */
+        for (size_t i = 0; i < n; i++) {
+                uint32_t pid = processes[i].pid;
+                if (read_process(pid, &ticks, &start, &pages) < 0)
+                        continue;
+                /* A number may have been given anew. */
+                json_array_append_new(rows,
+                                      json_pack("{ss so si s[i,I] sI sI sI ss}", "machine",
+                                                json_text(machine, "Name"), "user", read_user(pid, base),
+                                                "pid", (int) pid, "id", (int) pid, (json_int_t) start,
+                                                "time", (json_int_t) now_usec(CLOCK_MONOTONIC), "cpuNSec",
+                                                (json_int_t) (ticks * NSEC_PER_SEC / ticks_per_second),
+                                                "memory", (json_int_t) (pages * page), "command",
+                                                strna(processes[i].command)));
+        }
+        processes_free(processes, n);
+        return 0;
+}
+
+static char *format_cpu_time(const json_t *value)
+{
+        uint64_t seconds = json_integer_value(value) / NSEC_PER_SEC;
+
+        return strf("%" PRIu64 ":%02u", seconds / 60, (unsigned) (seconds % 60));
+}
+
+static int compare_load(const void *a, const void *b)
+{
+        const json_t *x = *(json_t *const *) a, *y = *(json_t *const *) b;
+        double d = json_real_value(json_object_get(y, "cpuPercent")) -
+                   json_real_value(json_object_get(x, "cpuPercent"));
+        json_int_t m = json_number(y, "memory") - json_number(x, "memory");
+
+        return d != 0 ? (d > 0 ? 1 : -1) : m > 0 ? 1 : m < 0 ? -1 : 0;
+}
+
+/* The busiest first, as many as there is room for. */
+static json_t *sort_processes(const json_t *samples, size_t max)
+{
+        size_t n = json_array_size(samples), i;
+        _cleanup_free_ json_t **list = calloc(n + 1, sizeof(json_t *));
+        json_t *rows = json_array(), *row;
+
+        if (!list)
+                return rows;
+        json_array_foreach (samples, i, row)
+                list[i] = row;
+        qsort(list, n, sizeof(json_t *), compare_load);
+        for (i = 0; i < MIN(n, max); i++) {
+                row = json_copy(list[i]);
+                (void) json_object_del(row, "time");
+                (void) json_object_del(row, "id");
+                json_array_append_new(rows, row);
+        }
+        return rows;
+}
+
+static int print_processes(Context *c, const json_t *samples)
+{
+        static const Column columns[] = {
+                { "machine", "MACHINE", NULL },
+                { "pid", "PID", NULL },
+                { "user", "USER", NULL },
+                { "cpuPercent", "CPU", format_percent },
+                { "memory", "MEMORY", format_bytes },
+                { "cpuNSec", "TIME", format_cpu_time },
+                { "command", "COMMAND", NULL },
+        };
+        struct winsize size = {};
+        double load = 0;
+        json_t *rows, *row;
+        size_t i;
+        int r;
+
+        json_array_foreach (samples, i, row)
+                load += json_real_value(json_object_get(row, "cpuPercent"));
+        if (c->stream && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) >= 0)
+                c->width = size.ws_col;
+        rows = sort_processes(samples, size.ws_row > 5 ? size.ws_row - 4U : SIZE_MAX);
+        if (c->legend && c->output == OUTPUT_TEXT)
+                printf("%.1f%% of %ld processors, %zu processes\n\n", load, sysconf(_SC_NPROCESSORS_ONLN),
+                       json_array_size(samples));
+        r = output_array(c, rows, columns, ELEMENTSOF(columns), NULL);
+        json_decref(rows);
+        return r;
+}
+
+int verb_top(Context *c, char **args)
+{
+        return watch(c, &(View){ sample_processes, "id", print_processes }, args);
 }

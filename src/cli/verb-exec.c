@@ -323,8 +323,6 @@ static int enter(Context *c, const char *name, char **words, bool login)
                 return usage_bad_name(name), -EINVAL;
         if (c->run.detach && (c->run.terminal || c->run.interactive))
                 return log_error_return(-EINVAL, "-d has no use for -i and -t.");
-        if (c->host && !c->run.detach)
-                return log_error_return(-EOPNOTSUPP, "On another host, programs are run detached (-d).");
         if (c->run.terminal && !isatty(STDIN_FILENO))
                 return log_error_return(-ENOTTY, "That needs a terminal on standard input.");
         r = run_fill_environment(c);

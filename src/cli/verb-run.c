@@ -427,8 +427,6 @@ int verb_run(Context *c, char **args)
 
         if (c->run.terminal && !c->run.detach && !isatty(STDIN_FILENO))
                 return log_error("-t needs a terminal on standard input."), EXIT_STATUS_NOT_RUN;
-        if (c->host && !c->run.detach)
-                return log_error("On another host, machines are run detached (-d)."), EXIT_STATUS_NOT_RUN;
 
         r = fill_spec(c, args);
         if (r < 0)

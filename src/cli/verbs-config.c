@@ -10,12 +10,6 @@
 #include "basic/fd.h"
 #include "cli/cli.h"
 
-static int check_local(Context *c)
-{
-        return c->host ? log_error_return(-EINVAL, "Files of machines can only be worked on where they are.")
-                       : 0;
-}
-
 static int check_name(const char *name)
 {
         return machine_name_valid(name) && !streq(name, "_default") ? 0 : usage_bad_name(name);
@@ -100,8 +94,6 @@ int verb_verify(Context *c, char **args)
         json_t *all = c->output == OUTPUT_TEXT ? NULL : json_array();
         int r, status = 0;
 
-        if (check_local(c) < 0)
-                return EXIT_STATUS_USAGE;
         STRV_FOREACH (path, args) {
                 const char *base = strrchr(*path, '/') ? strrchr(*path, '/') + 1 : *path;
                 _cleanup_free_ char *name = strndup(base, strcspn(base, ".")), *valid = NULL;
@@ -123,7 +115,7 @@ int verb_verify(Context *c, char **args)
 
 int verb_cat(Context *c, char **args)
 {
-        if (check_local(c) < 0 || check_name(args[0]) != 0)
+        if (check_name(args[0]) != 0)
                 return EXIT_STATUS_USAGE;
 
         json_t *all = json_array();
@@ -183,7 +175,7 @@ int verb_create(Context *c, char **args)
         _cleanup_free_ char *path = NULL, *text = NULL, *error = NULL;
         int r;
 
-        if (check_local(c) < 0 || check_name(args[0]) != 0)
+        if (check_name(args[0]) != 0)
                 return EXIT_STATUS_USAGE;
         path = strf("%s/%s.machine", SYSCONFDIR, args[0]);
         if (!path || free_and_strdup(&c->spec->name, args[0]) < 0)
@@ -254,7 +246,7 @@ int verb_edit(Context *c, char **args)
         char temp[] = "/tmp/mctl-edit-XXXXXX";
         int r;
 
-        if (check_local(c) < 0 || check_name(args[0]) != 0)
+        if (check_name(args[0]) != 0)
                 return EXIT_STATUS_USAGE;
         path = strf("%s/%s.machine", SYSCONFDIR, args[0]);
         if (!path)

@@ -122,47 +122,6 @@ int verb_show(Context *c, char **args)
         return output_json(c, all);
 }
 
-typedef struct CgroupProcess {
-        char *cgroup;
-        uint32_t pid;
-        char *command;
-} CgroupProcess;
-
-static int compare_processes(const void *a, const void *b)
-{
-        const CgroupProcess *x = a, *y = b;
-        int r = strcmp(x->cgroup, y->cgroup);
-
-        return r != 0 ? r : (int) x->pid - (int) y->pid;
-}
-
-static int read_processes(Context *c, const char *unit, CgroupProcess **ret, size_t *ret_n)
-{
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-        const char *cgroup, *command;
-        CgroupProcess *processes = NULL;
-        size_t n = 0;
-        uint32_t pid;
-        int r;
-
-        r = bus_call_manager(c, "Failed to list processes", "GetUnitProcesses", &reply, "s", unit);
-        if (r < 0)
-                return r;
-        r = sd_bus_message_enter_container(reply, 'a', "(sus)");
-        while (r >= 0 && (r = sd_bus_message_read(reply, "(sus)", &cgroup, &pid, &command)) > 0) {
-                CgroupProcess *p = reallocarray(processes, n + 1, sizeof(CgroupProcess));
-                if (!p)
-                        break;
-                processes = p;
-                p[n++] = (CgroupProcess){ strdup(cgroup), pid, str_escape(command) };
-        }
-        if (n > 0)
-                qsort(processes, n, sizeof(CgroupProcess), compare_processes);
-        *ret = processes;
-        *ret_n = n;
-        return 0;
-}
-
 static unsigned shared_depth(const char *a, const char *b)
 {
         unsigned depth = 0;
@@ -241,13 +200,10 @@ static int print_status(Context *c, const char *name)
         print_line("UUID", json_text(machine, "UUID"));
         print_line("Unit", unit_name);
         print_line("Says", json_text(unit, "StatusText"));
-        if (!isempty(json_text(unit, "ControlGroup")) && read_processes(c, unit_name, &processes, &n) >= 0)
+        if (!isempty(json_text(unit, "ControlGroup")) &&
+            bus_get_processes(c, unit_name, &processes, &n) >= 0)
                 print_processes(json_text(unit, "ControlGroup"), processes, n);
-        for (size_t i = 0; i < n; i++) {
-                free(processes[i].cgroup);
-                free(processes[i].command);
-        }
-        free(processes);
+        processes_free(processes, n);
         if (!c->host && c->lines != 0) {
                 putchar('\n');
                 r = logs_print_tail(c, name, unit_name, c->lines < 0 ? 10 : c->lines, stdout, "");

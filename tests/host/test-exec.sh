@@ -231,7 +231,7 @@ test_who_may() {
         try on_user alice mctl --no-ask-password exec -u nobody bb true
         equal "The exit status" "$status" 125
         try on_user alice script -qec "mctl exec -t bb sh -c 'tty; exit 4'" /dev/null
-        contains stdout "$out" /dev/pts/0
+        contains stdout "$out" /dev/pts/
         equal "The exit status" "$status" 4
         try on_user alice sh -c 'mctl exec bb sh -c "trap \"exit 9\" TERM; while :; do sleep 0.1; done" & sleep 1; kill $!; wait $!'
         equal "The exit status" "$status" 9

@@ -214,6 +214,15 @@ test_stats() {
         try on mctl stats --json two
         valid_json "$out" 'len(json) == 1 and json[0]["name"] == "two" and json[0]["cpuPercent"] >= 0'
         refused 1 "nobody" on mctl stats --no-stream nobody
+        # The busiest first, with the user that it has inside.
+        on mctl exec -d -u 1000 one sh -c 'while :; do :; done # busy )'
+        works on mctl top --no-stream
+        matches stdout "$out" 'MACHINE +PID +USER +CPU +MEMORY +TIME +COMMAND'
+        matches "The first" "$(sed -n 4p <<<"$out")" '^one +[0-9]+ 1000 +[0-9.]+% .*:0[0-9] sh -c '
+        works on mctl top --json two
+        valid_json "$out" 'len(json) > 0 and all(p["machine"] == "two" and p["memory"] > 0 and p["user"] == 0 for p in json)'
+        equal "The lines that are too long" "$(on_sh 'script -qec "stty cols 60 rows 20; mctl top --no-stream" /dev/null' | tr -d '\r' | awk '{ if (length($0) > 60) print }' | wc -l)" 0
+        refused 1 "nobody" on mctl top --no-stream nobody
         power_off one
         power_off two
 }
