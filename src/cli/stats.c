@@ -301,9 +301,9 @@ static int print_processes(Context *c, const json_t *samples)
 
         json_array_foreach (samples, i, row)
                 load += json_real_value(json_object_get(row, "cpuPercent"));
-        if (c->stream && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) >= 0)
+        if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) >= 0)
                 c->width = size.ws_col;
-        rows = sort_processes(samples, size.ws_row > 5 ? size.ws_row - 4U : SIZE_MAX);
+        rows = sort_processes(samples, c->stream && size.ws_row > 5 ? size.ws_row - 4U : SIZE_MAX);
         if (c->legend && c->output == OUTPUT_TEXT)
                 printf("%.1f%% of %ld processors, %zu processes\n\n", load, sysconf(_SC_NPROCESSORS_ONLN),
                        json_array_size(samples));
