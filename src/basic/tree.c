@@ -348,6 +348,13 @@ static int remember(Copier *c, const struct stat *st, int parent_fd, const char 
         return 0;
 }
 
+static void forget_links(Copier *c)
+{
+        for (size_t i = 0; i < c->n_linked; i++)
+                fd_close(c->linked[i].fd);
+        free(c->linked);
+}
+
 /* --- directories -------------------------------------------------------------------------------------------------- */
 
 typedef int (*Place)(Copier *c, int source_fd, const struct stat *st, int parent_fd, const char *name,
@@ -465,9 +472,32 @@ int tree_copy(TreeCopy *copy, int source_fd, int parent_fd, const char *name)
                 r = place(&c, source_fd, &st, parent_fd, name, DEPTH_MAX);
         (void) fail(&c, name, r);
         (void) act_as(&c, 0, 0);
-        for (size_t i = 0; i < c.n_linked; i++)
-                fd_close(c.linked[i].fd);
-        free(c.linked);
+        forget_links(&c);
+        return r;
+}
+
+int tree_copy_children(TreeCopy *copy, int source_fd, int target_fd)
+{
+        Copier c = { .copy = copy };
+        char path[FD_PATH_MAX];
+        struct stat st;
+        int r;
+
+        copy->failed[0] = 0;
+        _cleanup_close_ int from_fd = fd_reopen(source_fd, O_RDONLY | O_DIRECTORY);
+        r = from_fd < 0 || fstat(from_fd, &st) < 0 ? -errno
+            : is_of(&copy->from, &st)              ? check_target(&c, target_fd)
+                                                   : -EACCES;
+        if (r >= 0)
+                r = copy_children(&c, from_fd, target_fd, DEPTH_MAX, place);
+        (void) act_as(&c, 0, 0);
+        if (r >= 0 && fchown(target_fd, map_id(copy, st.st_uid), map_id(copy, st.st_gid)) < 0)
+                r = -errno;
+        if (r >= 0)
+                r = copy_xattrs(copy, from_fd, target_fd);
+        if (r >= 0)
+                r = copy_stat(copy, &st, fd_path(target_fd, path));
+        forget_links(&c);
         return r;
 }
 

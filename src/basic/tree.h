@@ -33,5 +33,8 @@ typedef struct TreeCopy {
  * others have there. */
 int tree_copy(TreeCopy *copy, int source_fd, int parent_fd, const char *name);
 
+/* The same for all that is in a directory, and then its owner, mode, times and attributes, into one that is there. */
+int tree_copy_children(TreeCopy *copy, int source_fd, int target_fd);
+
 /* Removes `name` below parent_fd with all that is in it. Nothing there is no error. */
 int tree_remove(int parent_fd, const char *name);

@@ -45,7 +45,7 @@ typedef struct Context {
         bool quiet, legend, pager, ask_password;
         bool all, dry_run, wait, follow, raw, now, effective, runtime, force, make_target, stream, attach,
                 default_keys;
-        const char *name, *slice, *signal, *kill_whom, *wait_for, *since;
+        const char *name, *slice, *signal, *kill_whom, *wait_for, *since, *format;
         Strv properties;
         int lines;  /* -1: as many as suit the verb */
         Spec *spec; /* settings given as options */
@@ -59,6 +59,8 @@ typedef enum Complete {
         COMPLETE_MACHINE, /* one, then files, which the shell knows */
         COMPLETE_IMAGES,
         COMPLETE_IMAGES_SECOND, /* behind a name that is new */
+        COMPLETE_MACHINE_IMAGE, /* one, then an image */
+        COMPLETE_ALL_IMAGES,    /* any number */
         COMPLETE_FILES,         /* of /etc/mctl: what can be started by name */
 } Complete;
 
@@ -137,7 +139,19 @@ int verb_copy_to(Context *c, char **args);
 int verb_copy_from(Context *c, char **args);
 int verb_cp(Context *c, char **args);
 int verb_bind(Context *c, char **args);
+int verb_mount_image(Context *c, char **args);
 int verb_unbind(Context *c, char **args);
+int verb_images(Context *c, char **args);
+int verb_show_image(Context *c, char **args);
+int verb_clone(Context *c, char **args);
+int verb_rename(Context *c, char **args);
+int verb_remove(Context *c, char **args);
+int verb_read_only(Context *c, char **args);
+int verb_set_limit(Context *c, char **args);
+int verb_import(Context *c, char **args);
+int verb_export(Context *c, char **args);
+int verb_transfers(Context *c, char **args);
+int verb_cancel(Context *c, char **args);
 int verb_complete(Context *c, char **args);
 
 /* remote.c: becomes mctl with these words on the host of -H. */

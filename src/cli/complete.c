@@ -150,6 +150,15 @@ int verb_complete(Context *c, char **args)
                 if (before.n_arguments == 0)
                         print_entries("/var/lib/machines", "");
                 break;
+        case COMPLETE_ALL_IMAGES:
+                print_entries("/var/lib/machines", "");
+                break;
+        case COMPLETE_MACHINE_IMAGE:
+                if (before.n_arguments == 0)
+                        print_machines(c);
+                else if (before.n_arguments == 1)
+                        print_entries("/var/lib/machines", "");
+                break;
         case COMPLETE_IMAGES_SECOND:
                 if (before.n_arguments == 1)
                         print_entries("/var/lib/machines", "");

@@ -14,6 +14,7 @@
 #define START_COMMANDS   "Start Commands"
 #define FILE_COMMANDS    "File Commands"
 #define TREE_COMMANDS    "Copy and Mount Commands"
+#define IMAGE_COMMANDS   "Image Commands"
 
 const Verb verbs[] = {
         { "boot", NULL, START_COMMANDS, "IMAGE [ARGUMENT…]", "Boot an image as a machine", 1, -1,
@@ -73,8 +74,32 @@ const Verb verbs[] = {
         { "bind", NULL, TREE_COMMANDS, "NAME SOURCE [DESTINATION]",
           "Show files of the host in a machine that runs", 2, 3, COMPLETE_MACHINE, verb_bind, false,
           "read-only" },
+        { "mount-image", NULL, TREE_COMMANDS, "NAME IMAGE DESTINATION",
+          "Show the tree of an image in a machine that runs", 3, 3, COMPLETE_MACHINE_IMAGE, verb_mount_image,
+          false, "read-only" },
         { "unbind", NULL, TREE_COMMANDS, "NAME DESTINATION", "Take a mount away in a machine that runs", 2,
           2, COMPLETE_MACHINE, verb_unbind },
+        { "images", NULL, IMAGE_COMMANDS, NULL, "List images", 0, 0, COMPLETE_NOTHING, verb_images },
+        { "show-image", NULL, IMAGE_COMMANDS, "IMAGE…", "Show the properties of images", 1, -1,
+          COMPLETE_ALL_IMAGES, verb_show_image },
+        { "clone", NULL, IMAGE_COMMANDS, "IMAGE NAME", "Copy an image", 2, 2, COMPLETE_IMAGES, verb_clone,
+          false, "read-only" },
+        { "rename", NULL, IMAGE_COMMANDS, "IMAGE NAME", "Give an image another name", 2, 2, COMPLETE_IMAGES,
+          verb_rename },
+        { "remove", NULL, IMAGE_COMMANDS, "IMAGE…", "Remove images", 1, -1, COMPLETE_ALL_IMAGES,
+          verb_remove },
+        { "read-only", NULL, IMAGE_COMMANDS, "IMAGE [BOOL]", "Let nobody write to an image, or again", 1, 2,
+          COMPLETE_IMAGES, verb_read_only },
+        { "set-limit", NULL, IMAGE_COMMANDS, "IMAGE SIZE", "Limit the size of an image", 2, 2,
+          COMPLETE_IMAGES, verb_set_limit },
+        { "import", NULL, IMAGE_COMMANDS, "FILE [NAME]", "Make an image from a tar archive or a directory",
+          1, 2, COMPLETE_NOTHING, verb_import, false, "read-only", REMOTE_SHELL },
+        { "export", NULL, IMAGE_COMMANDS, "IMAGE [FILE]", "Write an image to a tar archive", 1, 2,
+          COMPLETE_IMAGES, verb_export, .remote = REMOTE_SHELL },
+        { "transfers", NULL, IMAGE_COMMANDS, NULL, "List imports and exports under way", 0, 0,
+          COMPLETE_NOTHING, verb_transfers },
+        { "cancel", NULL, IMAGE_COMMANDS, "ID…", "Cancel imports and exports", 1, -1, COMPLETE_NOTHING,
+          verb_cancel },
         { "create", NULL, FILE_COMMANDS, "NAME IMAGE", "Write a machine file from options", 2, 2,
           COMPLETE_IMAGES_SECOND, verb_create, false, "all", REMOTE_SHELL },
         { "edit", NULL, FILE_COMMANDS, "NAME", "Edit a machine file", 1, 1, COMPLETE_FILES, verb_edit,
@@ -114,6 +139,7 @@ enum {
         OPT_RUNTIME,
         OPT_NO_STREAM,
         OPT_FORCE,
+        OPT_FORMAT,
         OPT_MKDIR,
         OPT_CONSOLE,
         OPT_DETACH_KEYS,
@@ -176,16 +202,19 @@ const Option options[] = {
         { OPT_RUNTIME, "runtime", 0, NULL, "set-property", "Only until the host reboots" },
         { OPT_NO_STREAM, "no-stream", 0, NULL, "stats top console",
           "Show it once, not each second anew, nor what comes" },
-        { OPT_FORCE, "force", 0, NULL, "copy-to copy-from", "Replace files that are there" },
-        { OPT_MKDIR, "mkdir", 0, NULL, "bind", "Make what is to be mounted on, where it is missing" },
+        { OPT_FORCE, "force", 0, NULL, "copy-to copy-from import export", "Replace what is there" },
+        { OPT_FORMAT, "format", 0, "FORMAT", "export", "Compression (what the name of the file says)",
+          "uncompressed gzip xz zstd bzip2" },
+        { OPT_MKDIR, "mkdir", 0, NULL, "bind mount-image",
+          "Make what is to be mounted on, where it is missing" },
         { OPT_CONSOLE, "console", 0, "[MODE]", "boot run create",
           "Attach to the console at once, or say what it is to be", "pty pipe interactive auto" },
         { OPT_DETACH_KEYS, "detach-keys", 0, "KEYS", "boot run console exec shell login",
           "Keys that leave a terminal (ctrl-],ctrl-],ctrl-])", "ctrl-p,ctrl-q none" },
         { OPT_INTERACTIVE, "interactive", 'i', NULL, "run exec", "Pass standard input on" },
         { OPT_TTY, "tty", 't', NULL, "run exec", "Run on a terminal" },
-        { OPT_DETACH, "detach", 'd', NULL, "run exec",
-          "Return when the command runs, and print a name for it" },
+        { OPT_DETACH, "detach", 'd', NULL, "run exec import export",
+          "Return when it runs, and print a name for it" },
         { OPT_RM, "rm", 0, NULL, "run", "Keep no trace of a failure" },
         { OPT_ENV, "env", 'e', "NAME[=VALUE]", "run exec shell",
           "Set an environment variable, or pass it on" },
@@ -503,6 +532,9 @@ static int parse_option(Context *c, int id, const char *argument)
                 return 0;
         case OPT_FORCE:
                 c->force = true;
+                return 0;
+        case OPT_FORMAT:
+                c->format = argument;
                 return 0;
         case OPT_MKDIR:
                 c->make_target = true;

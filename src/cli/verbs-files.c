@@ -77,6 +77,23 @@ static int split_place(const char *place, char **ret_name, const char **ret_path
         return *ret_name ? 1 : log_oom();
 }
 
+/* A tar archive on standard input or output in the place of a tree here. */
+static int copy_archive(Context *c, const char *from, const char *to, const char *path)
+{
+        const char *name = from ?: to;
+
+        if (!machine_name_valid(name))
+                return usage_bad_name(name);
+        if (check_inside(path) < 0)
+                return EXIT_STATUS_USAGE;
+        if (isatty(from ? STDOUT_FILENO : STDIN_FILENO))
+                return log_error_return(-EINVAL, "An archive is nothing for a terminal.");
+        return from ? bus_call_registry(c, "Not copied", "ArchiveFromMachine", NULL, "ssh", from, path,
+                                        STDOUT_FILENO)
+                    : bus_call_registry(c, "Not copied", "ExtractToMachine", NULL, "ssht", to, path,
+                                        STDIN_FILENO, (uint64_t) FLAG_REPLACE);
+}
+
 int verb_cp(Context *c, char **args)
 {
         _cleanup_free_ char *from = NULL, *to = NULL, *path = NULL;
@@ -88,6 +105,10 @@ int verb_cp(Context *c, char **args)
                 return log_error(
                                "One of the two is a path in a machine: mctl cp NAME:PATH PATH, or PATH NAME:PATH."),
                        EXIT_STATUS_USAGE;
+        if (streq(from ? destination : source, "-") && c->host)
+                return remote_run(c, (char *[]){ (char *) "cp", args[0], args[1], NULL }, false);
+        if (streq(from ? destination : source, "-"))
+                return copy_archive(c, from, to, from ? source : destination);
         if (check_inside(from ? source : destination) < 0 ||
             absolute_path(c, from ? destination : source, &path) < 0)
                 return EXIT_STATUS_USAGE;
@@ -105,6 +126,23 @@ int verb_bind(Context *c, char **args)
                 return EXIT_STATUS_USAGE;
         return bus_call_registry(c, "Not bound", "BindMachine", NULL, "sssbb", args[0], source,
                                  args[2] ?: source, c->spec->read_only, c->make_target);
+}
+
+/* The tree of an image is as much of the host as any other. */
+int verb_mount_image(Context *c, char **args)
+{
+        _cleanup_free_ char *source = strf(IMAGE_STORE "/%s", args[1]);
+
+        if (!machine_name_valid(args[0]))
+                return usage_bad_name(args[0]);
+        if (!image_name_valid(args[1]))
+                return log_error("'%s' is no name of an image.", args[1]), EXIT_STATUS_USAGE;
+        if (check_inside(args[2]) < 0)
+                return EXIT_STATUS_USAGE;
+        if (!source)
+                return log_oom();
+        return bus_call_registry(c, "Not mounted", "BindMachine", NULL, "sssbb", args[0], source, args[2],
+                                 c->spec->read_only, c->make_target);
 }
 
 int verb_unbind(Context *c, char **args)

@@ -217,6 +217,36 @@ int store_clone(int store_fd, const char *name, const char *new_name, bool read_
         return r;
 }
 
+int store_begin(int store_fd, char **ret_hidden)
+{
+        _cleanup_free_ char *hidden = hidden_name();
+        int r;
+
+        OOM_CHECK(hidden);
+        r = btrfs_util_create_subvolume_fd(store_fd, hidden, 0, NULL, NULL) == BTRFS_UTIL_OK
+                    ? 0
+                    : RET_NERRNO(mkdirat(store_fd, hidden, 0755));
+        if (r >= 0)
+                *ret_hidden = TAKE_PTR(hidden);
+        return r;
+}
+
+int store_commit(int store_fd, const char *hidden, const char *name, bool replace)
+{
+        /* What is not on disk may be gone after a power cut, and its name be there. */
+        int r = RET_NERRNO(syncfs(store_fd));
+
+        if (r >= 0)
+                r = rename_new(store_fd, hidden, name);
+        if (r == -EEXIST && replace) {
+                _cleanup_close_ int fd = open_image(store_fd, name);
+                if (fd >= 0)
+                        (void) set_read_only(fd, false);
+                r = RET_NERRNO(renameat2(store_fd, hidden, store_fd, name, RENAME_EXCHANGE));
+        }
+        return r < 0 ? r : RET_NERRNO(fsync(store_fd));
+}
+
 /* What is immutable cannot be renamed. */
 static int rename_image(int store_fd, const char *name, const char *new_name)
 {

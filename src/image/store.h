@@ -16,6 +16,12 @@ int store_open(const char *path);
  * -ENOENT, -EEXIST; ret_failed is what could not be copied, or NULL. */
 int store_clone(int store_fd, const char *name, const char *new_name, bool read_only, char **ret_failed);
 
+/* A new image, to be filled: an empty directory, or subvolume of btrfs, under a hidden name, which the caller frees. With
+ * store_commit() it is on disk and has its name; -EEXIST where something else has that, unless `replace`: then that has the
+ * hidden name afterwards. What is not committed is store_destroy()ed. */
+int store_begin(int store_fd, char **ret_hidden);
+int store_commit(int store_fd, const char *hidden, const char *name, bool replace);
+
 /* Gives an image another name. -ENOENT, -EEXIST. */
 int store_rename(int store_fd, const char *name, const char *new_name);
 

@@ -4,9 +4,11 @@
 
 #include "registry/console.h"
 #include "registry/exec.h"
+#include "registry/machine1.h"
 #include "registry/operation.h"
 #include "registry/polkit.h"
 #include "registry/start.h"
+#include "registry/transfer.h"
 #include "registry/worker.h"
 
 static int append_string(sd_bus_message *m, const char *key, const char *value)
@@ -136,6 +138,10 @@ static const Operation operations[] = {
           .details = worker_details },
         { "CopyFromMachine", "CopyFrom", REGISTRY_NAME ".start-machine", "copy-from", .run = worker_copy,
           .details = worker_details },
+        { "ArchiveFromMachine", "Archive", REGISTRY_NAME ".start-machine", "copy-from",
+          .run = worker_archive, .details = worker_details },
+        { "ExtractToMachine", "Extract", REGISTRY_NAME ".start-machine", "copy-to", .run = worker_archive,
+          .details = worker_details },
         { "BindMachine", "Bind", REGISTRY_NAME ".start-machine", "bind", .run = worker_bind,
           .details = worker_details },
         { "UnbindMachine", "Unbind", REGISTRY_NAME ".start-machine", "unbind", .run = worker_unbind,
@@ -192,6 +198,11 @@ const sd_bus_vtable registry_vtable[] = {
         SD_BUS_METHOD_WITH_ARGS("CopyFromMachine",
                                 SD_BUS_ARGS("s", name, "s", source, "s", destination, "t", flags),
                                 SD_BUS_NO_RESULT, operation_of_manager, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("ArchiveFromMachine", SD_BUS_ARGS("s", name, "s", source, "h", file),
+                                SD_BUS_NO_RESULT, operation_of_manager, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("ExtractToMachine",
+                                SD_BUS_ARGS("s", name, "s", destination, "h", file, "t", flags),
+                                SD_BUS_NO_RESULT, operation_of_manager, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS(
                 "BindMachine",
                 SD_BUS_ARGS("s", name, "s", source, "s", destination, "b", read_only, "b", mkdir),
@@ -211,6 +222,29 @@ const sd_bus_vtable registry_vtable[] = {
         SD_BUS_METHOD_WITH_ARGS("OpenConsole", SD_BUS_ARGS("s", name, "t", flags),
                                 SD_BUS_RESULT("h", fd, "b", writes), operation_of_manager,
                                 SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("ListImages", SD_BUS_NO_ARGS, SD_BUS_RESULT("aa{sv}", images),
+                                registry_list_images, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("CloneImage", SD_BUS_ARGS("s", name, "s", new_name, "b", read_only),
+                                SD_BUS_NO_RESULT, machine1_change_image, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("RenameImage", SD_BUS_ARGS("s", name, "s", new_name), SD_BUS_NO_RESULT,
+                                machine1_change_image, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("RemoveImage", SD_BUS_ARGS("s", name), SD_BUS_NO_RESULT,
+                                machine1_change_image, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("MarkImageReadOnly", SD_BUS_ARGS("s", name, "b", read_only),
+                                SD_BUS_NO_RESULT, machine1_change_image, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("SetImageLimit", SD_BUS_ARGS("s", name, "t", limit), SD_BUS_NO_RESULT,
+                                machine1_change_image, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("ImportImage", SD_BUS_ARGS("s", name, "s", type, "h", file, "t", flags),
+                                SD_BUS_RESULT("u", id), transfer_begin, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("ExportImage", SD_BUS_ARGS("s", name, "s", format, "h", file, "x", clamp),
+                                SD_BUS_RESULT("u", id), transfer_begin, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("ListTransfers", SD_BUS_NO_ARGS, SD_BUS_RESULT("a(ussd)", transfers),
+                                transfer_list, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("CancelTransfer", SD_BUS_ARGS("u", id), SD_BUS_NO_RESULT, transfer_cancel,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_SIGNAL_WITH_ARGS("TransferNew", SD_BUS_ARGS("u", id), 0),
+        SD_BUS_SIGNAL_WITH_ARGS("TransferProgress", SD_BUS_ARGS("u", id, "d", share), 0),
+        SD_BUS_SIGNAL_WITH_ARGS("TransferRemoved", SD_BUS_ARGS("u", id, "s", result, "s", message), 0),
         SD_BUS_SIGNAL_WITH_ARGS("MachineNew", SD_BUS_ARGS("s", name, "o", machine), 0),
         SD_BUS_SIGNAL_WITH_ARGS("MachineRemoved", SD_BUS_ARGS("s", name, "o", machine), 0),
         SD_BUS_VTABLE_END,

@@ -72,6 +72,11 @@ static int stat_image(const char *name, ImageStat *ret)
         return 0;
 }
 
+static int compare_names(const void *a, const void *b)
+{
+        return strcmp(*(char *const *) a, *(char *const *) b);
+}
+
 static int list_names(Strv *ret)
 {
         _cleanup_(closedir_cleanup) DIR *dir = opendir(IMAGE_STORE);
@@ -85,9 +90,11 @@ static int list_names(Strv *ret)
                         r = strv_append(&names, e->d_name);
                         n++;
                 }
-        if (r >= 0)
-                *ret = TAKE_PTR(names);
-        return r;
+        if (r < 0)
+                return r;
+        qsort(names, strv_length(names), sizeof(char *), compare_names);
+        *ret = TAKE_PTR(names);
+        return 0;
 }
 
 static char *object_path(const char *name)
@@ -196,11 +203,65 @@ int machine1_ask_image(sd_bus_message *call, void *userdata, sd_bus_error *error
         return r < 0 ? r : sd_bus_send(sd_bus_message_get_bus(call), reply, NULL);
 }
 
+/* --- org.mctl.Registry1 ------------------------------------------------------------------------------------------- */
+
+static int append_image(sd_bus_message *m, const Registry *registry, const char *name)
+{
+        _cleanup_free_ char *path = image_path(name), *os = NULL;
+        const Machine *user = machine1_image_user(registry, name);
+        ImageStat st;
+        int r;
+
+        OOM_CHECK(path);
+        _cleanup_close_ int fd = open_image(name);
+        if (fd < 0 || stat_image(name, &st) < 0)
+                return 0; /* gone meanwhile */
+        (void) os_release_read(fd, &os, NULL);
+        r = sd_bus_message_open_container(m, 'a', "{sv}");
+        if (r >= 0)
+                r = sd_bus_message_append(m, "{sv}{sv}{sv}{sv}", "Name", "s", name, "Type", "s", st.type,
+                                          "Path", "s", path, "ReadOnly", "b", st.read_only);
+        if (r >= 0 && st.created > 0)
+                r = sd_bus_message_append(m, "{sv}", "Created", "t", st.created);
+        if (r >= 0)
+                r = sd_bus_message_append(m, "{sv}", "Modified", "t", st.modified);
+        if (r >= 0 && os)
+                r = sd_bus_message_append(m, "{sv}", "OS", "s", os);
+        if (r >= 0 && user)
+                r = sd_bus_message_append(m, "{sv}", "Machine", "s", user->name);
+        return r < 0 ? r : sd_bus_message_close_container(m);
+}
+
+static int list_refreshed(Registry *registry, sd_bus_message *call)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        _cleanup_strv_ Strv names = NULL;
+        int r = list_names(&names);
+
+        if (r >= 0)
+                r = sd_bus_message_new_method_return(call, &reply);
+        if (r >= 0)
+                r = sd_bus_message_open_container(reply, 'a', "a{sv}");
+        STRV_FOREACH (name, names)
+                if (r >= 0 && !streq(*name, HOST))
+                        r = append_image(reply, registry, *name);
+        if (r >= 0)
+                r = sd_bus_message_close_container(reply);
+        return r < 0 ? r : sd_bus_send(registry->bus, reply, NULL);
+}
+
+int registry_list_images(sd_bus_message *call, void *userdata, sd_bus_error *error)
+{
+        (void) error;
+        registry_touch(userdata);
+        return registry_refresh_then(userdata, call, list_refreshed);
+}
+
 /* --- changes ------------------------------------------------------------------------------------------------------ */
 
 /* Whoever runs from an image needs it to stay where it is. Those of mctl the worker looks for once more, under the lock that a
  * start takes; of others nobody else knows. */
-static const Machine *find_user(const Registry *registry, const char *name)
+const Machine *machine1_image_user(const Registry *registry, const char *name)
 {
         _cleanup_free_ char *path = image_path(name);
 
@@ -291,7 +352,7 @@ static int change_authorized(Registry *registry, sd_bus_message *call)
                 return reply_no_image(call, name);
         if (streq(name, HOST))
                 return reply_bad_name(call);
-        user = change->idle ? find_user(registry, name) : NULL;
+        user = change->idle ? machine1_image_user(registry, name) : NULL;
         if (user)
                 return reply_busy(call, name, user);
         _cleanup_free_ char *operation = strf("image-%s", change->verb);
@@ -302,7 +363,8 @@ static int change_authorized(Registry *registry, sd_bus_message *call)
                 json_decref(request);
                 return r;
         }
-        return worker_start(registry, call, request, NULL, "Failed to %s image '%s'", change->what, name);
+        return worker_start(registry, call, request, -EBADF, NULL, "Failed to %s image '%s'", change->what,
+                            name);
 }
 
 #define MANAGE_IMAGES   "org.freedesktop.machine1.manage-images"
@@ -323,8 +385,11 @@ int machine1_change_image(sd_bus_message *call, void *userdata, sd_bus_error *er
         _cleanup_close_ int fd = open_of_call(call, &name);
         if (fd < 0)
                 return reply_no_image(call, name);
-        return polkit_authorize_with(userdata, call, MANAGE_IMAGES, "", find_change(call)->verb,
-                                     (char *[]){ (char *) "image", name, NULL }, refresh_change);
+        return polkit_authorize_with(
+                userdata, call,
+                startswith(sd_bus_message_get_path(call), MACHINE1_PATH) ? MANAGE_IMAGES
+                                                                         : REGISTRY_NAME ".manage-images",
+                "", find_change(call)->verb, (char *[]){ (char *) "image", name, NULL }, refresh_change);
 }
 
 /* Sizes are not known: nobody counts what a directory holds alone. */
@@ -371,7 +436,7 @@ static int clean_authorized(Registry *registry, sd_bus_message *call)
         return worker_start(
                 registry, call,
                 json_pack("{ss sb so}", "operation", "image-clean", "all", streq(mode, "all"), "keep", keep),
-                reply_removed, "Failed to clean the store of images");
+                -EBADF, reply_removed, "Failed to clean the store of images");
 }
 
 static int refresh_clean(Registry *registry, sd_bus_message *call)

@@ -126,12 +126,16 @@ void machine1_release(Registry *registry)
 {
         if (registry->machine1 == MACHINE1_PROVIDER)
                 (void) sd_bus_release_name(registry->bus, MACHINE1_NAME);
+        if (registry->import1)
+                (void) sd_bus_release_name(registry->bus, IMPORT1_NAME);
 }
 
 void machine1_hold(Registry *registry)
 {
         if (registry->machine1 == MACHINE1_PROVIDER)
                 (void) sd_bus_request_name_async(registry->bus, NULL, MACHINE1_NAME, 0, NULL, NULL);
+        if (registry->import1)
+                (void) sd_bus_request_name_async(registry->bus, NULL, IMPORT1_NAME, 0, NULL, NULL);
 }
 
 bool machine1_must_stay(const Registry *registry)

@@ -12,6 +12,7 @@
  * A machine is known here from the time that it has a leader until it has ended. Machines that others register
  * (systemd-nspawn, libvirt) are machines of ours too, but for their unit: see foreign.c. */
 
+#define IMPORT1_NAME       "org.freedesktop.import1"
 #define MACHINE1_NAME      "org.freedesktop.machine1"
 #define MACHINE1_PATH      "/org/freedesktop/machine1"
 #define MACHINE1_MANAGER   "org.freedesktop.machine1.Manager"
@@ -56,6 +57,12 @@ Machine *machine1_find_user(Registry *registry, uint32_t outer, uint32_t *ret_in
 
 /* machine1-varlink.c: opens the sockets of newer clients, and of nss-systemd. */
 int machine1_varlink_setup(Registry *registry);
+
+/* image1.c: a machine that runs from that image of the store, or NULL. */
+const Machine *machine1_image_user(const Registry *registry, const char *name);
+
+/* ListImages() of org.mctl.Registry1, → (aa{sv}) */
+int registry_list_images(sd_bus_message *call, void *userdata, sd_bus_error *error);
 
 /* image1.c: images, as methods of the manager and as objects; what changes them is a worker's. */
 int machine1_images_setup(Registry *registry);

@@ -3,6 +3,7 @@
 #include "basic/log.h"
 #include "registry/console.h"
 #include "registry/machine1.h"
+#include "registry/transfer.h"
 #include "registry/varlink.h"
 
 /* What happens within this time leads to one refresh. */
@@ -46,6 +47,7 @@ void registry_free(Registry *registry)
         for (size_t i = 0; i < registry->n_machines; i++)
                 machine_free(registry->machines[i]);
         consoles_free(registry);
+        transfers_free(registry);
         varlink_free(registry->userdb_server);
         varlink_free(registry->machine_server);
         free(registry->machines);
@@ -596,6 +598,8 @@ int registry_setup(Registry *registry)
         for (size_t i = 0; i < registry->n_machines; i++)
                 machine_check_freezer(registry->machines[i]);
         r = machine1_setup(registry);
+        if (r >= 0)
+                r = import1_setup(registry);
         if (r < 0)
                 return r;
         r = sd_bus_request_name(registry->bus, REGISTRY_NAME, 0);

@@ -94,6 +94,9 @@ struct Registry {
         sd_event_source *idle_source, *sweep_source;
         struct VarlinkServer *userdb_server, *machine_server;
         struct Consoles *consoles;
+        struct Transfer *transfers;
+        uint32_t last_transfer;
+        bool import1; /* the name is ours */
         Machine1Role machine1;
         unsigned n_questions; /* to polkit */
         unsigned n_workers;

@@ -5,10 +5,12 @@
 #include <stdarg.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 
 #include "basic/fd.h"
 #include "basic/log.h"
 #include "basic/random.h"
+#include "basic/socket.h"
 #include "registry/unit.h"
 
 #define WORKERS_MAX 64U
@@ -21,12 +23,11 @@
 
 typedef struct Worker {
         Registry *registry;
-        sd_bus_message *call;
-        WorkerDone done;
+        WorkerTask task;
         char *what;
         int answer_fd;
         sd_event_source *source;
-        char *answer;
+        char *answer; /* what was not understood yet, and in the end the last line */
         size_t n_answer;
         sd_bus_slot *start_slot;
 } Worker;
@@ -37,7 +38,6 @@ static void worker_free(Worker *w)
         w->registry->n_pending--;
         sd_event_source_disable_unref(w->source);
         fd_close(w->answer_fd);
-        sd_bus_message_unref(w->call);
         sd_bus_slot_unref(w->start_slot);
         free(w->answer);
         free(w->what);
@@ -46,32 +46,39 @@ static void worker_free(Worker *w)
 DEFINE_CLEANUP(Worker *, worker_free);
 
 /* The worker is ours, but what it says of paths is a machine's: it has escaped that. */
-static int reply(Worker *w)
-{
-        json_t *json = json_loadb(w->answer ?: "", w->n_answer, 0, NULL);
-        const char *message = NULL;
-        int error = EIO, r;
-
-        (void) json_unpack(json, "{si s?s}", "error", &error, "message", &message);
-        if (error == 0)
-                r = w->done ? w->done(w->call, json) : sd_bus_reply_method_return(w->call, "");
-        else
-                r = sd_bus_reply_method_errnof(
-                        w->call, error, "%s: %s", w->what,
-                        message ?: (json ? strerror(error) : "the worker did not finish."));
-        json_decref(json);
-        return r;
-}
-
 static int finish(Worker *worker)
 {
         _cleanup_(worker_free_cleanup) Worker *w = worker;
-        int r = reply(w);
+        json_t *json = json_loadb(w->answer ?: "", w->n_answer, 0, NULL);
+        const char *message = json ? NULL : "the worker did not finish.";
+        int error = EIO;
 
+        (void) json_unpack(json, "{si s?s}", "error", &error, "message", &message);
+        w->task.finished(w->task.userdata, error, message, json);
         registry_touch(w->registry);
-        if (r < 0)
-                (void) sd_bus_reply_method_errno(w->call, r, NULL);
+        json_decref(json);
         return 0;
+}
+
+/* Each line is an object; all but the last say how far it is. */
+static void take_lines(Worker *w)
+{
+        char *end;
+
+        while (w->n_answer > 0 && (end = memchr(w->answer, '\n', w->n_answer))) {
+                size_t n = end - w->answer + 1;
+                json_t *json = json_loadb(w->answer, n, 0, NULL);
+                const json_t *progress = json_object_get(json, "progress");
+                bool last = !progress;
+
+                if (progress && w->task.progress)
+                        w->task.progress(w->task.userdata, json_number_value(progress));
+                json_decref(json);
+                if (last)
+                        return;
+                memmove(w->answer, end + 1, w->n_answer - n);
+                w->n_answer -= n;
+        }
 }
 
 static int on_answer(sd_event_source *source, int fd, uint32_t events, void *userdata)
@@ -91,6 +98,7 @@ static int on_answer(sd_event_source *source, int fd, uint32_t events, void *use
         if (n <= 0)
                 return finish(w);
         w->n_answer += n;
+        take_lines(w);
         return 0;
 }
 
@@ -104,8 +112,9 @@ static int on_started(sd_bus_message *answer, void *userdata, sd_bus_error *ret_
         if (!e)
                 return 0;
         w = userdata;
-        return sd_bus_reply_method_errorf(w->call, SD_BUS_ERROR_FAILED,
-                                          "%s: systemd does not start a worker: %s", w->what, e->message);
+        _cleanup_free_ char *message = strf("systemd does not start a worker: %s", e->message);
+        w->task.finished(w->task.userdata, EIO, strna(message), NULL);
+        return 0;
 }
 
 /* The request as a file that nobody else has. */
@@ -127,9 +136,10 @@ static int append_properties(sd_bus_message *m, const char *what, int request_fd
 
         r = sd_bus_message_open_container(m, 'a', "(sv)");
         if (r >= 0)
-                r = sd_bus_message_append(m, "(sv)(sv)(sv)(sv)(sv)", "Description", "s", what, "CollectMode",
-                                          "s", "inactive-or-failed", "NoNewPrivileges", "b", true,
-                                          "PrivateNetwork", "b", true, "LimitNOFILE", "t", UINT64_C(65536));
+                r = sd_bus_message_append(m, "(sv)(sv)(sv)(sv)(sv)(sv)", "Description", "s", what,
+                                          "CollectMode", "s", "inactive-or-failed", "NoNewPrivileges", "b",
+                                          true, "PrivateNetwork", "b", true, "LimitNOFILE", "t",
+                                          UINT64_C(65536), "TimeoutStopUSec", "t", 5 * USEC_PER_SEC);
         if (r >= 0)
                 r = unit_append_stdio(m, (const int[]){ request_fd, answer_fd, -EBADF });
         if (r >= 0)
@@ -137,25 +147,39 @@ static int append_properties(sd_bus_message *m, const char *what, int request_fd
         return r < 0 ? r : sd_bus_message_close_container(m);
 }
 
-static int start_unit(Worker *w, json_t *request)
+/* What the work is about comes over the socket that is answered over. */
+static int make_channel(Worker *w, int *ret_fd)
 {
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
-        char unit[64];
         int fds[2], r;
 
-        snprintf(unit, sizeof(unit), "mctl-work-%016" PRIx64 ".service", random_u64());
-        _cleanup_close_ int request_fd = make_request(request);
-        if (request_fd < 0)
-                return request_fd;
-        if (pipe2(fds, O_CLOEXEC) < 0)
+        if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0)
                 return -errno;
         w->answer_fd = fds[0];
-        _cleanup_close_ int answer_fd = fds[1];
+        _cleanup_close_ int peer_fd = fds[1];
         if (fcntl(w->answer_fd, F_SETFL, O_NONBLOCK) < 0)
                 return -errno;
+        r = w->task.data_fd >= 0 ? socket_send(w->answer_fd, "D", 1, w->task.data_fd) : 0;
+        if (r < 0)
+                return r;
+        *ret_fd = TAKE_FD(peer_fd);
+        return 0;
+}
+
+static int start_unit(Worker *w, const char *unit)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+        int fd = -EBADF, r;
+
+        _cleanup_close_ int request_fd = make_request(w->task.request);
+        if (request_fd < 0)
+                return request_fd;
+        r = make_channel(w, &fd);
+        if (r < 0)
+                return r;
+        _cleanup_close_ int peer_fd = fd;
         r = systemd_call(w->registry->bus, &m, "StartTransientUnit", "ss", unit, "fail");
         if (r >= 0)
-                r = append_properties(m, w->what, request_fd, answer_fd);
+                r = append_properties(m, w->what, request_fd, peer_fd);
         if (r >= 0)
                 r = sd_bus_message_append(m, "a(sa(sv))", 0);
         if (r >= 0)
@@ -163,35 +187,90 @@ static int start_unit(Worker *w, json_t *request)
         return r < 0 ? r : sd_bus_call_async(w->registry->bus, &w->start_slot, m, on_started, w, 0);
 }
 
-int worker_start(Registry *registry, sd_bus_message *call, json_t *request, WorkerDone done,
-                 const char *what, ...)
+int worker_run(Registry *registry, const WorkerTask *task, char **ret_unit)
 {
-        _cleanup_(worker_free_cleanup) Worker *w = calloc(1, sizeof(Worker));
-        va_list ap;
-        int r;
+        _cleanup_free_ char *unit = strf("mctl-work-%016" PRIx64 ".service", random_u64());
+        _cleanup_(worker_free_cleanup) Worker *w = NULL;
+        json_t *request = task->request;
+        int r = -ENOMEM;
 
-        if (!w || !request || registry->n_workers >= WORKERS_MAX) {
-                json_decref(request);
-                r = w && request ? sd_bus_reply_method_errorf(call, SD_BUS_ERROR_LIMITS_EXCEEDED,
-                                                              "Too much is under way.")
-                                 : -ENOMEM;
-                free(TAKE_PTR(w));
-                return r;
+        if (registry->n_workers >= WORKERS_MAX)
+                r = -EUSERS;
+        else if (unit && request && (w = malloc(sizeof(Worker)))) {
+                *w = (Worker){
+                        .registry = registry, .task = *task, .what = strdup(task->what), .answer_fd = -EBADF
+                };
+                registry->n_workers++;
+                registry->n_pending++;
+                r = w->what ? start_unit(w, unit) : -ENOMEM;
         }
-        *w = (Worker){
-                .registry = registry, .call = sd_bus_message_ref(call), .done = done, .answer_fd = -EBADF
-        };
-        registry->n_workers++;
-        registry->n_pending++;
-        va_start(ap, what);
-        if (vasprintf(&w->what, what, ap) < 0)
-                w->what = NULL;
-        va_end(ap);
-        r = w->what ? start_unit(w, request) : -ENOMEM;
         json_decref(request);
         if (r < 0)
                 return r;
         TAKE_PTR(w);
+        if (ret_unit)
+                *ret_unit = TAKE_PTR(unit);
+        return 0;
+}
+
+/* A call that is answered when a worker has done. */
+typedef struct Answer {
+        sd_bus_message *call;
+        WorkerDone done;
+        char *what;
+} Answer;
+
+static void answer_free(Answer *a)
+{
+        sd_bus_message_unref(a->call);
+        free(a->what);
+        free(a);
+}
+DEFINE_CLEANUP(Answer *, answer_free);
+
+static void answer_call(void *userdata, int error, const char *message, const json_t *answer)
+{
+        _cleanup_(answer_free_cleanup) Answer *a = userdata;
+        int r;
+
+        if (error == 0)
+                r = a->done ? a->done(a->call, answer) : sd_bus_reply_method_return(a->call, "");
+        else
+                r = sd_bus_reply_method_errnof(a->call, error, "%s: %s", a->what,
+                                               message ?: strerror(error));
+        if (r < 0)
+                (void) sd_bus_reply_method_errno(a->call, r, NULL);
+}
+
+int worker_start(Registry *registry, sd_bus_message *call, json_t *request, int data_fd, WorkerDone done,
+                 const char *what, ...)
+{
+        _cleanup_(answer_free_cleanup) Answer *a = calloc(1, sizeof(Answer));
+        va_list ap;
+        int r;
+
+        if (!a) {
+                json_decref(request);
+                return -ENOMEM;
+        }
+        *a = (Answer){ sd_bus_message_ref(call), done, NULL };
+        va_start(ap, what);
+        if (vasprintf(&a->what, what, ap) < 0)
+                a->what = NULL;
+        va_end(ap);
+        r = worker_run(registry,
+                       &(WorkerTask){ .request = request,
+                                      .what = strna(a->what),
+                                      .data_fd = data_fd,
+                                      .finished = answer_call,
+                                      .userdata = a },
+                       NULL);
+        if (r == -EUSERS)
+                return sd_bus_reply_method_errorf(call, SD_BUS_ERROR_LIMITS_EXCEEDED,
+                                                  "Too much is under way.");
+        if (r < 0)
+                return r;
+        TAKE_PTR(a);
         return 1;
 }
 
@@ -259,7 +338,35 @@ int worker_copy(Registry *registry, Machine *machine, sd_bus_message *call)
                                       destination == source ? NULL : destination, "replace",
                                       (flags & COPY_REPLACE) != 0, "into", (flags & COPY_INTO) != 0),
                             machine),
-                NULL, "Failed to copy %s machine '%s'", inward ? "to" : "from", machine->name);
+                -EBADF, NULL, "Failed to copy %s machine '%s'", inward ? "to" : "from", machine->name);
+}
+
+int worker_archive(Registry *registry, Machine *machine, sd_bus_message *call)
+{
+        bool inward = startswith(sd_bus_message_get_member(call), "Extract");
+        uint64_t flags = 0;
+        const char *path;
+        int fd, r;
+
+        r = sd_bus_message_read(call, "sh", &path, &fd);
+        if (r >= 0 && inward)
+                r = sd_bus_message_read(call, "t", &flags);
+        if (r >= 0)
+                r = check_machine(machine);
+        if (r < 0)
+                return r;
+        if (!is_path(path))
+                return reply_bad_path(call);
+        if (flags > COPY_REPLACE)
+                return sd_bus_reply_method_errorf(call, SD_BUS_ERROR_INVALID_ARGS,
+                                                  "There are no such flags.");
+        return worker_start(
+                registry, call,
+                with_leader(json_pack("{ss ss sb sb ss}", "operation", inward ? "unpack" : "pack",
+                                      inward ? "destination" : "source", path, "data", true, "replace",
+                                      (flags & COPY_REPLACE) != 0, "format", "uncompressed"),
+                            machine),
+                fd, NULL, "Failed to copy %s machine '%s'", inward ? "to" : "from", machine->name);
 }
 
 int worker_bind(Registry *registry, Machine *machine, sd_bus_message *call)
@@ -281,7 +388,7 @@ int worker_bind(Registry *registry, Machine *machine, sd_bus_message *call)
                 with_leader(json_pack("{ss ss ss sb sb}", "operation", "bind", "source", source,
                                       "destination", destination, "readOnly", read_only, "mkdir", make),
                             machine),
-                NULL, "Failed to bind into machine '%s'", machine->name);
+                -EBADF, NULL, "Failed to bind into machine '%s'", machine->name);
 }
 
 int worker_unbind(Registry *registry, Machine *machine, sd_bus_message *call)
@@ -300,7 +407,7 @@ int worker_unbind(Registry *registry, Machine *machine, sd_bus_message *call)
                 registry, call,
                 with_leader(json_pack("{ss ss}", "operation", "unbind", "destination", destination),
                             machine),
-                NULL, "Failed to unmount in machine '%s'", machine->name);
+                -EBADF, NULL, "Failed to unmount in machine '%s'", machine->name);
 }
 
 int worker_details(sd_bus_message *call, Strv *ret)
@@ -308,11 +415,17 @@ int worker_details(sd_bus_message *call, Strv *ret)
         const char *source = NULL, *destination = NULL;
         int r;
 
-        if (startswith(sd_bus_message_get_member(call), "Unbind"))
+        const char *member = sd_bus_message_get_member(call);
+
+        if (startswith(member, "Unbind") || startswith(member, "Extract"))
                 r = sd_bus_message_read(call, "s", &destination);
+        else if (startswith(member, "Archive"))
+                r = sd_bus_message_read(call, "s", &source);
         else
                 r = read_paths(call, &source, &destination);
         if (r >= 0 && source)
                 r = strv_extend(ret, (char *[]){ (char *) "src", (char *) source, NULL });
-        return r < 0 ? r : strv_extend(ret, (char *[]){ (char *) "dest", (char *) destination, NULL });
+        if (r >= 0 && destination)
+                r = strv_extend(ret, (char *[]){ (char *) "dest", (char *) destination, NULL });
+        return r;
 }

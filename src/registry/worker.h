@@ -8,18 +8,35 @@
 /* Work that copies files, mounts or reads images is done by mctl-worker, each time as a transient unit of its own: systemd
  * supervises it, and it may take its time. There are at most 64 at once; more get LimitsExceeded. */
 
+/* What is to be done, and who hears of it. */
+typedef struct WorkerTask {
+        json_t *request;  /* taken over; NULL is out of memory */
+        const char *what; /* of errors, and of the unit */
+        int data_fd;      /* that the work is about, or negative; it stays the caller's */
+        void (*progress)(void *userdata, double share); /* of all that is to be done; may be NULL */
+        /* Once, whatever happens, but where worker_run() fails: error is 0 or a number of errno(3). The texts are not the
+         * callee's to keep. */
+        void (*finished)(void *userdata, int error, const char *message, const json_t *answer);
+        void *userdata;
+} WorkerTask;
+
+/* Starts a worker. The name of its unit is the caller's to free. -EUSERS where there are too many. */
+int worker_run(Registry *registry, const WorkerTask *task, char **ret_unit);
+
 /* Answers a call with what a worker said that did well. */
 typedef int (*WorkerDone)(sd_bus_message *call, const json_t *answer);
 
 /* Starts one, and answers the call when it is done: with nothing, by `done` where that is not NULL, or with an error whose
- * message begins with `what`. Takes the request over; NULL is out of memory. */
-int worker_start(Registry *registry, sd_bus_message *call, json_t *request, WorkerDone done,
-                 const char *what, ...) _printf_(5, 6);
+ * message begins with `what`. Takes the request over; NULL is out of memory. data_fd is as in a task. */
+int worker_start(Registry *registry, sd_bus_message *call, json_t *request, int data_fd, WorkerDone done,
+                 const char *what, ...) _printf_(6, 7);
 
 /* CopyToMachine(s source, s destination), …WithFlags(…, t flags), BindMountMachine(s source, s destination, b read-only,
  * b mkdir), UnbindMachine(s destination) and their like, as methods of operation tables. */
 int worker_copy(Registry *registry, Machine *machine, sd_bus_message *call);
 int worker_bind(Registry *registry, Machine *machine, sd_bus_message *call);
+/* ArchiveFromMachine(s source, h file), and ExtractToMachine(s destination, h file, t flags) */
+int worker_archive(Registry *registry, Machine *machine, sd_bus_message *call);
 int worker_unbind(Registry *registry, Machine *machine, sd_bus_message *call);
 /* The paths of such a call, for rules of polkit. */
 int worker_details(sd_bus_message *call, Strv *ret);

@@ -43,8 +43,8 @@ static int finish(const TreeCopy *copy, int r, char **ret_error)
         return r < 0 ? set_failure(ret_error, r, "'%s': %s", copy->failed, strerror(-r)) : 0;
 }
 
-static int copy(const Request *request, bool inward, int source_fd, int parent_fd, const char *name,
-                char **ret_error)
+int copy_tree(const Request *request, bool inward, int source_fd, int parent_fd, const char *name,
+              char **ret_error)
 {
         const TreeUsers host = { 0, UINT32_MAX };
         TreeUsers machine;
@@ -88,7 +88,7 @@ int work_copy_to(const Request *request, char **ret_error)
         if (parent_fd < 0)
                 return set_failure(ret_error, parent_fd, "Cannot open '%s' in the machine: %s", parent,
                                    strerror(-parent_fd));
-        return copy(request, true, source_fd, parent_fd, name, ret_error);
+        return copy_tree(request, true, source_fd, parent_fd, name, ret_error);
 }
 
 int work_copy_from(const Request *request, char **ret_error)
@@ -108,5 +108,5 @@ int work_copy_from(const Request *request, char **ret_error)
         _cleanup_close_ int parent_fd = open(parent, O_PATH | O_DIRECTORY | O_CLOEXEC);
         if (parent_fd < 0)
                 return set_failure(ret_error, -errno, "Cannot open '%s': %s", parent, strerror(errno));
-        return copy(request, false, source_fd, parent_fd, name, ret_error);
+        return copy_tree(request, false, source_fd, parent_fd, name, ret_error);
 }

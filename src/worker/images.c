@@ -8,11 +8,6 @@
 #include "sandbox/record.h"
 #include "worker/worker.h"
 
-static const char *text(const Request *request, const char *key)
-{
-        return json_string_value(json_object_get(request->json, key)) ?: "";
-}
-
 /* --- who runs from an image --------------------------------------------------------------------------------------- */
 
 /* By whatever path it was named. */
@@ -53,9 +48,8 @@ static int find_user(int run_fd, int store_fd, const char *name, char **ret)
         return 0;
 }
 
-/* Calls `change` while no machine that runs from the image can start; -EBUSY where one has. */
-static int while_idle(const char *name, int (*change)(int store_fd, const char *name, void *userdata),
-                      int store_fd, void *userdata, char **ret_error)
+int while_idle(const char *name, int (*change)(int store_fd, const char *name, void *userdata), int store_fd,
+               void *userdata, char **ret_error)
 {
         _cleanup_free_ char *user = NULL;
 
@@ -84,15 +78,16 @@ static int hide_it(int store_fd, const char *name, void *userdata)
 static int explain(const Request *request, int r, char **ret_error)
 {
         if (r == -ENOENT)
-                return set_failure(ret_error, r, "There is no image '%s'.", text(request, "name"));
+                return set_failure(ret_error, r, "There is no image '%s'.", request_text(request, "name"));
         if (r == -EEXIST)
                 return set_failure(ret_error, r, "There is something called '%s' already.",
-                                   text(request, "newName"));
+                                   request_text(request, "newName"));
         if (r == -EOPNOTSUPP && json_object_get(request->json, "limit"))
-                return set_failure(ret_error, r, "Image '%s' is no subvolume.", text(request, "name"));
+                return set_failure(ret_error, r, "Image '%s' is no subvolume.",
+                                   request_text(request, "name"));
         if (r == -EOPNOTSUPP)
                 return set_failure(ret_error, r, "The file system of image '%s' cannot do that.",
-                                   text(request, "name"));
+                                   request_text(request, "name"));
         return r;
 }
 
@@ -103,7 +98,7 @@ int work_image_clone(const Request *request, char **ret_error)
         _cleanup_close_ int store_fd = store_open(IMAGE_STORE);
         if (store_fd < 0)
                 return store_fd;
-        int r = store_clone(store_fd, text(request, "name"), text(request, "newName"),
+        int r = store_clone(store_fd, request_text(request, "name"), request_text(request, "newName"),
                             request_flag(request, "readOnly"), &failed);
         if (r < 0 && failed)
                 return set_failure(ret_error, r, "'%s': %s", failed, strerror(-r));
@@ -116,8 +111,8 @@ int work_image_rename(const Request *request, char **ret_error)
 
         return explain(request,
                        store_fd < 0 ? store_fd
-                                    : while_idle(text(request, "name"), rename_it, store_fd,
-                                                 (char *) text(request, "newName"), ret_error),
+                                    : while_idle(request_text(request, "name"), rename_it, store_fd,
+                                                 (char *) request_text(request, "newName"), ret_error),
                        ret_error);
 }
 
@@ -134,7 +129,8 @@ int work_image_remove(const Request *request, char **ret_error)
         _cleanup_close_ int store_fd = store_open(IMAGE_STORE);
 
         return explain(request,
-                       store_fd < 0 ? store_fd : remove_image(store_fd, text(request, "name"), ret_error),
+                       store_fd < 0 ? store_fd
+                                    : remove_image(store_fd, request_text(request, "name"), ret_error),
                        ret_error);
 }
 
@@ -144,7 +140,7 @@ int work_image_read_only(const Request *request, char **ret_error)
 
         return explain(request,
                        store_fd < 0 ? store_fd
-                                    : store_set_read_only(store_fd, text(request, "name"),
+                                    : store_set_read_only(store_fd, request_text(request, "name"),
                                                           request_flag(request, "readOnly")),
                        ret_error);
 }
@@ -155,8 +151,9 @@ int work_image_limit(const Request *request, char **ret_error)
         json_int_t limit = json_integer_value(json_object_get(request->json, "limit"));
 
         return explain(request,
-                       store_fd < 0 ? store_fd
-                                    : store_set_limit(store_fd, text(request, "name"), (uint64_t) limit),
+                       store_fd < 0
+                               ? store_fd
+                               : store_set_limit(store_fd, request_text(request, "name"), (uint64_t) limit),
                        ret_error);
 }
 

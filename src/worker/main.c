@@ -2,9 +2,13 @@
 
 /* mctl-worker: see worker.h. */
 
+#include <locale.h>
+#include <signal.h>
 #include <sys/stat.h>
 
 #include "basic/log.h"
+#include "basic/socket.h"
+#include "basic/time.h"
 #include "sandbox/leader.h"
 #include "worker/worker.h"
 
@@ -25,13 +29,55 @@ static const struct {
         { "image-read-only", work_image_read_only },
         { "image-limit", work_image_limit },
         { "image-clean", work_image_clean },
+        { "import-tar", work_import_tar },
+        { "import-fs", work_import_directory },
+        { "export-tar", work_export_tar },
+        { "pack", work_pack },
+        { "unpack", work_unpack },
 };
 
 static void request_clear(Request *request)
 {
         json_decref(request->json);
+        fd_close(request->data_fd);
         fd_close(request->proc_fd);
         fd_close(request->root_fd);
+}
+
+static volatile sig_atomic_t cancelled;
+
+static void on_term(int sig)
+{
+        (void) sig;
+        cancelled = true;
+}
+
+bool is_cancelled(void)
+{
+        return cancelled;
+}
+
+/* Not with every byte. */
+void tell_progress(double share)
+{
+        static uint64_t last;
+        uint64_t now = now_usec(CLOCK_MONOTONIC);
+
+        if (now - last < 100 * USEC_PER_MSEC)
+                return;
+        last = now;
+        printf("{\"progress\":%.4f}\n", share);
+        fflush(stdout);
+}
+
+static int receive_data(Request *request)
+{
+        char c;
+
+        if (!request_flag(request, "data"))
+                return 0;
+        ssize_t n = socket_receive(STDOUT_FILENO, &c, 1, &request->data_fd);
+        return n < 0 ? (int) n : request->data_fd < 0 ? -EBADMSG : 0;
 }
 
 static int open_machine(Request *request)
@@ -50,8 +96,9 @@ static int open_machine(Request *request)
 
 static int run(json_t *answer, char **ret_error)
 {
-        _cleanup_(request_clear)
-                Request request = { .answer = answer, .proc_fd = -EBADF, .root_fd = -EBADF };
+        _cleanup_(request_clear) Request request = {
+                .answer = answer, .data_fd = -EBADF, .proc_fd = -EBADF, .root_fd = -EBADF
+        };
         _cleanup_free_ char *text = NULL;
         const char *operation;
         int r;
@@ -63,7 +110,9 @@ static int run(json_t *answer, char **ret_error)
         if (json_unpack(request.json, "{ss s?s s?s}", "operation", &operation, "source", &request.source,
                         "destination", &request.destination) < 0)
                 return -EBADMSG;
-        r = json_object_get(request.json, "leader") ? open_machine(&request) : 0;
+        r = receive_data(&request);
+        if (r >= 0 && json_object_get(request.json, "leader"))
+                r = open_machine(&request);
         if (r == -ESRCH)
                 return set_failure(ret_error, r, "The machine is gone.");
         if (r < 0)
@@ -84,6 +133,10 @@ int main(int argc, char *argv[])
                 return EXIT_FAILURE;
         }
         umask(0022);
+        /* What blocks is to come back, and names in archives to be read as they are written. */
+        (void) sigaction(SIGTERM, &(struct sigaction){ .sa_handler = on_term }, NULL);
+        (void) signal(SIGPIPE, SIG_IGN);
+        (void) setlocale(LC_CTYPE, "C.UTF-8");
         json_t *answer = json_object();
         int r = run(answer, &error);
         shown = error ? str_escape(error) : NULL;

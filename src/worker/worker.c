@@ -3,6 +3,11 @@
 
 #include "worker/worker.h"
 
+const char *request_text(const Request *request, const char *key)
+{
+        return json_string_value(json_object_get(request->json, key)) ?: "";
+}
+
 bool request_flag(const Request *request, const char *key)
 {
         return json_is_true(json_object_get(request->json, key));

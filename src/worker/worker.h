@@ -12,13 +12,15 @@
  *   {"operation": "copy-to", "leader": 968, "startTime": 4711, "source": "/etc/hosts", "destination": "/etc/hosts"}
  *
  * The answer is one JSON object on standard output: {"error": 0}, or a number of errno(3) with a "message". What is about an
- * image has a "name" and no leader. */
+ * image has a "name" and no leader. With "data", a descriptor comes over standard output, which is a socket. Lines such as
+ * {"progress": 0.5} may come before the answer. */
 
 typedef struct Request {
         json_t *json;
         json_t *answer; /* for what there is to say but for errors */
         const char *source,
                 *destination; /* absolute paths, on the host and in the machine; NULL where there is none */
+        int data_fd;          /* that came with the request, or negative */
         int proc_fd;          /* /proc/PID of the leader */
         int root_fd;          /* its root */
         uid_t base;           /* the machine's users on the host; 0 where they are the host's */
@@ -45,7 +47,31 @@ int work_image_read_only(const Request *request, char **ret_error);
 int work_image_limit(const Request *request, char **ret_error);
 int work_image_clean(const Request *request, char **ret_error);
 
-/* Whether the request has that flag. */
+/* transfer.c: an image "name" from what data_fd has, a tar archive or a directory; with "replace", in the place of one that is there,
+ * and with "readOnly". And an image as an archive of that "format". */
+int work_import_tar(const Request *request, char **ret_error);
+int work_import_directory(const Request *request, char **ret_error);
+int work_export_tar(const Request *request, char **ret_error);
+/* A tree of a machine's as an archive on data_fd, and an archive unpacked into a directory of a machine. */
+int work_pack(const Request *request, char **ret_error);
+int work_unpack(const Request *request, char **ret_error);
+
+/* images.c: calls `change` while no machine that runs from the image can start; -EBUSY where one has. */
+int while_idle(const char *name, int (*change)(int store_fd, const char *name, void *userdata), int store_fd,
+               void *userdata, char **ret_error);
+
+/* copy.c: copies a tree between the host and the machine. */
+int copy_tree(const Request *request, bool inward, int source_fd, int parent_fd, const char *name,
+              char **ret_error);
+
+/* Whether somebody wants us to end; what blocks is interrupted then. */
+bool is_cancelled(void);
+
+/* Tells whoever waits how much is done, of 1. */
+void tell_progress(double share);
+
+/* Whether the request has that flag, and what text it has, "" for none. */
+const char *request_text(const Request *request, const char *key);
 bool request_flag(const Request *request, const char *key);
 
 /* Parts an absolute path into a directory and a name: "/a/b" into "/a" and "b". -EINVAL where it has no name that could be

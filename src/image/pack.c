@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <archive.h>
+#include <archive_entry.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include "image/archive.h"
+
+#define BLOCK_SIZE (128U * 1024U)
+#define DEPTH_MAX  512U
+
+static const int filters[_ARCHIVE_FORMAT_MAX] = {
+        [ARCHIVE_TAR] = ARCHIVE_FILTER_NONE,        [ARCHIVE_TAR_GZIP] = ARCHIVE_FILTER_GZIP,
+        [ARCHIVE_TAR_XZ] = ARCHIVE_FILTER_XZ,       [ARCHIVE_TAR_ZSTD] = ARCHIVE_FILTER_ZSTD,
+        [ARCHIVE_TAR_BZIP2] = ARCHIVE_FILTER_BZIP2,
+};
+
+typedef struct Packer {
+        ArchiveJob *job;
+        struct archive *archive, *disk;
+        struct archive_entry_linkresolver *links;
+        uint64_t n_bytes; /* of the tree */
+        char buffer[BLOCK_SIZE];
+} Packer;
+
+static void packer_free(Packer *p)
+{
+        archive_write_free(p->archive);
+        archive_read_free(p->disk);
+        archive_entry_linkresolver_free(p->links);
+        free(p);
+}
+DEFINE_CLEANUP(Packer *, packer_free);
+DEFINE_CLEANUP(struct archive_entry *, archive_entry_free);
+
+static int fail_path(Packer *p, const char *path, int r)
+{
+        if (!p->job->failed[0])
+                snprintf(p->job->failed, sizeof(p->job->failed), "'%.900s': %s", path, strerror(-r));
+        return r;
+}
+
+static int fail_library(Packer *p, struct archive *a)
+{
+        int e = archive_errno(a);
+
+        if (!p->job->failed[0])
+                snprintf(p->job->failed, sizeof(p->job->failed), "%s: %s",
+                         archive_error_string(a) ?: "The archive cannot be written",
+                         e > 0 ? strerror(e) : "no reason is known");
+        return e > 0 ? -e : -EIO;
+}
+
+/* The library takes all attributes that there are. */
+static int filter_attributes(struct archive_entry *entry)
+{
+        _cleanup_(archive_entry_free_cleanup) struct archive_entry *copy = archive_entry_clone(entry);
+        const char *name;
+        const void *value;
+        size_t size;
+
+        OOM_CHECK(copy);
+        archive_entry_xattr_clear(entry);
+        (void) archive_entry_xattr_reset(copy);
+        while (archive_entry_xattr_next(copy, &name, &value, &size) == ARCHIVE_OK)
+                if (archive_wants_xattr(name))
+                        archive_entry_xattr_add_entry(entry, name, value, size);
+        return 0;
+}
+
+/* Numbers say whose a file is: the names of the host's users mean nothing there. */
+static int describe(Packer *p, int path_fd, int fd, const struct stat *st, const char *path,
+                    struct archive_entry *entry)
+{
+        char target[PATH_MAX], source[FD_PATH_MAX];
+
+        archive_entry_copy_pathname(entry, path);
+        if (fd >= 0) {
+                archive_entry_copy_sourcepath(entry, fd_path(fd, source));
+                if (archive_read_disk_entry_from_file(p->disk, entry, fd, st) < ARCHIVE_WARN)
+                        return fail_library(p, p->disk);
+        } else
+                archive_entry_copy_stat(entry, st);
+        if (S_ISLNK(st->st_mode)) {
+                ssize_t n = readlinkat(path_fd, "", target, sizeof(target) - 1);
+                if (n < 0)
+                        return fail_path(p, path, -errno);
+                target[n] = 0;
+                archive_entry_copy_symlink(entry, target);
+        }
+        archive_entry_unset_atime(entry);
+        archive_entry_unset_ctime(entry);
+        archive_entry_unset_birthtime(entry);
+        archive_entry_set_uname(entry, NULL);
+        archive_entry_set_gname(entry, NULL);
+        if (st->st_mtim.tv_sec >= 0 && (uint64_t) st->st_mtim.tv_sec > p->job->clamp_sec)
+                archive_entry_set_mtime(entry, (time_t) p->job->clamp_sec, 0);
+        return filter_attributes(entry);
+}
+
+/* As many bytes as the head says, whatever happens to the file. */
+static int pack_data(Packer *p, int fd, const char *path, int64_t size)
+{
+        for (int64_t at = 0; at < size;) {
+                ssize_t n = pread(fd, p->buffer, MIN(size - at, (int64_t) sizeof(p->buffer)), at);
+                if (n < 0)
+                        return fail_path(p, path, -errno);
+                if (n == 0) {
+                        n = MIN(size - at, (int64_t) sizeof(p->buffer));
+                        memset(p->buffer, 0, n);
+                }
+                if (archive_write_data(p->archive, p->buffer, n) < 0)
+                        return fail_library(p, p->archive);
+                at += n;
+                p->n_bytes += n;
+                int r = p->job->progress ? p->job->progress(p->job->userdata, p->n_bytes) : 0;
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+static int compare_names(const void *a, const void *b)
+{
+        return strcmp(*(char *const *) a, *(char *const *) b);
+}
+
+static int read_names(int fd, Strv *ret)
+{
+        _cleanup_(closedir_cleanup) DIR *dir = NULL;
+        _cleanup_strv_ Strv names = NULL;
+        int r = 0, copy_fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+
+        dir = copy_fd < 0 ? NULL : fdopendir(copy_fd);
+        if (!dir) {
+                fd_close(copy_fd);
+                return -errno;
+        }
+        for (struct dirent *e; r >= 0 && (errno = 0, e = readdir(dir));)
+                if (!streq(e->d_name, ".") && !streq(e->d_name, ".."))
+                        r = strv_append(&names, e->d_name);
+        if (r < 0 || errno != 0)
+                return r < 0 ? r : -errno;
+        if (names)
+                qsort(names, strv_length(names), sizeof(char *), compare_names);
+        *ret = TAKE_PTR(names);
+        return 0;
+}
+
+static int pack_one(Packer *p, int path_fd, const char *path, unsigned depth);
+
+static int pack_children(Packer *p, int fd, const char *path, unsigned depth)
+{
+        _cleanup_strv_ Strv names = NULL;
+        int r = depth == 0 ? -ELOOP : read_names(fd, &names);
+
+        if (r < 0)
+                return fail_path(p, path, r);
+        STRV_FOREACH (name, names) {
+                _cleanup_free_ char *below = strf("%s/%s", path, *name);
+                _cleanup_close_ int child_fd = openat(fd, *name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+
+                OOM_CHECK(below);
+                if (child_fd < 0 && errno == ENOENT)
+                        continue; /* removed meanwhile */
+                r = child_fd < 0 ? fail_path(p, below, -errno) : pack_one(p, child_fd, below, depth - 1);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+static int pack_one(Packer *p, int path_fd, const char *path, unsigned depth)
+{
+        _cleanup_(archive_entry_free_cleanup) struct archive_entry *entry = archive_entry_new();
+        struct archive_entry *written = entry, *spare = NULL;
+        struct stat st;
+        int r;
+
+        OOM_CHECK(entry);
+        if (fstat(path_fd, &st) < 0)
+                return fail_path(p, path, -errno);
+        if (S_ISBLK(st.st_mode) || S_ISCHR(st.st_mode) || S_ISSOCK(st.st_mode)) {
+                p->job->n_left_out++;
+                return 0;
+        }
+        _cleanup_close_ int fd = S_ISREG(st.st_mode) || S_ISDIR(st.st_mode)
+                                         ? fd_reopen(path_fd, O_RDONLY | O_NONBLOCK | O_NOCTTY)
+                                         : -EBADF;
+        if (fd < 0 && fd != -EBADF)
+                return fail_path(p, path, fd);
+        r = describe(p, path_fd, fd, &st, path, entry);
+        if (r < 0)
+                return r;
+        /* With tar, the first name has the content, and what comes back is the same entry. */
+        archive_entry_linkify(p->links, &written, &spare);
+        if (archive_write_header(p->archive, entry) < ARCHIVE_WARN)
+                return fail_library(p, p->archive);
+        if (S_ISREG(st.st_mode) && archive_entry_size(entry) > 0)
+                return pack_data(p, fd, path, archive_entry_size(entry));
+        return S_ISDIR(st.st_mode) ? pack_children(p, fd, path, depth) : 0;
+}
+
+static int open_archive(Packer *p, ArchiveFormat format, int out_fd)
+{
+        if (archive_read_disk_set_behavior(p->disk, ARCHIVE_READDISK_NO_FFLAGS) < ARCHIVE_WARN)
+                return fail_library(p, p->disk);
+        if (archive_write_set_format_pax(p->archive) != ARCHIVE_OK ||
+            archive_write_set_format_option(p->archive, "pax", "xattrheader", "SCHILY") < ARCHIVE_WARN ||
+            archive_write_add_filter(p->archive, filters[format]) < ARCHIVE_WARN)
+                return fail_library(p, p->archive);
+        if (format == ARCHIVE_TAR_GZIP)
+                (void) archive_write_set_filter_option(p->archive, "gzip", "timestamp", NULL);
+        archive_entry_linkresolver_set_strategy(p->links, ARCHIVE_FORMAT_TAR_PAX_INTERCHANGE);
+        return archive_write_open_fd(p->archive, out_fd) != ARCHIVE_OK ? fail_library(p, p->archive) : 0;
+}
+
+int archive_pack(ArchiveJob *job, int dir_fd, const char *prefix, ArchiveFormat format, int out_fd)
+{
+        _cleanup_(packer_free_cleanup) Packer *p = calloc(1, sizeof(Packer));
+        int r;
+
+        OOM_CHECK(p);
+        job->failed[0] = 0;
+        p->job = job;
+        p->archive = archive_write_new();
+        p->disk = archive_read_disk_new();
+        p->links = archive_entry_linkresolver_new();
+        if (!p->archive || !p->disk || !p->links)
+                return -ENOMEM;
+        r = open_archive(p, format, out_fd);
+        if (r >= 0)
+                r = pack_one(p, dir_fd, prefix, DEPTH_MAX);
+        if (r >= 0 && archive_write_close(p->archive) != ARCHIVE_OK)
+                r = fail_library(p, p->archive);
+        return r;
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <archive.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "image/archive.h"
+
+/* What an archive is read from: a descriptor that may block, which ends when the job is ended, and for gzip, a thread that
+ * inflates with ISA-L while the other one makes files. */
+
+#define SOURCE_BLOCK (256U * 1024U)
+
+typedef struct Source {
+        ArchiveJob *job;
+        int fd;
+        atomic_uint_fast64_t n_read; /* of the archive as it is */
+        bool begun;
+        bool inflating;
+        pthread_t thread;
+        int pipe_fds[2];     /* what was inflated */
+        atomic_int failed;   /* negative: why the thread ended */
+        size_t n_first;      /* the first block, which the thread begins with */
+        char *block, *first; /* of SOURCE_BLOCK bytes */
+} Source;
+
+/* Opens an archive on a source that has a job and a descriptor and is empty else. Returns what the library does. */
+int source_open(Source *source, struct archive *archive);
+
+/* Ends the thread. */
+void source_close(Source *source);

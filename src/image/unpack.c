@@ -1,0 +1,408 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <archive.h>
+#include <archive_entry.h>
+#include <endian.h>
+#include <linux/posix_acl.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+
+#include "basic/rootfs.h"
+#include "image/archive.h"
+#include "image/source.h"
+
+/* The times of a directory change with what is put into it: they are set when all is there. */
+typedef struct Dir {
+        char *path;
+        struct timespec mtime;
+} Dir;
+
+typedef struct Unpacker {
+        ArchiveJob *job;
+        struct archive *archive;
+        Source source;
+        int root_fd;
+        int parent_fd; /* of the last entry, since the next is likely beside it */
+        char *parent;
+        Dir *dirs;
+        size_t n_dirs;
+        uint64_t n_entries;
+        uint64_t n_bytes; /* of content, unpacked */
+} Unpacker;
+
+static void unpacker_clear(Unpacker *u)
+{
+        archive_read_free(u->archive);
+        source_close(&u->source);
+        fd_close(u->parent_fd);
+        free(u->parent);
+        for (size_t i = 0; i < u->n_dirs; i++)
+                free(u->dirs[i].path);
+        free(u->dirs);
+}
+
+/* The library has said why. */
+static int fail(Unpacker *u)
+{
+        const char *why = archive_error_string(u->archive);
+        int e = archive_errno(u->archive);
+
+        snprintf(u->job->failed, sizeof(u->job->failed), "%s", why ?: "it cannot be read");
+        return e == ENOMEM || e == EIO || e == ECANCELED ? -e : -EBADMSG;
+}
+
+/* Something is wrong with an entry. */
+static int fail_entry(Unpacker *u, const char *path, int r, const char *why)
+{
+        snprintf(u->job->failed, sizeof(u->job->failed), "'%.900s' %s", path, why ?: strerror(-r));
+        return r;
+}
+
+/* A path in the tree, without the "/" and "." that it may begin with and contain, and without a slash at its end: "" for the
+ * tree itself. -EBADMSG for one that would leave it. The caller frees it. */
+static int clean_path(const char *path, char **ret)
+{
+        _cleanup_free_ char *clean = malloc(strlen(path) + 1);
+        size_t n = 0;
+
+        OOM_CHECK(clean);
+        for (const char *p = path; *p;) {
+                size_t length = strcspn(p, "/");
+
+                if (length == 2 && p[0] == '.' && p[1] == '.')
+                        return -EBADMSG;
+                if (length > 0 && !(length == 1 && p[0] == '.')) {
+                        if (length > NAME_MAX || n + length + 1 >= PATH_MAX)
+                                return -ENAMETOOLONG;
+                        if (n > 0)
+                                clean[n++] = '/';
+                        memcpy(clean + n, p, length);
+                        n += length;
+                }
+                p += length;
+                p += strspn(p, "/");
+        }
+        clean[n] = 0;
+        *ret = TAKE_PTR(clean);
+        return 0;
+}
+
+/* Opens the directory that an entry is in, making what is missing, and finds its name there. */
+static int open_parent(Unpacker *u, const char *path, const char **ret_name)
+{
+        const char *slash = strrchr(path, '/');
+        size_t n = slash ? (size_t) (slash - path) : 0;
+
+        *ret_name = slash ? slash + 1 : path;
+        if (u->parent && strncmp(u->parent, path, n) == 0 && !u->parent[n])
+                return u->parent_fd;
+        _cleanup_free_ char *parent = strndup(path, n);
+        OOM_CHECK(parent);
+        int fd = rootfs_make_dir(u->root_fd, n > 0 ? parent : "/", 0755);
+        if (fd < 0)
+                return fd;
+        fd_close(u->parent_fd);
+        u->parent_fd = fd;
+        free(u->parent);
+        u->parent = TAKE_PTR(parent);
+        return fd;
+}
+
+/* --- attributes --------------------------------------------------------------------------------------------------- */
+
+typedef struct AclEntry {
+        uint16_t tag, permissions;
+        uint32_t id;
+} AclEntry;
+
+static int compare_acl(const void *a, const void *b)
+{
+        const AclEntry *x = a, *y = b;
+
+        if (x->tag != y->tag)
+                return le16toh(x->tag) < le16toh(y->tag) ? -1 : 1;
+        return le32toh(x->id) < le32toh(y->id) ? -1 : le32toh(x->id) > le32toh(y->id);
+}
+
+/* As the kernel takes it: a version, then entries in the order of their tags (acl(5)). */
+static int set_acl(int fd, struct archive_entry *entry, int type, const char *name)
+{
+        static const struct {
+                int library;
+                uint16_t kernel;
+        } tags[] = {
+                { ARCHIVE_ENTRY_ACL_USER_OBJ, ACL_USER_OBJ },   { ARCHIVE_ENTRY_ACL_USER, ACL_USER },
+                { ARCHIVE_ENTRY_ACL_GROUP_OBJ, ACL_GROUP_OBJ }, { ARCHIVE_ENTRY_ACL_GROUP, ACL_GROUP },
+                { ARCHIVE_ENTRY_ACL_MASK, ACL_MASK },           { ARCHIVE_ENTRY_ACL_OTHER, ACL_OTHER },
+        };
+        struct {
+                uint32_t version;
+                AclEntry entries[256];
+        } acl = { .version = htole32(2) };
+        size_t n = 0;
+        int t, permissions, tag, id;
+        const char *who;
+
+        (void) archive_entry_acl_reset(entry, type);
+        while (archive_entry_acl_next(entry, type, &t, &permissions, &tag, &id, &who) == ARCHIVE_OK) {
+                if (n == ELEMENTSOF(acl.entries))
+                        return -E2BIG;
+                for (size_t i = 0; i < ELEMENTSOF(tags); i++)
+                        if (tags[i].library == tag)
+                                acl.entries[n++] = (AclEntry){
+                                        htole16(tags[i].kernel), htole16(permissions & 7),
+                                        htole32(tags[i].kernel & (ACL_USER | ACL_GROUP) ? (uint32_t) id
+                                                                                        : UINT32_MAX)
+                                };
+        }
+        if (n == 0)
+                return 0;
+        qsort(acl.entries, n, sizeof(AclEntry), compare_acl);
+        return fsetxattr(fd, name, &acl, sizeof(acl.version) + n * sizeof(AclEntry), 0) < 0 ? -errno : 0;
+}
+
+/* Owner, attributes, mode, and times, in an order in which none undoes another. */
+static int set_attributes(int fd, struct archive_entry *entry)
+{
+        const struct timespec times[] = {
+                { .tv_nsec = UTIME_OMIT },
+                { archive_entry_mtime(entry), archive_entry_mtime_nsec(entry) },
+        };
+        const char *name;
+        const void *value;
+        size_t size;
+        int r = 0, types = archive_entry_acl_types(entry);
+
+        if (fchown(fd, archive_entry_uid(entry), archive_entry_gid(entry)) < 0)
+                return -errno;
+        (void) archive_entry_xattr_reset(entry);
+        while (r >= 0 && archive_entry_xattr_next(entry, &name, &value, &size) == ARCHIVE_OK)
+                if (archive_wants_xattr(name) && fsetxattr(fd, name, value, size, 0) < 0 &&
+                    errno != EOPNOTSUPP)
+                        r = -errno;
+        if (r >= 0 && fchmod(fd, archive_entry_perm(entry)) < 0)
+                r = -errno;
+        if (r >= 0 && (types & ARCHIVE_ENTRY_ACL_TYPE_ACCESS))
+                r = set_acl(fd, entry, ARCHIVE_ENTRY_ACL_TYPE_ACCESS, "system.posix_acl_access");
+        if (r >= 0 && (types & ARCHIVE_ENTRY_ACL_TYPE_DEFAULT) && archive_entry_filetype(entry) == AE_IFDIR)
+                r = set_acl(fd, entry, ARCHIVE_ENTRY_ACL_TYPE_DEFAULT, "system.posix_acl_default");
+        if (r == -EOPNOTSUPP)
+                r = 0;
+        return r < 0 ? r : futimens(fd, times) < 0 ? -errno : 0;
+}
+
+/* --- entries ------------------------------------------------------------------------------------------------------ */
+
+static int check_bounds(Unpacker *u, const char *path, size_t n)
+{
+        uint64_t bytes = u->source.n_read;
+
+        u->n_bytes += n;
+        if (u->n_bytes > UNPACK_FREE && u->n_bytes / UNPACK_RATIO_MAX > bytes)
+                return fail_entry(u, path, -EFBIG, "unpacks to far more than was read: it is refused");
+        return u->job->progress ? u->job->progress(u->job->userdata, bytes) : 0;
+}
+
+/* What was not written is a hole. */
+static int write_data(Unpacker *u, const char *path, int fd, int64_t size)
+{
+        const void *data;
+        size_t n;
+        int64_t at;
+        int r;
+
+        while ((r = archive_read_data_block(u->archive, &data, &n, &at)) == ARCHIVE_OK) {
+                for (size_t done = 0; done < n;) {
+                        ssize_t k = pwrite(fd, (const char *) data + done, n - done, at + done);
+                        if (k < 0)
+                                return fail_entry(u, path, -errno, NULL);
+                        done += k;
+                }
+                r = check_bounds(u, path, n);
+                if (r < 0)
+                        return r;
+        }
+        if (r != ARCHIVE_EOF)
+                return fail(u);
+        return ftruncate(fd, size) < 0 ? fail_entry(u, path, -errno, NULL) : 0;
+}
+
+static int unpack_file(Unpacker *u, struct archive_entry *entry, int parent_fd, const char *name)
+{
+        const char *path = archive_entry_pathname(entry);
+        int r;
+
+        _cleanup_close_ int fd = openat(parent_fd, name,
+                                        O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+        if (fd < 0)
+                return fail_entry(u, path, -errno, NULL);
+        r = write_data(u, path, fd, archive_entry_size(entry));
+        if (r < 0)
+                return r;
+        r = set_attributes(fd, entry);
+        return r < 0 ? fail_entry(u, path, r, NULL) : 0;
+}
+
+static int unpack_dir(Unpacker *u, struct archive_entry *entry, const char *clean)
+{
+        const char *path = archive_entry_pathname(entry);
+        int r;
+
+        _cleanup_close_ int path_fd = rootfs_make_dir(u->root_fd, *clean ? clean : "/", 0755);
+        _cleanup_close_ int fd = path_fd < 0 ? path_fd : fd_reopen(path_fd, O_RDONLY | O_DIRECTORY);
+        r = fd < 0 ? fd : set_attributes(fd, entry);
+        if (r < 0)
+                return fail_entry(u, path, r, NULL);
+        Dir *p = reallocarray(u->dirs, u->n_dirs + 1, sizeof(Dir));
+        OOM_CHECK(p);
+        u->dirs = p;
+        p[u->n_dirs] = (Dir){ strdup(clean),
+                              { archive_entry_mtime(entry), archive_entry_mtime_nsec(entry) } };
+        OOM_CHECK(p[u->n_dirs].path);
+        u->n_dirs++;
+        return 0;
+}
+
+static int set_times_at(struct archive_entry *entry, int parent_fd, const char *name)
+{
+        const struct timespec times[] = {
+                { .tv_nsec = UTIME_OMIT },
+                { archive_entry_mtime(entry), archive_entry_mtime_nsec(entry) },
+        };
+
+        return utimensat(parent_fd, name, times, AT_SYMLINK_NOFOLLOW);
+}
+
+static int unpack_link(struct archive_entry *entry, int parent_fd, const char *name)
+{
+        if (symlinkat(archive_entry_symlink(entry) ?: "", parent_fd, name) < 0 ||
+            fchownat(parent_fd, name, archive_entry_uid(entry), archive_entry_gid(entry),
+                     AT_SYMLINK_NOFOLLOW) < 0 ||
+            set_times_at(entry, parent_fd, name) < 0)
+                return -errno;
+        return 0;
+}
+
+/* The other name is one of the tree, and no link itself. */
+static int unpack_hard_link(Unpacker *u, const char *target, int parent_fd, const char *name)
+{
+        _cleanup_free_ char *clean = NULL;
+        char path[FD_PATH_MAX];
+        struct stat st;
+        int r = clean_path(target, &clean);
+
+        if (r < 0)
+                return r;
+        _cleanup_close_ int fd = rootfs_open(u->root_fd, clean, O_PATH | O_NOFOLLOW);
+        if (fd < 0)
+                return fd;
+        if (fstat(fd, &st) < 0)
+                return -errno;
+        if (S_ISDIR(st.st_mode))
+                return -EISDIR;
+        return linkat(AT_FDCWD, fd_path(fd, path), parent_fd, name, AT_SYMLINK_FOLLOW) < 0 ? -errno : 0;
+}
+
+static int unpack_fifo(struct archive_entry *entry, int parent_fd, const char *name)
+{
+        if (mkfifoat(parent_fd, name, 0600) < 0 ||
+            fchownat(parent_fd, name, archive_entry_uid(entry), archive_entry_gid(entry),
+                     AT_SYMLINK_NOFOLLOW) < 0 ||
+            fchmodat(parent_fd, name, archive_entry_perm(entry), 0) < 0 ||
+            set_times_at(entry, parent_fd, name) < 0)
+                return -errno;
+        return 0;
+}
+
+/* A later entry of a name takes the place of an earlier, but for directories, which are merged. */
+static int unpack_entry(Unpacker *u, struct archive_entry *entry)
+{
+        const char *path = archive_entry_pathname(entry), *hard_link = archive_entry_hardlink(entry), *name;
+        mode_t type = archive_entry_filetype(entry);
+        _cleanup_free_ char *clean = NULL;
+        int parent_fd, r;
+
+        if (!path)
+                return fail_entry(u, "", -EBADMSG, "is a name that cannot be read");
+        r = clean_path(path, &clean);
+        if (r == -EBADMSG)
+                return fail_entry(u, path, r, "leaves the tree");
+        if (r < 0)
+                return fail_entry(u, path, r, NULL);
+        if (!hard_link && type == AE_IFDIR)
+                return unpack_dir(u, entry, clean);
+        if (!hard_link && type != AE_IFREG && type != AE_IFLNK && type != AE_IFIFO) {
+                u->job->n_left_out++;
+                return 0;
+        }
+        if (!*clean)
+                return fail_entry(u, path, -EBADMSG, "is the tree itself, and no directory");
+        parent_fd = open_parent(u, clean, &name);
+        if (parent_fd < 0)
+                return fail_entry(u, path, parent_fd, NULL);
+        if (unlinkat(parent_fd, name, 0) < 0 && errno != ENOENT &&
+            (errno != EISDIR || unlinkat(parent_fd, name, AT_REMOVEDIR) < 0))
+                return fail_entry(u, path, -errno, NULL);
+        if (!hard_link && type == AE_IFREG)
+                return unpack_file(u, entry, parent_fd, name);
+        r = hard_link          ? unpack_hard_link(u, hard_link, parent_fd, name)
+            : type == AE_IFLNK ? unpack_link(entry, parent_fd, name)
+                               : unpack_fifo(entry, parent_fd, name);
+        return r == -EBADMSG ? fail_entry(u, path, r, "is a link to what is not in the tree")
+               : r < 0       ? fail_entry(u, path, r, NULL)
+                             : 0;
+}
+
+/* Those inside first, though their times do not change those above. */
+static int set_dir_times(Unpacker *u)
+{
+        for (size_t i = u->n_dirs; i-- > 0;) {
+                const struct timespec times[] = { { .tv_nsec = UTIME_OMIT }, u->dirs[i].mtime };
+                char path[FD_PATH_MAX];
+                _cleanup_close_ int fd = rootfs_open(u->root_fd, *u->dirs[i].path ? u->dirs[i].path : "/",
+                                                     O_PATH | O_DIRECTORY);
+                if (fd < 0 && fd != -ENOENT && fd != -ENOTDIR)
+                        return fd;
+                if (fd >= 0 && utimensat(AT_FDCWD, fd_path(fd, path), times, 0) < 0)
+                        return -errno;
+        }
+        return 0;
+}
+
+int archive_unpack(ArchiveJob *job, int in_fd, int dir_fd)
+{
+        _cleanup_(unpacker_clear) Unpacker u = {
+                .job = job,
+                .archive = archive_read_new(),
+                .source = { .job = job, .fd = in_fd },
+                .root_fd = dir_fd,
+                .parent_fd = -EBADF,
+        };
+        struct archive_entry *entry;
+        int r;
+
+        job->failed[0] = 0;
+        OOM_CHECK(u.archive);
+        if (archive_read_support_filter_gzip(u.archive) < ARCHIVE_WARN ||
+            archive_read_support_filter_xz(u.archive) < ARCHIVE_WARN ||
+            archive_read_support_filter_zstd(u.archive) < ARCHIVE_WARN ||
+            archive_read_support_filter_bzip2(u.archive) < ARCHIVE_WARN ||
+            archive_read_support_format_tar(u.archive) != ARCHIVE_OK ||
+            source_open(&u.source, u.archive) != ARCHIVE_OK)
+                return fail(&u);
+        while ((r = archive_read_next_header(u.archive, &entry)) == ARCHIVE_OK || r == ARCHIVE_WARN) {
+                if (++u.n_entries > UNPACK_ENTRIES_MAX)
+                        return fail_entry(&u, archive_entry_pathname(entry) ?: "", -EFBIG,
+                                          "is one entry too many");
+                r = unpack_entry(&u, entry);
+                if (r < 0)
+                        return r;
+        }
+        if (r != ARCHIVE_EOF)
+                return fail(&u);
+        if (u.n_entries == 0) {
+                snprintf(job->failed, sizeof(job->failed), "there is nothing in it");
+                return -EBADMSG;
+        }
+        r = set_dir_times(&u);
+        return r < 0 ? fail_entry(&u, "directory", r, NULL) : 0;
+}

@@ -1,0 +1,600 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "registry/transfer.h"
+
+#include <syslog.h>
+#include <unistd.h>
+
+#include "basic/log.h"
+#include "basic/names.h"
+#include "image/archive.h"
+#include "registry/machine1.h"
+#include "registry/polkit.h"
+#include "registry/worker.h"
+
+#define IMPORT1_PATH     "/org/freedesktop/import1"
+#define IMPORT1_MANAGER  "org.freedesktop.import1.Manager"
+#define IMPORT1_TRANSFER "org.freedesktop.import1.Transfer"
+#define TRANSFERS_PATH   IMPORT1_PATH "/transfer"
+
+/* Flags of both. */
+#define TRANSFER_REPLACE   UINT64_C(1)
+#define TRANSFER_READ_ONLY UINT64_C(2)
+
+typedef struct Transfer {
+        Registry *registry;
+        uint32_t id;
+        const char *type; /* as import1 has it: a constant */
+        char *local;      /* the name of the image */
+        double progress;
+        char *unit;
+        uid_t owner; /* who began it */
+        struct Transfer *next;
+} Transfer;
+
+static void transfer_free(Transfer *t)
+{
+        for (Transfer **p = &t->registry->transfers; *p; p = &(*p)->next)
+                if (*p == t) {
+                        *p = t->next;
+                        break;
+                }
+        free(t->local);
+        free(t->unit);
+        free(t);
+}
+DEFINE_CLEANUP(Transfer *, transfer_free);
+
+void transfers_free(Registry *registry)
+{
+        while (registry->transfers)
+                transfer_free(registry->transfers);
+}
+
+static char *transfer_path(const Transfer *t)
+{
+        return strf(TRANSFERS_PATH "/_%u", t->id);
+}
+
+/* --- signals ------------------------------------------------------------------------------------------------------ */
+
+static void emit_removed(const Transfer *t, const char *result, const char *message)
+{
+        _cleanup_free_ char *path = transfer_path(t);
+        sd_bus *bus = t->registry->bus;
+
+        (void) sd_bus_emit_signal(bus, REGISTRY_PATH, REGISTRY_INTERFACE, "TransferRemoved", "uss", t->id,
+                                  result, message ?: "");
+        if (!path || !t->registry->import1)
+                return;
+        if (message)
+                (void) sd_bus_emit_signal(bus, path, IMPORT1_TRANSFER, "LogMessage", "us",
+                                          (uint32_t) LOG_ERR, message);
+        (void) sd_bus_emit_signal(bus, IMPORT1_PATH, IMPORT1_MANAGER, "TransferRemoved", "uos", t->id, path,
+                                  result);
+}
+
+static void on_progress(void *userdata, double share)
+{
+        Transfer *t = userdata;
+        _cleanup_free_ char *path = transfer_path(t);
+
+        t->progress = share;
+        (void) sd_bus_emit_signal(t->registry->bus, REGISTRY_PATH, REGISTRY_INTERFACE, "TransferProgress",
+                                  "ud", t->id, share);
+        if (path && t->registry->import1)
+                (void) sd_bus_emit_signal(t->registry->bus, path, IMPORT1_TRANSFER, "ProgressUpdate", "d",
+                                          share);
+}
+
+static void on_finished(void *userdata, int error, const char *message, const json_t *answer)
+{
+        _cleanup_(transfer_free_cleanup) Transfer *t = userdata;
+        json_int_t left_out = json_integer_value(json_object_get(answer, "leftOut"));
+        _cleanup_free_ char *note = NULL;
+
+        if (error == 0 && left_out > 0)
+                note = strf("%lld device nodes or sockets were left out.", (long long) left_out);
+        emit_removed(t,
+                     error == 0           ? "done"
+                     : error == ECANCELED ? "canceled"
+                                          : "failed",
+                     error == 0 ? note : message ?: strerror(error));
+}
+
+/* --- what is asked for -------------------------------------------------------------------------------------------- */
+
+typedef struct Wanted {
+        const char *type, *local, *format;
+        int fd; /* the message's */
+        uint64_t flags;
+        int64_t clamp; /* seconds since 1970, -1 for none */
+} Wanted;
+
+static int read_import(sd_bus_message *call, Wanted *w)
+{
+        const char *type;
+        int r = sd_bus_message_read(call, "ssht", &w->local, &type, &w->fd, &w->flags);
+
+        if (r < 0)
+                return r;
+        w->type = streq(type, "tar") ? "import-tar" : streq(type, "directory") ? "import-fs" : NULL;
+        return w->type ? 0 : -EOPNOTSUPP;
+}
+
+static int read_export(sd_bus_message *call, Wanted *w)
+{
+        w->type = "export-tar";
+        return sd_bus_message_read(call, "sshx", &w->local, &w->format, &w->fd, &w->clamp);
+}
+
+/* …Ex() have a class, and flags in the place of booleans. */
+static int read_class(sd_bus_message *call)
+{
+        const char *class;
+        int r = sd_bus_message_read(call, "s", &class);
+
+        return r < 0 ? r : streq(class, "machine") ? 0 : -EOPNOTSUPP;
+}
+
+static int read_import1_import(sd_bus_message *call, Wanted *w)
+{
+        const char *member = sd_bus_message_get_member(call);
+        int replace, read_only, r;
+
+        w->type = startswith(member, "ImportTar") ? "import-tar" : "import-fs";
+        r = sd_bus_message_read(call, "hs", &w->fd, &w->local);
+        if (r >= 0 && endswith(member, "Ex")) {
+                r = read_class(call);
+                return r < 0 ? r : sd_bus_message_read(call, "t", &w->flags);
+        }
+        if (r >= 0)
+                r = sd_bus_message_read(call, "bb", &replace, &read_only);
+        if (r >= 0)
+                w->flags = (replace ? TRANSFER_REPLACE : 0) | (read_only ? TRANSFER_READ_ONLY : 0);
+        return r;
+}
+
+static int read_import1_export(sd_bus_message *call, Wanted *w)
+{
+        bool extended = endswith(sd_bus_message_get_member(call), "Ex");
+        uint64_t flags = 0;
+        int r;
+
+        w->type = "export-tar";
+        r = sd_bus_message_read(call, "s", &w->local);
+        if (r >= 0 && extended)
+                r = read_class(call);
+        if (r >= 0)
+                r = sd_bus_message_read(call, "hs", &w->fd, &w->format);
+        if (r >= 0 && extended)
+                r = sd_bus_message_read(call, "t", &flags);
+        return r < 0 ? r : flags != 0 ? -EINVAL : 0;
+}
+
+static int read_unsupported(sd_bus_message *call, Wanted *w)
+{
+        (void) call;
+        (void) w;
+        return -EOPNOTSUPP;
+}
+
+static const struct Method {
+        const char *member;
+        const char *action;
+        int (*read)(sd_bus_message *call, Wanted *w);
+} methods[] = {
+        { "ImportImage", REGISTRY_NAME ".manage-images", read_import },
+        { "ExportImage", REGISTRY_NAME ".manage-images", read_export },
+        { "ImportTar", IMPORT1_NAME ".import", read_import1_import },
+        { "ImportTarEx", IMPORT1_NAME ".import", read_import1_import },
+        { "ImportFileSystem", IMPORT1_NAME ".import", read_import1_import },
+        { "ImportFileSystemEx", IMPORT1_NAME ".import", read_import1_import },
+        { "ExportTar", IMPORT1_NAME ".export", read_import1_export },
+        { "ExportTarEx", IMPORT1_NAME ".export", read_import1_export },
+        { "ImportRaw", IMPORT1_NAME ".import", read_unsupported },
+        { "ImportRawEx", IMPORT1_NAME ".import", read_unsupported },
+        { "ExportRaw", IMPORT1_NAME ".export", read_unsupported },
+        { "ExportRawEx", IMPORT1_NAME ".export", read_unsupported },
+        { "PullTar", IMPORT1_NAME ".pull", read_unsupported },
+        { "PullTarEx", IMPORT1_NAME ".pull", read_unsupported },
+        { "PullRaw", IMPORT1_NAME ".pull", read_unsupported },
+        { "PullRawEx", IMPORT1_NAME ".pull", read_unsupported },
+};
+
+static const struct Method *find_method(sd_bus_message *call)
+{
+        const char *member = sd_bus_message_get_member(call);
+        size_t i = 0;
+
+        while (i + 1 < ELEMENTSOF(methods) && !streq(methods[i].member, member))
+                i++;
+        assert(streq(methods[i].member, member)); /* the vtables have no other methods for us */
+        return methods + i;
+}
+
+/* Returns 0 when an error has been replied. */
+static int judge(Registry *registry, sd_bus_message *call, const Wanted *w)
+{
+        const Machine *user;
+
+        if (!image_name_valid(w->local))
+                return MIN(sd_bus_reply_method_errorf(call, SD_BUS_ERROR_INVALID_ARGS,
+                                                      "That is no name for an image of the store."),
+                           0);
+        if (w->flags > (TRANSFER_REPLACE | TRANSFER_READ_ONLY))
+                return MIN(sd_bus_reply_method_errorf(call, SD_BUS_ERROR_INVALID_ARGS,
+                                                      "There are no such flags."),
+                           0);
+        if (w->format && archive_format_from_string(isempty(w->format) ? "uncompressed" : w->format) < 0)
+                return MIN(sd_bus_reply_method_errorf(call, SD_BUS_ERROR_INVALID_ARGS,
+                                                      "A format is uncompressed, gzip, xz, zstd or bzip2."),
+                           0);
+        user = w->flags & TRANSFER_REPLACE ? machine1_image_user(registry, w->local) : NULL;
+        if (user)
+                return MIN(sd_bus_reply_method_errorf(call, ERROR_IMAGE_BUSY,
+                                                      "Machine '%s' runs from image '%s'.", user->name,
+                                                      w->local),
+                           0);
+        for (const Transfer *t = registry->transfers; t; t = t->next)
+                if (streq(t->local, w->local) && !startswith(w->type, "export"))
+                        return MIN(sd_bus_reply_method_errorf(call, IMPORT1_NAME ".TransferInProgress",
+                                                              "A transfer of '%s' is under way.", w->local),
+                                   0);
+        return 1;
+}
+
+static json_t *make_request(const Wanted *w)
+{
+        json_t *request = json_pack("{ss ss sb sb sb}", "operation", w->type, "name", w->local, "data", true,
+                                    "replace", (w->flags & TRANSFER_REPLACE) != 0, "readOnly",
+                                    (w->flags & TRANSFER_READ_ONLY) != 0);
+
+        if (w->format)
+                json_object_set_new(request, "format",
+                                    json_string(isempty(w->format) ? "uncompressed" : w->format));
+        if (w->clamp >= 0)
+                json_object_set_new(request, "clamp", json_integer(w->clamp));
+        return request;
+}
+
+static int reply_begun(const Transfer *t, sd_bus_message *call)
+{
+        _cleanup_free_ char *path = transfer_path(t);
+
+        OOM_CHECK(path);
+        (void) sd_bus_emit_signal(t->registry->bus, REGISTRY_PATH, REGISTRY_INTERFACE, "TransferNew", "u",
+                                  t->id);
+        if (t->registry->import1)
+                (void) sd_bus_emit_signal(t->registry->bus, IMPORT1_PATH, IMPORT1_MANAGER, "TransferNew",
+                                          "uo", t->id, path);
+        return streq(sd_bus_message_get_path(call), REGISTRY_PATH)
+                       ? sd_bus_reply_method_return(call, "u", t->id)
+                       : sd_bus_reply_method_return(call, "uo", t->id, path);
+}
+
+static int begin(Registry *registry, sd_bus_message *call, const Wanted *w)
+{
+        _cleanup_(transfer_free_cleanup) Transfer *t = calloc(1, sizeof(Transfer));
+        _cleanup_free_ char *what = strf("%s of image '%s'", w->type, w->local);
+        int r;
+
+        if (!t)
+                return -ENOMEM;
+        *t = (Transfer){
+                .registry = registry,
+                .id = ++registry->last_transfer,
+                .type = w->type,
+                .local = strdup(w->local),
+        };
+        r = caller_read(call, NULL, &t->owner);
+        if (r < 0 || !t->local || !what)
+                return r < 0 ? r : -ENOMEM;
+        r = worker_run(registry,
+                       &(WorkerTask){ .request = make_request(w),
+                                      .what = what,
+                                      .data_fd = w->fd,
+                                      .progress = on_progress,
+                                      .finished = on_finished,
+                                      .userdata = t },
+                       &t->unit);
+        if (r == -EUSERS)
+                return sd_bus_reply_method_errorf(call, SD_BUS_ERROR_LIMITS_EXCEEDED,
+                                                  "Too much is under way.");
+        if (r < 0)
+                return r;
+        t->next = registry->transfers;
+        registry->transfers = t;
+        return reply_begun(TAKE_PTR(t), call);
+}
+
+static int begin_refreshed(Registry *registry, sd_bus_message *call)
+{
+        Wanted w = { .fd = -EBADF, .clamp = -1 };
+        int r;
+
+        r = sd_bus_message_rewind(call, true);
+        if (r >= 0)
+                r = find_method(call)->read(call, &w);
+        if (r == -EOPNOTSUPP)
+                return sd_bus_reply_method_errorf(call, SD_BUS_ERROR_NOT_SUPPORTED,
+                                                  "Images are tar archives and directories; disk images, "
+                                                  "downloads and other classes are not supported.");
+        if (r >= 0)
+                r = judge(registry, call, &w);
+        return r <= 0 ? r : begin(registry, call, &w);
+}
+
+static int begin_authorized(Registry *registry, sd_bus_message *call)
+{
+        return registry_refresh_then(registry, call, begin_refreshed);
+}
+
+int transfer_begin(sd_bus_message *call, void *userdata, sd_bus_error *error)
+{
+        const struct Method *m = find_method(call);
+        Wanted w = { .fd = -EBADF, .clamp = -1 };
+        int r;
+
+        (void) error;
+        registry_touch(userdata);
+        r = m->read(call, &w);
+        if (r < 0 && r != -EOPNOTSUPP)
+                return r;
+        return polkit_authorize_with(userdata, call, m->action, "", strna(w.type),
+                                     (char *[]){ (char *) "image", (char *) strna(w.local), NULL },
+                                     begin_authorized);
+}
+
+/* --- those under way ---------------------------------------------------------------------------------------------- */
+
+int transfer_list(sd_bus_message *call, void *userdata, sd_bus_error *error)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        const Registry *registry = userdata;
+        bool ours = streq(sd_bus_message_get_path(call), REGISTRY_PATH),
+             extended = endswith(sd_bus_message_get_member(call), "Ex");
+        int r;
+
+        (void) error;
+        registry_touch(userdata);
+        r = sd_bus_message_new_method_return(call, &reply);
+        if (r >= 0)
+                r = sd_bus_message_open_container(reply, 'a',
+                                                  ours       ? "(ussd)"
+                                                  : extended ? "(ussssdo)"
+                                                             : "(usssdo)");
+        for (const Transfer *t = registry->transfers; t && r >= 0; t = t->next) {
+                _cleanup_free_ char *path = transfer_path(t);
+                OOM_CHECK(path);
+                r = ours ? sd_bus_message_append(reply, "(ussd)", t->id, t->type, t->local, t->progress)
+                    : extended ? sd_bus_message_append(reply, "(ussssdo)", t->id, t->type, "", t->local,
+                                                       "machine", t->progress, path)
+                               : sd_bus_message_append(reply, "(usssdo)", t->id, t->type, "", t->local,
+                                                       t->progress, path);
+        }
+        if (r >= 0)
+                r = sd_bus_message_close_container(reply);
+        return r < 0 ? r : sd_bus_send(sd_bus_message_get_bus(call), reply, NULL);
+}
+
+/* By its object, else by the number that the call begins with. */
+static int find_transfer(Registry *registry, sd_bus_message *call, Transfer **ret)
+{
+        const char *number = startswith(sd_bus_message_get_path(call), TRANSFERS_PATH "/_");
+        uint32_t id;
+        int r = 0;
+
+        if (number)
+                id = strtoul(number, NULL, 10);
+        else
+                r = sd_bus_message_read(call, "u", &id);
+        if (r < 0)
+                return r;
+        for (*ret = registry->transfers; *ret; *ret = (*ret)->next)
+                if ((*ret)->id == id)
+                        return 1;
+        return MIN(sd_bus_reply_method_errorf(call, IMPORT1_NAME ".NoSuchTransfer",
+                                              "No transfer %u is under way.", id),
+                   0);
+}
+
+/* The worker ends what it is at, and what it has made: its answer says so. */
+static int cancel_authorized(Registry *registry, sd_bus_message *call)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *request = NULL;
+        Transfer *t;
+        int r;
+
+        r = sd_bus_message_rewind(call, true);
+        if (r >= 0)
+                r = find_transfer(registry, call, &t);
+        if (r <= 0)
+                return r;
+        r = systemd_call(registry->bus, &request, "StopUnit", "ss", t->unit, "replace");
+        return r < 0 ? r : registry_forward(registry, TAKE_PTR(request), call, machine_reply_nothing, NULL);
+}
+
+int transfer_cancel(sd_bus_message *call, void *userdata, sd_bus_error *error)
+{
+        Transfer *t;
+        uid_t uid;
+        int r;
+
+        (void) error;
+        registry_touch(userdata);
+        r = find_transfer(userdata, call, &t);
+        if (r <= 0)
+                return r;
+        r = caller_read(call, NULL, &uid);
+        if (r < 0)
+                return r;
+        if (uid == t->owner)
+                return cancel_authorized(userdata, call);
+        return polkit_authorize_with(
+                userdata, call,
+                streq(sd_bus_message_get_path(call), REGISTRY_PATH) ? REGISTRY_NAME ".manage-images"
+                                                                    : IMPORT1_NAME ".import",
+                "", "cancel", (char *[]){ (char *) "image", t->local, NULL }, cancel_authorized);
+}
+
+/* --- org.freedesktop.import1 -------------------------------------------------------------------------------------- */
+
+static int object_find(sd_bus *bus, const char *path, const char *interface, void *userdata, void **ret,
+                       sd_bus_error *error)
+{
+        const char *number = startswith(path, TRANSFERS_PATH "/_");
+        Registry *registry = userdata;
+
+        (void) bus;
+        (void) interface;
+        (void) error;
+        for (Transfer *t = registry->transfers; t && number; t = t->next)
+                if (t->id == strtoul(number, NULL, 10)) {
+                        *ret = t;
+                        return 1;
+                }
+        return 0;
+}
+
+static int node_enumerate(sd_bus *bus, const char *path, void *userdata, char ***ret, sd_bus_error *error)
+{
+        const Registry *registry = userdata;
+        _cleanup_strv_ Strv nodes = NULL;
+        int r = 0;
+
+        (void) bus;
+        (void) path;
+        (void) error;
+        for (const Transfer *t = registry->transfers; t && r >= 0; t = t->next)
+                r = strv_consume(&nodes, transfer_path(t));
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(nodes);
+        return 1;
+}
+
+static int cancel_object(sd_bus_message *call, void *userdata, sd_bus_error *error)
+{
+        const Transfer *t = userdata;
+
+        return transfer_cancel(call, t->registry, error);
+}
+
+static int get_nothing(sd_bus *bus, const char *path, const char *interface, const char *property,
+                       sd_bus_message *reply, void *userdata, sd_bus_error *error)
+{
+        (void) bus;
+        (void) path;
+        (void) interface;
+        (void) property;
+        (void) userdata;
+        (void) error;
+        return sd_bus_message_append(reply, "s", "");
+}
+
+static const sd_bus_vtable manager_vtable[] = {
+        SD_BUS_VTABLE_START(0),
+        SD_BUS_METHOD_WITH_ARGS("ImportTar",
+                                SD_BUS_ARGS("h", fd, "s", local_name, "b", force, "b", read_only),
+                                SD_BUS_RESULT("u", transfer_id, "o", transfer_path), transfer_begin,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("ImportTarEx", SD_BUS_ARGS("h", fd, "s", local_name, "s", class, "t", flags),
+                                SD_BUS_RESULT("u", transfer_id, "o", transfer_path), transfer_begin,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("ImportRaw",
+                                SD_BUS_ARGS("h", fd, "s", local_name, "b", force, "b", read_only),
+                                SD_BUS_RESULT("u", transfer_id, "o", transfer_path), transfer_begin,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("ImportRawEx", SD_BUS_ARGS("h", fd, "s", local_name, "s", class, "t", flags),
+                                SD_BUS_RESULT("u", transfer_id, "o", transfer_path), transfer_begin,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("ImportFileSystem",
+                                SD_BUS_ARGS("h", fd, "s", local_name, "b", force, "b", read_only),
+                                SD_BUS_RESULT("u", transfer_id, "o", transfer_path), transfer_begin,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("ImportFileSystemEx",
+                                SD_BUS_ARGS("h", fd, "s", local_name, "s", class, "t", flags),
+                                SD_BUS_RESULT("u", transfer_id, "o", transfer_path), transfer_begin,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("ExportTar", SD_BUS_ARGS("s", local_name, "h", fd, "s", format),
+                                SD_BUS_RESULT("u", transfer_id, "o", transfer_path), transfer_begin,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("ExportTarEx",
+                                SD_BUS_ARGS("s", local_name, "s", class, "h", fd, "s", format, "t", flags),
+                                SD_BUS_RESULT("u", transfer_id, "o", transfer_path), transfer_begin,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("ExportRaw", SD_BUS_ARGS("s", local_name, "h", fd, "s", format),
+                                SD_BUS_RESULT("u", transfer_id, "o", transfer_path), transfer_begin,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("ExportRawEx",
+                                SD_BUS_ARGS("s", local_name, "s", class, "h", fd, "s", format, "t", flags),
+                                SD_BUS_RESULT("u", transfer_id, "o", transfer_path), transfer_begin,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("PullTar",
+                                SD_BUS_ARGS("s", url, "s", local_name, "s", verify_mode, "b", force),
+                                SD_BUS_RESULT("u", transfer_id, "o", transfer_path), transfer_begin,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS(
+                "PullTarEx",
+                SD_BUS_ARGS("s", url, "s", local_name, "s", class, "s", verify_mode, "t", flags),
+                SD_BUS_RESULT("u", transfer_id, "o", transfer_path), transfer_begin,
+                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("PullRaw",
+                                SD_BUS_ARGS("s", url, "s", local_name, "s", verify_mode, "b", force),
+                                SD_BUS_RESULT("u", transfer_id, "o", transfer_path), transfer_begin,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS(
+                "PullRawEx",
+                SD_BUS_ARGS("s", url, "s", local_name, "s", class, "s", verify_mode, "t", flags),
+                SD_BUS_RESULT("u", transfer_id, "o", transfer_path), transfer_begin,
+                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("ListTransfers", SD_BUS_NO_ARGS, SD_BUS_RESULT("a(usssdo)", transfers),
+                                transfer_list, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("ListTransfersEx", SD_BUS_ARGS("s", class, "t", flags),
+                                SD_BUS_RESULT("a(ussssdo)", transfers), transfer_list,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("CancelTransfer", SD_BUS_ARGS("u", transfer_id), SD_BUS_NO_RESULT,
+                                transfer_cancel, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_SIGNAL_WITH_ARGS("TransferNew", SD_BUS_ARGS("u", transfer_id, "o", transfer_path), 0),
+        SD_BUS_SIGNAL_WITH_ARGS("TransferRemoved",
+                                SD_BUS_ARGS("u", transfer_id, "o", transfer_path, "s", result), 0),
+        SD_BUS_VTABLE_END,
+};
+
+static const sd_bus_vtable transfer_vtable[] = {
+        SD_BUS_VTABLE_START(0),
+        SD_BUS_PROPERTY("Id", "u", NULL, offsetof(Transfer, id), SD_BUS_VTABLE_PROPERTY_CONST),
+        SD_BUS_PROPERTY("Local", "s", NULL, offsetof(Transfer, local), SD_BUS_VTABLE_PROPERTY_CONST),
+        SD_BUS_PROPERTY("Remote", "s", get_nothing, 0, SD_BUS_VTABLE_PROPERTY_CONST),
+        SD_BUS_PROPERTY("Type", "s", NULL, offsetof(Transfer, type), SD_BUS_VTABLE_PROPERTY_CONST),
+        SD_BUS_PROPERTY("Verify", "s", get_nothing, 0, SD_BUS_VTABLE_PROPERTY_CONST),
+        SD_BUS_PROPERTY("Progress", "d", NULL, offsetof(Transfer, progress), 0),
+        SD_BUS_METHOD_WITH_ARGS("Cancel", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, cancel_object,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_SIGNAL_WITH_ARGS("LogMessage", SD_BUS_ARGS("u", priority, "s", line), 0),
+        SD_BUS_SIGNAL_WITH_ARGS("ProgressUpdate", SD_BUS_ARGS("d", progress), 0),
+        SD_BUS_VTABLE_END,
+};
+
+int import1_setup(Registry *registry)
+{
+        int r;
+
+        if (registry->machine1 != MACHINE1_PROVIDER ||
+            access("/usr/share/dbus-1/system-services/" IMPORT1_NAME ".service", F_OK) >= 0)
+                return 0;
+        r = sd_bus_add_object_vtable(registry->bus, NULL, IMPORT1_PATH, IMPORT1_MANAGER, manager_vtable,
+                                     registry);
+        if (r >= 0)
+                r = sd_bus_add_fallback_vtable(registry->bus, NULL, TRANSFERS_PATH, IMPORT1_TRANSFER,
+                                               transfer_vtable, object_find, registry);
+        if (r >= 0)
+                r = sd_bus_add_node_enumerator(registry->bus, NULL, TRANSFERS_PATH, node_enumerate,
+                                               registry);
+        if (r >= 0)
+                r = sd_bus_request_name(registry->bus, IMPORT1_NAME, 0);
+        if (r == -EEXIST)
+                return 0;
+        registry->import1 = r >= 0;
+        return r < 0 ? log_error_errno(r, "Failed to take the name " IMPORT1_NAME) : 0;
+}

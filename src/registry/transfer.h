@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "registry/registry.h"
+
+/* Images that come from archives and go to them: each transfer is a worker, which others can watch and cancel, whoever began it.
+ * They are on org.mctl.Registry1, and where no systemd-importd is installed, on org.freedesktop.import1 (org.freedesktop.import1(5)),
+ * where we are also the provider of machine1. */
+
+/* Methods of org.mctl.Registry1: ImportImage(s name, s type, h file, t flags) → (u id), ExportImage(s name, s format, h file, x clamp)
+ * → (u id), ListTransfers() → (a(ussd)), CancelTransfer(u id). */
+int transfer_begin(sd_bus_message *call, void *userdata, sd_bus_error *error);
+int transfer_list(sd_bus_message *call, void *userdata, sd_bus_error *error);
+int transfer_cancel(sd_bus_message *call, void *userdata, sd_bus_error *error);
+
+/* Takes the name org.freedesktop.import1, where it is to be had. */
+int import1_setup(Registry *registry);
+
+void transfers_free(Registry *registry);

@@ -1,0 +1,327 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# Images: listed, changed, and made from archives and directories; and archives made of them.
+
+# shellcheck source=tests/host/lib.sh
+. "$(dirname "$(readlink -f "$0")")/lib.sh"
+host_options=("--with=attr,acl,libcap2-bin,zstd,bzip2,xz-utils,python3")
+store=/var/lib/machines
+
+prepare_host() {
+        "$host_command" put "$host" "$test_dir/terminal.py" /root/terminal.py
+        # Everything that a tree can have, with times of all kinds.
+        on_sh 'mkdir -p /root/tree/usr/lib /root/tree/etc "/root/tree/odd name" && cd /root/tree
+                echo NAME=Odd >etc/os-release
+                echo content >usr/file; ln usr/file usr/lib/same; ln -s ../file usr/lib/link; ln -s /etc/passwd etc/absolute
+                truncate -s 64M usr/sparse; echo x | dd of=usr/sparse bs=1 seek=40000000 conv=notrunc status=none
+                mkfifo usr/fifo; printf "\303\244 \n" >"odd name/$(printf "\303\244\ttab\nline\\\\")"
+                touch "odd name/$(printf "latin1-\344")"
+                echo s >usr/suid; chown 1000:1001 usr/suid; chmod 6755 usr/suid
+                setfattr -n user.note -v "a note" usr/file; setfacl -m u:1234:rw,g:99:r usr/file
+                setfacl -d -m u:1234:rx usr/lib; echo c >usr/capable; setcap cap_net_raw+ep usr/capable
+                touch -d "2001-02-03 04:05:06.789" usr/file etc/os-release; touch -h -d "2002-03-04 05:06:07" usr/lib/link
+                touch -d "1999-01-01" usr/lib "odd name"'
+}
+
+# What there is to know of a tree, line by line; node numbers stand for who shares them.
+describe() {
+        on_sh 'cd "$1"
+                find . -printf "%P|%y|%m|%U:%G|%T@|%n|%l\n" | sort
+                find . -type f -exec sha256sum {} + | sort -k2
+                getfattr -R -h -d -m "user|security.capability" -e hex . 2>/dev/null | sort
+                getfacl -R -n -p . 2>/dev/null | sort
+                stat -c "%n %b" usr/sparse | awk "{ print (\$2 < 1000) }"' sh "$1"
+}
+
+same_tree() {
+        diff <(echo "$1") <(echo "$2") || fail "The trees are not the same."
+}
+
+test_list() {
+        works on mctl images
+        matches stdout "$out" 'IMAGE +TYPE +READ-ONLY +OS +MACHINE +MODIFIED'
+        matches stdout "$out" 'bb +directory +no +BusyBox'
+        boot bb
+        valid_json "$(on mctl images --json)" '[i for i in json if i["Name"] == "bb"][0]["Machine"] == "bb"'
+        works on mctl show-image bb
+        contains stdout "$out" "Machine=bb"
+        contains stdout "$out" "Path=$store/bb"
+        power_off bb
+        refused 1 "There is no image 'nothere'" on mctl show-image nothere
+        works on_user alice mctl images
+}
+
+test_changes() {
+        works on mctl clone bb one
+        works on mctl rename one two
+        works on mctl read-only two
+        contains "The image" "$(on mctl show-image two)" "ReadOnly=yes"
+        works on mctl read-only two no
+        refused 2 "neither yes nor no" on mctl read-only two maybe
+        refused 1 "something called 'two'" on mctl clone bb two
+        boot bb --name user
+        refused 1 "runs from image" on mctl remove bb
+        power_off user
+        works on mctl clone --read-only two three
+        works on mctl remove two three
+        refused 1 "No image 'two'" on mctl remove two
+        refused 1 "no name" on mctl clone bb ../out
+        refused 1 "no name" on mctl clone bb .#x
+        equal "The store" "$(on ls "$store")" bb
+        refused 1 "authentication" on_user alice mctl --no-ask-password clone bb hers
+        rule 'action.id == "org.mctl.Registry1.manage-images" && action.lookup("verb") == "clone" && action.lookup("image") == "bb"'
+        works on_user alice mctl clone bb hers
+        refused 1 "authentication" on_user alice mctl --no-ask-password remove hers
+        no_rule
+        works on mctl remove hers
+}
+
+# The way there and back, and the other way beside GNU tar.
+test_round_trip() {
+        local expected
+
+        works on mctl import /root/tree first
+        expected=$(describe /root/tree)
+        same_tree "$expected" "$(describe "$store/first")"
+        works on mctl export first /root/a.tar
+        works on mctl import /root/a.tar second
+        same_tree "$expected" "$(describe "$store/second")"
+        on_sh 'mkdir /root/gnu && tar --xattrs --xattrs-include="*" --acls -S -xpf /root/a.tar -C /root/gnu'
+        same_tree "$expected" "$(describe /root/gnu)"
+        on_sh 'tar --xattrs --xattrs-include="*" --acls -S --format=pax -cf /root/b.tar -C /root/tree .'
+        works on mctl import /root/b.tar third
+        same_tree "$expected" "$(describe "$store/third")"
+        # The same bytes each time, and no younger than asked for.
+        works on_sh 'cp -a "$1" /root/again && mctl import /root/again fourth && mctl export fourth - | cmp - /root/a.tar' sh "$store/first"
+        works on_sh 'SOURCE_DATE_EPOCH=1000000000 mctl export first - | tar -tv --full-time -f - 2>/dev/null | awk "{ print \$4 }" | sort -u'
+        matches "The latest" "$(tail -n 1 <<<"$out")" '^2001-09-09$'
+        on_sh 'rm -r /root/again /root/gnu /root/[ab].tar'
+        works on mctl remove first second third fourth
+}
+
+test_formats() {
+        local suffix
+
+        for suffix in tar tar.gz tar.xz tar.zst tar.bz2; do
+                works on mctl export bb "/root/x.$suffix"
+                works on mctl import "/root/x.$suffix"
+                equal "The files" "$(on_sh 'cd "$1" && find . | sort' sh "$store/x")" "$(on_sh 'cd "$1" && find . | sort' sh "$store/bb")"
+                works on mctl remove x
+        done
+        matches "The types" "$(on_sh 'for f in /root/x.*; do head -c 2 $f | od -An -tx1; done' | tr -d ' \n')" '^.{4}425a1f8bfd3728b5$'
+        works on mctl export --format=zstd bb /root/x.odd
+        works on_sh 'zstd -dc </root/x.odd | mctl import - x && mctl run --rm x true && mctl remove x'
+        works on_sh 'mctl export bb - | mctl import - x && mctl remove x'
+        works on_sh 'cat /root/x.tar.gz /root/x.tar.gz >/root/twice.tar.gz; gzip -t /root/twice.tar.gz; mctl import /root/twice.tar.gz x && mctl remove x'
+        refused 1 "there already" on mctl export bb /root/x.tar
+        works on mctl export --force bb /root/x.tar
+        refused 1 "A format is uncompressed" on mctl export --format=lzip bb /root/y
+        on_sh 'rm /root/x.* /root/twice*'
+}
+
+# A single directory that has a system in it; names; and what is there.
+test_names() {
+        on_sh 'mkdir -p /root/top/usr && echo x >/root/top/usr/x && tar -C /root -cf /root/flat-1.0.tar top'
+        works on mctl import /root/flat-1.0.tar
+        works on test -e "$store/flat-1.0/usr/x"
+        refused 1 "something called 'flat-1.0'" on mctl import /root/flat-1.0.tar
+        on_sh 'echo y >/root/top/usr/y'
+        works on mctl import --force --read-only /root/top flat-1.0
+        works on test -e "$store/flat-1.0/usr/y"
+        contains "The image" "$(on mctl show-image flat-1.0)" "ReadOnly=yes"
+        works on mctl import --force /root/flat-1.0.tar
+        works on_sh '! test -e "$1/flat-1.0/usr/y"' sh "$store"
+        boot bb
+        refused 1 "runs from image 'bb'" on mctl import --force /root/flat-1.0.tar bb
+        power_off bb
+        refused 1 "no name" on mctl import /root/flat-1.0.tar ../x
+        refused 2 "needs a name" on mctl import -
+        refused 1 "Cannot open" on mctl import /nothere.tar
+        refused 1 "There is no image" on mctl export nothere /root/n.tar
+        works on_sh '! test -e /root/n.tar'
+        works on mctl remove flat-1.0
+        on_sh 'rm -r /root/top /root/flat*'
+}
+
+# make_archive PYTHON: an archive at /root/h.tar by what is done to "t".
+make_archive() {
+        on python3 -c "import io, sys
+sys.path.insert(0, '/root')
+import tarfile
+t = tarfile.open('/root/h.tar', 'w')
+def add(name, type=tarfile.REGTYPE, link='', data=b'x', **more):
+    i = tarfile.TarInfo(name)
+    i.type, i.linkname, i.size = type, link, len(data) if type == tarfile.REGTYPE else 0
+    for k, v in more.items():
+        setattr(i, k, v)
+    t.addfile(i, io.BytesIO(data) if type == tarfile.REGTYPE else None)
+$1
+t.close()"
+}
+
+test_hostile_archives() {
+        on_sh 'echo safe >/root/victim; mkdir -p /root/out'
+        make_archive "add('../../../root/victim', data=b'gotcha')"
+        refused 1 "leaves the tree" on mctl import /root/h.tar h
+        make_archive "add('/root/victim', data=b'gotcha'); add('usr/x')"
+        works on mctl import /root/h.tar h
+        works on mctl remove h
+        make_archive "add('up', tarfile.SYMTYPE, '/root'); add('up/victim', data=b'gotcha'); add('deep', tarfile.SYMTYPE, '../../../../root/out'); add('deep/x')"
+        try on mctl import /root/h.tar h
+        equal "The exit status" "$status" 1
+        equal "What is elsewhere" "$(on_sh 'ls /root/out; cat /root/victim')" safe
+        make_archive "add('root', tarfile.DIRTYPE); add('up', tarfile.SYMTYPE, '/root'); add('up/victim', data=b'gotcha')"
+        works on mctl import /root/h.tar h
+        equal "What is elsewhere" "$(on_sh 'ls /root/out; cat /root/victim')" safe
+        equal "What is inside" "$(on cat "$store/h/root/victim")" gotcha
+        works on mctl remove h
+        make_archive "add('hard', tarfile.LNKTYPE, '../../../root/victim')"
+        refused 1 "is a link to what is not in the tree" on mctl import /root/h.tar h
+        make_archive "add('etc', tarfile.DIRTYPE); add('s', tarfile.SYMTYPE, '/root/victim'); add('hard', tarfile.LNKTYPE, 's'); add('hard', data=b'gotcha')"
+        works on mctl import /root/h.tar h
+        equal "What is elsewhere" "$(on cat /root/victim)" safe
+        works on mctl remove h
+        make_archive "add('dev/sda', tarfile.BLKTYPE, devmajor=8, devminor=0, mode=0o666); add('dev/mem', tarfile.CHRTYPE, devmajor=1, devminor=1); add('usr/x')"
+        try on mctl import /root/h.tar h
+        equal "The exit status" "$status" 0
+        contains stderr "$err" "2 device nodes or sockets were left out"
+        empty "Nodes" "$(on find "$store/h" -type b -o -type c)"
+        works on mctl remove h
+        make_archive "add('usr/x', pax_headers={'SCHILY.xattr.user.overlay.opaque': 'y', 'SCHILY.xattr.trusted.overlay.opaque': 'y', 'SCHILY.xattr.user.fine': 'y'})"
+        works on mctl import /root/h.tar h
+        matches "Attributes" "$(on getfattr -m - "$store/h/usr/x" 2>/dev/null | tr -d '\n')" '^[^ ]* ?file: [^ ]*user.fine$|user.fine'
+        lacks "Attributes" "$(on getfattr -m - "$store/h/usr/x" 2>/dev/null)" overlay
+        works on mctl remove h
+        # A name with what a terminal would do.
+        make_archive "add('../\\x1b[31mred', data=b'')"
+        try on mctl import /root/h.tar h
+        lacks stderr "$err" $'\033'
+        # A bomb, and one that ends too soon.
+        on_sh 'mkdir -p /run/bomb/usr && truncate -s 1500M /run/bomb/usr/zero && tar -C /run/bomb -cf - . | gzip -9 >/root/bomb.tar.gz; rm -r /run/bomb'
+        refused 1 "far more than was read" on mctl import /root/bomb.tar.gz h
+        on_sh 'mctl export bb /root/x.tar.gz; head -c 100000 /root/x.tar.gz >/root/short.tar.gz; head -c 100000 /dev/urandom >/root/random.tar; : >/root/empty.tar'
+        refused 1 "damaged" on mctl import /root/short.tar.gz h
+        refused 1 "no tar archive" on mctl import /root/random.tar h
+        refused 1 "no tar archive" on mctl import /root/empty.tar h
+        equal "The store" "$(on ls -A "$store" | tr '\n' ' ')" ".#mctl.lck bb "
+        on_sh 'rm -rf /root/victim /root/out /root/*.tar.gz /root/*.tar'
+}
+
+under_way() {
+        [ "$(on mctl transfers --json)" != "[]" ]
+}
+
+none_under_way() {
+        [ "$(on mctl transfers --json)" = "[]" ]
+}
+
+store_is_clean() {
+        [ "$(on ls -A "$store" | tr '\n' ' ')" = ".#mctl.lck bb " ]
+}
+
+# Cancelled, killed, out of room: the old state, and nothing left of the new.
+test_ends() {
+        on_sh 'mkdir -p /root/big/usr && head -c 200M /dev/urandom >/root/big/usr/random && tar -C /root/big -cf /root/big.tar . && rm -r /root/big'
+        on_sh 'mkfifo /run/slow; (head -c 50M /root/big.tar; sleep 60) >/run/slow & mctl import - slow </run/slow & echo $! >/run/pid'
+        soon under_way
+        contains "Transfers" "$(on mctl transfers)" import-tar
+        refused 1 "under way" on mctl import /root/big.tar slow
+        on_sh 'kill -INT $(cat /run/pid)'
+        soon none_under_way
+        soon store_is_clean
+        # By number, by another one; and the one who began it sees that.
+        on_sh '(head -c 50M /root/big.tar; sleep 60) >/run/slow & mctl import - slow </run/slow 2>/run/error &'
+        soon under_way
+        works on mctl cancel "$(on mctl transfers --json | python3 -c 'import json, sys; print(json.load(sys.stdin)[0]["id"])')"
+        soon none_under_way
+        soon on_sh 'grep -q Cancelled /run/error'
+        soon store_is_clean
+        refused 1 "No transfer 99" on mctl cancel 99
+        # The worker killed: what it left goes with the next change.
+        on_sh '(head -c 50M /root/big.tar; sleep 60) >/run/slow & mctl import - slow </run/slow 2>/run/error &'
+        soon under_way
+        on_sh 'systemctl kill -s KILL "mctl-work-*"'
+        soon none_under_way
+        soon on_sh 'grep -q "did not finish" /run/error'
+        works on mctl clone bb x
+        works on mctl remove x
+        works store_is_clean
+        # mctl killed: a file is read to its end. The registry killed: as well.
+        on_sh 'mctl import --detach /root/big.tar go-on >/dev/null'
+        on systemctl kill -s KILL mctl-registryd
+        soon on test -e "$store/go-on/usr/random"
+        equal "The content" "$(on_sh 'tar -xOf /root/big.tar ./usr/random | cmp - "$1"' sh "$store/go-on/usr/random")" ""
+        works on mctl remove go-on
+        # No room.
+        on_sh 'mkdir -p /run/small && mount -t tmpfs -o size=60M tmpfs /run/small && cp -a "$1/bb" /run/small/ && mount --bind /run/small "$1"' sh "$store"
+        refused 1 "No space left" on mctl import /root/big.tar full
+        works store_is_clean
+        on_sh 'umount "$1"; umount /run/small' sh "$store"
+        on_sh 'mkdir -p /run/full && mount -t tmpfs -o size=1M tmpfs /run/full'
+        refused 1 "No space left" on mctl export bb /run/full/x.tar
+        empty "What is left" "$(on ls -A /run/full)"
+        on_sh 'umount /run/full; rm /root/big.tar /run/slow'
+}
+
+# Killed at many points, each time whole: the image that was there, or the one that replaces it.
+test_kills() {
+        local i
+
+        on_sh 'mkdir -p /root/new/usr && for i in $(seq 300); do echo new >/root/new/usr/$i; done && tar -C /root/new -cf /root/new.tar .'
+        works on mctl clone bb old
+        for i in $(seq 12); do
+                on_sh 'mctl import --force --detach /root/new.tar old >/dev/null; sleep 0.0$1; systemctl kill -s KILL "mctl-work-*" 2>/dev/null || :
+                        n=$(ls "$2/old/usr" | wc -l)
+                        if [ -e "$2/old/bin/busybox" ]; then ! [ -e "$2/old/usr/1" ]; else [ "$n" = 300 ]; fi' sh "$((i * 4 % 10))$i" "$store"
+                soon none_under_way
+        done
+        works on mctl remove old
+        works store_is_clean
+        on_sh 'rm -r /root/new /root/new.tar'
+}
+
+test_progress() {
+        works on python3 /root/terminal.py 'head -c 30M /dev/urandom >/run/r; tar -C /run -cf /root/p.tar r; mctl import /root/p.tar p; echo "status $?"'
+        contains "What was shown" "$out" "status 0"
+        works on mctl remove p
+        on rm /root/p.tar
+}
+
+test_cp_archive() {
+        boot bb
+        inside_sh bb 'mkdir -p /tmp/d && echo one >/tmp/d/one && chown 5:6 /tmp/d/one'
+        works on_sh 'mctl cp bb:/tmp/d - | tar -tv --numeric-owner -f -'
+        matches stdout "$out" '5/6 .* d/one'
+        works on_sh 'mkdir -p /root/in/sub && echo two >/root/in/sub/two && chown 7:8 /root/in/sub/two && tar -C /root/in -cz . | mctl cp - bb:/tmp/d'
+        equal "The file" "$(inside bb stat -c '%u:%g' /tmp/d/sub/two)" 7:8
+        equal "The other" "$(inside bb cat /tmp/d/one)" one
+        refused 1 "no tar archive" on_sh 'echo no | mctl cp - bb:/tmp/d'
+        refused 1 "Cannot open" on_sh 'tar -C /root/in -c . | mctl cp - bb:/nothere'
+        refused 1 "Cannot open" on_sh 'mctl cp bb:/nothere - | cat; exit ${PIPESTATUS:-1}'
+        empty "What is left" "$(on_sh 'ls -A /var/tmp | grep mctl || :')"
+        works on mctl clone bb shown
+        works on mctl mount-image --mkdir --read-only bb shown /mnt/shown
+        works inside bb test -e /mnt/shown/bin/busybox
+        works on mctl unbind bb /mnt/shown
+        refused 2 "no name of an image" on mctl mount-image bb ../x /mnt
+        power_off bb
+        works on mctl remove shown
+        on rm -r /root/in
+}
+
+# The clients of others, where systemd-importd is not installed.
+import1() {
+        on busctl --system call org.freedesktop.import1 /org/freedesktop/import1 org.freedesktop.import1.Manager "$@"
+}
+
+test_import1() {
+        on_sh 'mctl export --force bb /root/x.tar'
+        equal "ListTransfers" "$(import1 ListTransfers)" "a(usssdo) 0"
+        refused 1 "not supported" import1 PullTar sssb http://localhost/x.tar x no false
+        refused 1 "not supported" import1 ImportTarEx hsst 0 x portable 0 || :
+        refused 1 "No transfer 7" import1 CancelTransfer u 7
+        on rm /root/x.tar
+}
+
+run_tests
