@@ -9,277 +9,12 @@
 
 #include "basic/parse.h"
 #include "cli/cli.h"
-
-#define MACHINE_COMMANDS "Machine Commands"
-#define START_COMMANDS   "Start Commands"
-#define FILE_COMMANDS    "File Commands"
-#define TREE_COMMANDS    "Copy and Mount Commands"
-#define IMAGE_COMMANDS   "Image Commands"
-
-const Verb verbs[] = {
-        { "boot", NULL, START_COMMANDS, "IMAGE [ARGUMENT…]", "Boot an image as a machine", 1, -1,
-          COMPLETE_IMAGES, verb_boot, false, "all", REMOTE_ATTACHED },
-        { "run", NULL, START_COMMANDS, "IMAGE [COMMAND…]", "Run a command in a machine", 1, -1,
-          COMPLETE_IMAGES, verb_run, true, "all", REMOTE_ATTACHED },
-        { "start", NULL, START_COMMANDS, "NAME…", "Start machines that have a file", 1, -1, COMPLETE_FILES,
-          verb_start },
-        { "enable", NULL, START_COMMANDS, "NAME…", "Start machines when the host boots", 1, -1,
-          COMPLETE_FILES, verb_enable },
-        { "disable", NULL, START_COMMANDS, "NAME…", "Do not start machines when the host boots", 1, -1,
-          COMPLETE_FILES, verb_disable },
-        { "list", NULL, MACHINE_COMMANDS, NULL, "List running machines", 0, 0, COMPLETE_NOTHING, verb_list },
-        { "status", NULL, MACHINE_COMMANDS, "NAME…",
-          "Show how machines are, their processes and last log lines", 1, -1, COMPLETE_MACHINES,
-          verb_status },
-        { "show", NULL, MACHINE_COMMANDS, "NAME…", "Show the properties of machines", 1, -1,
-          COMPLETE_MACHINES, verb_show },
-        { "stats", NULL, MACHINE_COMMANDS, "[NAME…]",
-          "Show what machines use: processor, memory, tasks, disks", 0, -1, COMPLETE_MACHINES, verb_stats },
-        { "top", NULL, MACHINE_COMMANDS, "[NAME…]", "Show the processes of machines, the busiest first", 0,
-          -1, COMPLETE_MACHINES, verb_top, .remote = REMOTE_SHELL },
-        { "logs", NULL, MACHINE_COMMANDS, "NAME", "Show the log of a machine, of its unit and from inside",
-          1, 1, COMPLETE_MACHINES, verb_logs, .remote = REMOTE_SHELL },
-        { "wait", NULL, MACHINE_COMMANDS, "NAME…", "Wait until machines are up, or gone", 1, -1,
-          COMPLETE_MACHINES, verb_wait },
-        { "exec", NULL, MACHINE_COMMANDS, "NAME COMMAND…", "Run a command in a machine that is up", 0, -1,
-          COMPLETE_MACHINES, verb_exec, true, NULL, REMOTE_ATTACHED },
-        { "shell", NULL, MACHINE_COMMANDS, "[USER@]NAME [COMMAND…]", "Get a shell in a machine that is up",
-          1, -1, COMPLETE_MACHINES, verb_shell, true, NULL, REMOTE_SHELL },
-        { "login", NULL, MACHINE_COMMANDS, "NAME", "Get a login prompt in a machine that is up", 1, 1,
-          COMPLETE_MACHINES, verb_login, true, NULL, REMOTE_SHELL },
-        { "console", "attach", MACHINE_COMMANDS, "NAME",
-          "Attach to the terminal that a machine was started on (also: attach)", 1, 1, COMPLETE_MACHINES,
-          verb_console, false, "read-only", REMOTE_SHELL },
-        { "poweroff", "stop", MACHINE_COMMANDS, "NAME…",
-          "Ask machines to power off, and see that they do (also: stop)", 1, -1, COMPLETE_MACHINES,
-          verb_power_off },
-        { "reboot", NULL, MACHINE_COMMANDS, "NAME…", "Ask machines to reboot", 1, -1, COMPLETE_MACHINES,
-          verb_reboot },
-        { "pause", NULL, MACHINE_COMMANDS, "NAME…", "Stop the processes of machines for a while", 1, -1,
-          COMPLETE_MACHINES, verb_pause },
-        { "resume", NULL, MACHINE_COMMANDS, "NAME…", "Let them go on", 1, -1, COMPLETE_MACHINES,
-          verb_resume },
-        { "terminate", NULL, MACHINE_COMMANDS, "NAME…", "End machines at once", 1, -1, COMPLETE_MACHINES,
-          verb_terminate },
-        { "kill", NULL, MACHINE_COMMANDS, "NAME…", "Send a signal to the processes of machines", 1, -1,
-          COMPLETE_MACHINES, verb_kill },
-        { "set-property", NULL, MACHINE_COMMANDS, "NAME KEY=VALUE…", "Change properties of a machine's unit",
-          2, -1, COMPLETE_MACHINES, verb_set_property },
-        { "copy-to", NULL, TREE_COMMANDS, "NAME SOURCE [DESTINATION]",
-          "Copy files of the host into a machine", 2, 3, COMPLETE_MACHINE, verb_copy_to },
-        { "copy-from", NULL, TREE_COMMANDS, "NAME SOURCE [DESTINATION]",
-          "Copy files of a machine to the host", 2, 3, COMPLETE_MACHINE, verb_copy_from },
-        { "cp", NULL, TREE_COMMANDS, "SOURCE DESTINATION", "The same, one of the two being NAME:PATH", 2, 2,
-          COMPLETE_NOTHING, verb_cp },
-        { "bind", NULL, TREE_COMMANDS, "NAME SOURCE [DESTINATION]",
-          "Show files of the host in a machine that runs", 2, 3, COMPLETE_MACHINE, verb_bind, false,
-          "read-only" },
-        { "mount-image", NULL, TREE_COMMANDS, "NAME IMAGE DESTINATION",
-          "Show the tree of an image in a machine that runs", 3, 3, COMPLETE_MACHINE_IMAGE, verb_mount_image,
-          false, "read-only" },
-        { "unbind", NULL, TREE_COMMANDS, "NAME DESTINATION", "Take a mount away in a machine that runs", 2,
-          2, COMPLETE_MACHINE, verb_unbind },
-        { "images", NULL, IMAGE_COMMANDS, NULL, "List images", 0, 0, COMPLETE_NOTHING, verb_images },
-        { "show-image", NULL, IMAGE_COMMANDS, "IMAGE…", "Show the properties of images", 1, -1,
-          COMPLETE_ALL_IMAGES, verb_show_image },
-        { "clone", NULL, IMAGE_COMMANDS, "IMAGE NAME", "Copy an image", 2, 2, COMPLETE_IMAGES, verb_clone,
-          false, "read-only" },
-        { "rename", NULL, IMAGE_COMMANDS, "IMAGE NAME", "Give an image another name", 2, 2, COMPLETE_IMAGES,
-          verb_rename },
-        { "remove", NULL, IMAGE_COMMANDS, "IMAGE…", "Remove images", 1, -1, COMPLETE_ALL_IMAGES,
-          verb_remove },
-        { "read-only", NULL, IMAGE_COMMANDS, "IMAGE [BOOL]", "Let nobody write to an image, or again", 1, 2,
-          COMPLETE_IMAGES, verb_read_only },
-        { "set-limit", NULL, IMAGE_COMMANDS, "IMAGE SIZE", "Limit the size of an image", 2, 2,
-          COMPLETE_IMAGES, verb_set_limit },
-        { "import", NULL, IMAGE_COMMANDS, "FILE [NAME]", "Make an image from a tar archive or a directory",
-          1, 2, COMPLETE_NOTHING, verb_import, false, "read-only", REMOTE_SHELL },
-        { "export", NULL, IMAGE_COMMANDS, "IMAGE [FILE]", "Write an image to a tar archive", 1, 2,
-          COMPLETE_IMAGES, verb_export, .remote = REMOTE_SHELL },
-        { "transfers", NULL, IMAGE_COMMANDS, NULL, "List imports and exports under way", 0, 0,
-          COMPLETE_NOTHING, verb_transfers },
-        { "cancel", NULL, IMAGE_COMMANDS, "ID…", "Cancel imports and exports", 1, -1, COMPLETE_NOTHING,
-          verb_cancel },
-        { "create", NULL, FILE_COMMANDS, "NAME IMAGE", "Write a machine file from options", 2, 2,
-          COMPLETE_IMAGES_SECOND, verb_create, false, "all", REMOTE_SHELL },
-        { "edit", NULL, FILE_COMMANDS, "NAME", "Edit a machine file", 1, 1, COMPLETE_FILES, verb_edit,
-          .remote = REMOTE_SHELL },
-        { "cat", NULL, FILE_COMMANDS, "NAME", "Show the files of a machine", 1, 1, COMPLETE_FILES, verb_cat,
-          .remote = REMOTE_SHELL },
-        { "verify", NULL, FILE_COMMANDS, "FILE…", "Say what is wrong with machine files", 1, -1,
-          COMPLETE_NOTHING, verb_verify, .remote = REMOTE_SHELL },
-        { "__complete", NULL, NULL, NULL, NULL, 0, -1, COMPLETE_NOTHING, verb_complete },
-        {},
-};
-
-enum {
-        OPT_HELP = 'h',
-        OPT_VERSION = 256,
-        OPT_HOST,
-        OPT_JSON,
-        OPT_QUIET,
-        OPT_NO_LEGEND,
-        OPT_NO_PAGER,
-        OPT_NO_ASK_PASSWORD,
-        OPT_ALL,
-        OPT_NAME,
-        OPT_PROPERTY,
-        OPT_SLICE,
-        OPT_NO_WAIT,
-        OPT_DRY_RUN,
-        OPT_NOW,
-        OPT_SIGNAL,
-        OPT_KILL_WHOM,
-        OPT_FOR,
-        OPT_FOLLOW,
-        OPT_LINES,
-        OPT_SINCE,
-        OPT_RAW,
-        OPT_EFFECTIVE,
-        OPT_RUNTIME,
-        OPT_NO_STREAM,
-        OPT_FORCE,
-        OPT_FORMAT,
-        OPT_MKDIR,
-        OPT_CONSOLE,
-        OPT_DETACH_KEYS,
-        OPT_INTERACTIVE,
-        OPT_TTY,
-        OPT_DETACH,
-        OPT_RM,
-        OPT_ENV,
-        OPT_ENV_FILE,
-        OPT_USER,
-        OPT_WORKDIR,
-        OPT_INIT,
-        OPT_ENTRYPOINT,
-        OPT_VOLUME,
-        OPT_MOUNT,
-        OPT_LIST,
-        OPT_WAIT,
-        OPT_PRIVILEGED,
-        OPT_CAP_ADD,
-        OPT_CAP_DROP,
-        OPT_ULIMIT,
-        OPT_MEMORY,
-        OPT_CPUS,
-        OPT_PIDS_LIMIT,
-        OPT_RESTART,
-        OPT_STOP_SIGNAL,
-        OPT_STOP_TIMEOUT,
-        OPT_PULL,
-        OPT_SETTING, /* and the following numbers, for the rows of settings[] */
-};
-
-const Option options[] = {
-        { OPT_HELP, "help", 'h', NULL, NULL, "Show this help" },
-        { OPT_VERSION, "version", 0, NULL, NULL, "Show the version" },
-        { OPT_HOST, "host", 'H', "[USER@]HOST", NULL, "Act on another host, over ssh" },
-        { OPT_JSON, "json", 0, "[pretty]", NULL, "Print JSON", "pretty short" },
-        { OPT_QUIET, "quiet", 'q', NULL, NULL, "Print only what was asked for" },
-        { OPT_NO_LEGEND, "no-legend", 0, NULL, NULL, "Print no headings and totals" },
-        { OPT_NO_PAGER, "no-pager", 0, NULL, NULL, "Print without a pager" },
-        { OPT_NO_ASK_PASSWORD, "no-ask-password", 0, NULL, NULL, "Do not ask for passwords" },
-        { OPT_ALL, "all", 'a', NULL, "list", "Show machines that failed, too" },
-        { OPT_NAME, "name", 0, "NAME", "boot run", "Name of the machine (the image's)" },
-        { OPT_PROPERTY, "property", 'p', "KEY=VALUE", "boot run create",
-          "Set a property of the unit, such as MemoryMax=1G" },
-        { OPT_SLICE, "slice", 0, "SLICE", "boot run create", "Put the unit into this slice" },
-        { OPT_NO_WAIT, "no-wait", 0, NULL, "boot start enable disable poweroff terminate",
-          "Return at once, not when it is done" },
-        { OPT_DRY_RUN, "dry-run", 0, NULL, "boot run", "Show what would be done, as JSON" },
-        { OPT_NOW, "now", 0, NULL, "enable disable", "Start or power off the machines as well" },
-        { OPT_SIGNAL, "signal", 's', "SIGNAL", "kill", "Signal to send (SIGTERM)",
-          "SIGTERM SIGKILL SIGINT SIGHUP SIGQUIT SIGUSR1 SIGUSR2 SIGSTOP SIGCONT" },
-        { OPT_KILL_WHOM, "kill-whom", 0, "WHOM", "kill", "Whom to send it to: leader or all (all)",
-          "leader all" },
-        { OPT_FOR, "for", 0, "WHAT", "wait", "What to wait for: ready or stopped (ready)", "ready stopped" },
-        { OPT_FOLLOW, "follow", 'f', NULL, "logs", "Show new lines as they come" },
-        { OPT_LINES, "lines", 'n', "NUMBER", "logs status", "Show this many lines" },
-        { OPT_SINCE, "since", 0, "TIME", "logs", "Show lines since then: a date, or a span such as 10min" },
-        { OPT_RAW, "raw", 0, NULL, "logs console", "Print control characters as they are" },
-        { OPT_EFFECTIVE, "effective", 0, NULL, "show", "Show all settings that count, whoever said them" },
-        { OPT_RUNTIME, "runtime", 0, NULL, "set-property", "Only until the host reboots" },
-        { OPT_NO_STREAM, "no-stream", 0, NULL, "stats top console",
-          "Show it once, not each second anew, nor what comes" },
-        { OPT_FORCE, "force", 0, NULL, "copy-to copy-from import export", "Replace what is there" },
-        { OPT_FORMAT, "format", 0, "FORMAT", "export", "Compression (what the name of the file says)",
-          "uncompressed gzip xz zstd bzip2" },
-        { OPT_MKDIR, "mkdir", 0, NULL, "bind mount-image",
-          "Make what is to be mounted on, where it is missing" },
-        { OPT_CONSOLE, "console", 0, "[MODE]", "boot run create",
-          "Attach to the console at once, or say what it is to be", "pty pipe interactive auto" },
-        { OPT_DETACH_KEYS, "detach-keys", 0, "KEYS", "boot run console exec shell login",
-          "Keys that leave a terminal (ctrl-],ctrl-],ctrl-])", "ctrl-p,ctrl-q none" },
-        { OPT_INTERACTIVE, "interactive", 'i', NULL, "run exec", "Pass standard input on" },
-        { OPT_TTY, "tty", 't', NULL, "run exec", "Run on a terminal" },
-        { OPT_DETACH, "detach", 'd', NULL, "run exec import export",
-          "Return when it runs, and print a name for it" },
-        { OPT_RM, "rm", 0, NULL, "run", "Keep no trace of a failure" },
-        { OPT_ENV, "env", 'e', "NAME[=VALUE]", "run exec shell",
-          "Set an environment variable, or pass it on" },
-        { OPT_ENV_FILE, "env-file", 0, "FILE", "run exec shell", "Set the environment variables in a file" },
-        { OPT_USER, "user", 'u', "USER", "run exec", "User inside that the command runs as" },
-        { OPT_WORKDIR, "workdir", 'w', "PATH", "run exec shell",
-          "Directory inside that the command starts in" },
-        { OPT_INIT, "init", 0, NULL, "run", "Run the command below a small init" },
-        { OPT_ENTRYPOINT, "entrypoint", 0, "COMMAND", "run", "Put this in front of the command" },
-        { OPT_VOLUME, "volume", 'v', "SOURCE:TARGET[:OPTION]", "run",
-          "Show a file or directory of the host inside" },
-        { OPT_MOUNT, "mount", 0, "type=TYPE,…", "run", "The same, or an empty file system (type=tmpfs)" },
-        { OPT_LIST, "list", 0, NULL, "exec", "List programs that were run with -d" },
-        { OPT_WAIT, "wait", 0, NULL, "exec", "Wait for the end of one of these" },
-        { OPT_PRIVILEGED, "privileged", 0, NULL, "exec",
-          "With all capabilities that root inside can have, and no filter" },
-        { OPT_CAP_ADD, "cap-add", 0, "CAP", "run", "Add a capability, or all" },
-        { OPT_CAP_DROP, "cap-drop", 0, "CAP", "run", "Drop a capability, or all" },
-        { OPT_ULIMIT, "ulimit", 0, "NAME=SOFT[:HARD]", "run", "Set a resource limit, such as nofile=1024" },
-        { OPT_MEMORY, "memory", 'm', "SIZE", "run", "Limit memory (MemoryMax=)" },
-        { OPT_CPUS, "cpus", 0, "NUMBER", "run", "Limit processor time to that of so many (CPUQuota=)" },
-        { OPT_PIDS_LIMIT, "pids-limit", 0, "NUMBER", "run", "Limit the number of processes (TasksMax=)" },
-        { OPT_RESTART, "restart", 0, "POLICY", "run", "no, always, unless-stopped, on-failure[:TIMES]",
-          "no always unless-stopped on-failure" },
-        { OPT_STOP_SIGNAL, "stop-signal", 0, "SIGNAL", "run",
-          "Signal that asks the command to end (SIGTERM)", "SIGTERM SIGINT SIGQUIT SIGHUP SIGUSR1 SIGUSR2" },
-        { OPT_STOP_TIMEOUT, "stop-timeout", 0, "SECONDS", "run", "Time until it is killed (10)" },
-        { OPT_PULL, "pull", 0, "POLICY", "run", "never or missing", "never missing" },
-        {},
-};
+#include "cli/table.h"
 
 int usage_bad_name(const char *name)
 {
         log_error("Invalid name of a machine: '%s'. It has " MACHINE_NAME_RULE ".", name);
         return EXIT_STATUS_USAGE;
-}
-
-const Verb *verb_find(const char *name)
-{
-        for (const Verb *v = verbs; v->name; v++)
-                if (streq(v->name, name) || streq_ptr(v->alias, name))
-                        return v;
-        return NULL;
-}
-
-bool option_goes_with(const Option *option, const Verb *verb)
-{
-        const char *list = option->verbs;
-        size_t n = verb ? strlen(verb->name) : 0;
-
-        if (!list)
-                return true;
-        for (const char *p = list; verb && *p; p += strspn(p, " ")) {
-                size_t length = strcspn(p, " ");
-                if (length == n && strncmp(p, verb->name, n) == 0)
-                        return true;
-                p += length;
-        }
-        return false;
-}
-
-bool setting_goes_with(const Setting *setting, const Verb *verb)
-{
-        return setting->option &&
-               (!verb || streq_ptr(verb->settings, "all") || streq_ptr(verb->settings, setting->option));
 }
 
 /* Pads by characters: "…" is one. */
@@ -346,8 +81,8 @@ static void print_help(const Verb *verb)
 }
 
 typedef struct Parsed {
-        bool used[ELEMENTSOF(options)]; /* by the row */
-        bool setting[SETTINGS_MAX];     /* by the row of settings[] */
+        bool used[OPTIONS_MAX];     /* by the row */
+        bool setting[SETTINGS_MAX]; /* by the row of settings[] */
         bool help;
         char **words; /* verb and arguments */
         int n_words;
@@ -362,6 +97,20 @@ static int parse_alias(Context *c, const char *key, const char *value)
                             &error);
 
         return r < 0 ? log_error_return(r, "%s", strna(error)) : 0;
+}
+
+/* Two of the ways that Volatile= has. */
+static int parse_ephemeral(Context *c, const char *where)
+{
+        _cleanup_free_ char *error = NULL;
+        bool ram = streq_ptr(where, "ram");
+        int r;
+
+        if (where && !ram && !streq(where, "disk"))
+                return log_error_return(-EINVAL, "--ephemeral takes disk or ram, not '%s'.", where);
+        r = spec_assign(c->spec, setting_find(SPEC_SECTION_FILES, "Volatile"), SPEC_SOURCE_COMMAND,
+                        ram ? "overlay" : "disk", &error);
+        return r < 0 ? log_error_return(r, "--ephemeral: %s", strna(error)) : 0;
 }
 
 static int parse_console(Context *c, const char *mode)
@@ -539,6 +288,8 @@ static int parse_option(Context *c, int id, const char *argument)
         case OPT_MKDIR:
                 c->make_target = true;
                 return 0;
+        case OPT_EPHEMERAL:
+                return parse_ephemeral(c, argument);
         case OPT_CONSOLE:
                 return parse_console(c, argument);
         case OPT_DETACH_KEYS:
@@ -594,7 +345,7 @@ static void make_getopt(struct option *longs, char *shorts)
 /* Returns 1 when the verb is to be run, 0 when all is done, -EINVAL, logged, for a wrong command line. */
 static int parse_argv(Context *c, int argc, char *argv[], Parsed *parsed)
 {
-        struct option longs[ELEMENTSOF(options) + SETTINGS_MAX + 1];
+        struct option longs[OPTIONS_MAX + SETTINGS_MAX + 1];
         char shorts[128];
         int id, r;
 

@@ -337,7 +337,8 @@ int store_list(int store_fd, bool all, Strv *ret)
                 if (r < 0)
                         return r;
                 _cleanup_close_ int fd = open_image(store_fd, *name);
-                if (fd >= 0 && image_name_valid(*name + ((*name)[0] == '.')) && !streq(*name, "lost+found"))
+                if (fd >= 0 && image_name_valid(*name + ((*name)[0] == '.')) && !startswith(*name, ".#") &&
+                    !streq(*name, "lost+found"))
                         r = strv_append(&images, *name);
         }
         if (r >= 0)

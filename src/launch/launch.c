@@ -13,6 +13,7 @@
 #include "basic/socket.h"
 #include "basic/syscalls.h"
 #include "basic/time.h"
+#include "launch/changes.h"
 #include "launch/child.h"
 #include "launch/journal.h"
 #include "launch/launch.h"
@@ -110,8 +111,9 @@ int launch_claim(Spec *spec, MachineUnitKind kind, int run_fd, int machine_fd, R
 typedef struct Launch {
         const Plan *plan;
         char *unit;
-        int root_fd;  /* the tree that is to be the root */
-        int image_fd; /* the image as it is on disk */
+        int machine_fd; /* the caller's */
+        int root_fd;    /* the tree that is to be the root */
+        int image_fd;   /* the image as it is on disk */
         int userns_fd;
         int unit_fd, payload_fd;
         int control_fd; /* cgroup.subtree_control */
@@ -317,7 +319,12 @@ static int build_tree(Launch *l)
         const Step *step = NULL;
         int r;
 
-        r = root_make(plan, l->image_fd, l->userns_fd, site.base, &l->root_fd);
+        _cleanup_close_ int changes_fd = plan->spec->volatile_mode == VOLATILE_DISK
+                                                 ? changes_open(l->unit, l->machine_fd, site.base)
+                                                 : -EBADF;
+        if (changes_fd < 0 && changes_fd != -EBADF)
+                return log_error_errno(changes_fd, "Failed to make '" CHANGES_DIR "/%s'", l->unit);
+        r = root_make(plan, l->image_fd, l->userns_fd, changes_fd, site.base, &l->root_fd);
         if (r < 0)
                 return r;
         site.root_fd = l->root_fd;
@@ -419,6 +426,7 @@ int launch_run(const Plan *plan, MachineUnitKind kind, int machine_fd, Record *r
         _cleanup_(launch_clear) Launch l = {
                 .plan = plan,
                 .unit = machine_unit_name(kind, plan->spec->name),
+                .machine_fd = machine_fd,
                 .root_fd = -EBADF,
                 .image_fd = -EBADF,
                 .userns_fd = -EBADF,
@@ -491,12 +499,12 @@ int launch_run(const Plan *plan, MachineUnitKind kind, int machine_fd, Record *r
 
 int launch_cleanup(MachineUnitKind kind, const char *name)
 {
-        _cleanup_free_ char *holder = machine_dir_path(kind, name);
+        _cleanup_free_ char *holder = machine_dir_path(kind, name), *unit = machine_unit_name(kind, name);
         _cleanup_record_ Record record = {};
         char users[CLAIM_MAX];
         int r, q = 0;
 
-        if (!holder)
+        if (!holder || !unit)
                 return log_oom();
 
         _cleanup_close_ int unit_fd = cgroup_open_own_unit();
@@ -516,6 +524,9 @@ int launch_cleanup(MachineUnitKind kind, const char *name)
                                ? q
                                : log_error_errno(machine_fd, "Failed to open '%s/%s'", RUN_DIR, holder);
 
+        r = changes_end(unit, machine_fd);
+        if (r < 0)
+                log_warning_errno(r, "Failed to remove '" CHANGES_DIR "/%s'", unit);
         r = record_read(machine_fd, &record);
         if (r == -ENOENT)
                 return q;

@@ -35,8 +35,8 @@ static int open_image(const Plan *plan, int image_fd, int userns_fd)
         return TAKE_FD(tree_fd);
 }
 
-/* Changes go to memory, over the image. */
-static int make_overlay(int image_tree_fd, uid_t base)
+/* Changes go over the image, to memory or to a directory on disk. */
+static int make_overlay(int image_tree_fd, int changes_fd, uid_t base)
 {
         _cleanup_free_ char *lower_path = NULL, *changes = NULL, *upper = NULL, *work = NULL;
         _cleanup_strv_ Strv lower = NULL;
@@ -47,13 +47,14 @@ static int make_overlay(int image_tree_fd, uid_t base)
                 r = strv_append(&lower, lower_path);
         if (r < 0)
                 return r;
-        _cleanup_close_ int tmpfs_fd = mounts_make_tmpfs(0700, 0, NULL, 0);
-        if (tmpfs_fd < 0)
-                return tmpfs_fd;
-        if (mkdirat(tmpfs_fd, "upper", 0755) < 0 || mkdirat(tmpfs_fd, "work", 0700) < 0 ||
-            fchownat(tmpfs_fd, "upper", base, base, AT_SYMLINK_NOFOLLOW) < 0)
+        _cleanup_close_ int upper_fd = changes_fd >= 0 ? mounts_clone_path(changes_fd, "")
+                                                       : mounts_make_tmpfs(0700, 0, NULL, 0);
+        if (upper_fd < 0)
+                return upper_fd;
+        if (changes_fd < 0 && (mkdirat(upper_fd, "upper", 0755) < 0 || mkdirat(upper_fd, "work", 0700) < 0 ||
+                               fchownat(upper_fd, "upper", base, base, AT_SYMLINK_NOFOLLOW) < 0))
                 return -errno;
-        r = mounts_stage(tmpfs_fd, &changes);
+        r = mounts_stage(upper_fd, &changes);
         if (r < 0)
                 return r;
         upper = strf("%s/upper", changes);
@@ -125,7 +126,7 @@ static int make_empty(int image_tree_fd, int image_fd, uid_t base)
         return r < 0 ? r : TAKE_FD(root_fd);
 }
 
-int root_make(const Plan *plan, int image_fd, int userns_fd, uid_t base, int *ret_root_fd)
+int root_make(const Plan *plan, int image_fd, int userns_fd, int changes_fd, uid_t base, int *ret_root_fd)
 {
         _cleanup_free_ char *path = NULL;
         _cleanup_close_ int root_fd = -EBADF;
@@ -140,7 +141,8 @@ int root_make(const Plan *plan, int image_fd, int userns_fd, uid_t base, int *re
                 root_fd = make_empty(tree_fd, image_fd, base);
                 break;
         case VOLATILE_OVERLAY:
-                root_fd = make_overlay(tree_fd, base);
+        case VOLATILE_DISK:
+                root_fd = make_overlay(tree_fd, changes_fd, base);
                 break;
         default:
                 root_fd = TAKE_FD(tree_fd);

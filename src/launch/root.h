@@ -4,5 +4,5 @@
 #include "sandbox/plan.h"
 
 /* Makes the root of a machine from its image, with owners mapped where userns_fd is not negative: the image itself,
- * or with Volatile= something over it. It is attached in our mount namespace, out of the way. Errors are logged. */
-int root_make(const Plan *plan, int image_fd, int userns_fd, uid_t base, int *ret_root_fd);
+ * or with Volatile= something over it, with changes_fd from changes_open() where they go to disk. It is attached in our mount namespace, out of the way. Errors are logged. */
+int root_make(const Plan *plan, int image_fd, int userns_fd, int changes_fd, uid_t base, int *ret_root_fd);

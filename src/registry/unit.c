@@ -33,7 +33,7 @@ static bool needs_cleanup(const Spec *spec)
         STRV_FOREACH (s, spec->resources)
                 if (startswith(*s, "Restart"))
                         return true;
-        return spec->boot;
+        return spec->boot || spec->volatile_mode == VOLATILE_DISK;
 }
 
 int unit_assignments(const Spec *spec, Strv *ret)

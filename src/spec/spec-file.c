@@ -5,6 +5,7 @@
 #include <ctype.h>
 #include <stdarg.h>
 
+#include "basic/parse.h"
 #include "spec/spec.h"
 
 #define LINE_MAX_BYTES 65536U
@@ -20,7 +21,6 @@ static const char *const nspawn_only[] = {
         "BindUser",
         "BindUserShell",
         "Bridge",
-        "Ephemeral",
         "IPVLAN",
         "MACVLAN",
         "PivotRoot",
@@ -125,6 +125,15 @@ static int read_setting(Reader *r, const char *key, const char *value, char **re
         const Setting *setting = setting_find(r->section, key);
         _cleanup_free_ char *expanded = NULL;
         int q;
+
+        /* What nspawn copies the image for. */
+        if (r->nspawn && r->section == SPEC_SECTION_EXEC && streq(key, "Ephemeral")) {
+                q = parse_boolean(value);
+                setting = setting_find(SPEC_SECTION_FILES, "Volatile");
+                value = q > 0 ? "disk" : "no";
+                if (q < 0)
+                        return reader_fail(r, "Ephemeral= takes yes or no.");
+        }
 
         if (!setting) {
                 for (size_t i = 0; i < ELEMENTSOF(nspawn_only) && r->nspawn; i++)

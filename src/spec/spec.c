@@ -98,7 +98,7 @@ const Setting settings[] = {
         { SPEC_SECTION_FILES, "ReadOnly", &setting_type_boolean, FIELD(read_only), "read-only", "no", false,
           "Make the root read-only" },
         { SPEC_SECTION_FILES, "Volatile", &setting_type_volatile, FIELD(volatile_mode), "volatile", "no",
-          false, "Keep changes in memory: no, yes, state, overlay" },
+          false, "Keep no changes: no, yes, state, overlay, disk" },
         { SPEC_SECTION_FILES, "Bind", &setting_type_bind, FIELD(bind), "bind", NULL, false,
           "Show a file or directory of the host inside" },
         { SPEC_SECTION_FILES, "BindReadOnly", &setting_type_bind, FIELD(bind_read_only), "bind-ro", NULL,

@@ -47,6 +47,8 @@ typedef struct PrivateUsers {
 
 /* The store is a directory of images, which systemd's own tools share. */
 #define IMAGE_STORE "/var/lib/machines"
+/* Of Volatile=disk: beside the images, where there is room, and under a name that is no image's. */
+#define CHANGES_DIR IMAGE_STORE "/.#mctl.changes"
 
 typedef enum Profile {
         PROFILE_DEFAULT,
@@ -61,6 +63,7 @@ typedef enum Volatile {
         VOLATILE_YES,     /* an empty root in memory, with the /usr of the image */
         VOLATILE_STATE,   /* the root read-only, an empty /var in memory */
         VOLATILE_OVERLAY, /* all changes go to memory */
+        VOLATILE_DISK,    /* all changes go to a directory that is removed with the machine */
         _VOLATILE_MAX,
 } Volatile;
 

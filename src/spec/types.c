@@ -225,7 +225,7 @@ static json_t *enum_to_json(const SettingType *type, const void *field)
 
 DEFINE_ENUM_TYPE(profile, "default, nesting, strict or privileged", "default", "nesting", "strict",
                  "privileged");
-DEFINE_ENUM_TYPE(volatile, "no, yes, state or overlay", "no", "yes", "state", "overlay");
+DEFINE_ENUM_TYPE(volatile, "no, yes, state, overlay or disk", "no", "yes", "state", "overlay", "disk");
 DEFINE_ENUM_TYPE(console, "auto, pipe, pty or interactive", "auto", "pipe", "pty", "interactive");
 const char *console_mode_to_string(ConsoleMode mode)
 {

@@ -41,6 +41,48 @@ forget() {
 
 # --- [Exec] ----------------------------------------------------------------------------------------------------------
 
+# Changes on disk: gone with the machine, kept over its own reboots, and the image is as it was.
+test_ephemeral() {
+        local before
+
+        before=$(on_sh 'cd /var/lib/machines/debian && find . -printf "%P %T@ %U\n" | sort | sha256sum')
+        boot debian --ephemeral --name e1
+        boot debian -x --name e2
+        works on mctl exec e1 sh -c 'echo mine >/etc/mine; rm /etc/debian_version; echo x >/var/lib/x'
+        refused 1 "cat: /etc/mine" on mctl exec e2 cat /etc/mine
+        works on test -e /var/lib/machines/.#mctl.changes/machine-e1.service/upper/etc/mine
+        equal "The mode" "$(on stat -c %a:%u /var/lib/machines/.#mctl.changes/machine-e1.service)" 700:0
+        works on mctl exec e1 sh -c 'systemctl reboot'
+        works on_sh 'sleep 2; mctl wait e1'
+        equal "The file" "$(on mctl exec e1 cat /etc/mine)" mine
+        works on mctl terminate e2
+        soon is_gone e2
+        works on_sh '! test -e /var/lib/machines/.#mctl.changes/machine-e2.service'
+        power_off e1
+        empty "What is left" "$(on ls -A /var/lib/machines/.#mctl.changes)"
+        equal "The image" "$(on_sh 'cd /var/lib/machines/debian && find . -printf "%P %T@ %U\n" | sort | sha256sum')" "$before"
+        # What a crash of the host left is not what a machine starts with.
+        on_sh 'mkdir -p /var/lib/machines/.#mctl.changes/machine-e1.service/upper/etc; echo old >/var/lib/machines/.#mctl.changes/machine-e1.service/upper/etc/mine'
+        boot debian --ephemeral=disk --name e1
+        refused 1 "cat: /etc/mine" on mctl exec e1 cat /etc/mine
+        power_off e1
+        works on_sh 'mkdir -p /var/lib/machines/.#mctl.changes/x && systemd-tmpfiles --boot --remove mctl.conf && ! test -e /var/lib/machines/.#mctl.changes'
+        boot debian --ephemeral=ram --name e1
+        works on_sh '! test -e /var/lib/machines/.#mctl.changes'
+        power_off e1
+        refused 2 "takes disk or ram" on mctl boot --ephemeral=x debian
+        # As a command, and by a file.
+        says "two" --rm -x bb sh -c 'echo two >/f; cat /f'
+        empty "What is left" "$(on ls -A /var/lib/machines/.#mctl.changes)"
+        on_sh 'printf "[Image]\nImage=bb\n[Files]\nVolatile=disk\n" >/etc/mctl/filed.machine'
+        works on mctl start filed
+        works on mctl exec filed touch /touched
+        works on test -e /var/lib/machines/.#mctl.changes/container@filed.service/upper/touched
+        works on mctl stop filed
+        empty "What is left" "$(on ls -A /var/lib/machines/.#mctl.changes)"
+        on rm /etc/mctl/filed.machine
+}
+
 test_private_users() {
         works run bb cat /proc/self/uid_map
         matches "The map" "$out" '^ +0 +[1-9][0-9]+ +65536$'
