@@ -257,6 +257,93 @@ int registry_list_images(sd_bus_message *call, void *userdata, sd_bus_error *err
         return registry_refresh_then(userdata, call, list_refreshed);
 }
 
+/* --- varlink ------------------------------------------------------------------------------------------------------ */
+
+static json_t *pairs_to_json(const Strv pairs)
+{
+        json_t *list = json_array();
+
+        for (size_t i = 0; pairs && pairs[i]; i += 2) {
+                _cleanup_free_ char *line = strf("%s=%s", pairs[i], pairs[i + 1]);
+                json_array_append_new(list, json_string(strna(line)));
+        }
+        return list;
+}
+
+static void add_metadata(const char *name, json_t *o)
+{
+        _cleanup_image_info_ ImageInfo info = {};
+        _cleanup_strv_ Strv os = NULL, machine = NULL;
+        _cleanup_free_ char *hostname = NULL;
+
+        _cleanup_close_ int fd = open_image(name);
+        if (fd < 0)
+                return;
+        (void) rootfs_read_file(fd, "/etc/hostname", 256, &hostname, NULL);
+        if (hostname)
+                hostname[strcspn(hostname, "\n")] = 0;
+        if (hostname && str_is_clean(hostname) && hostname[0])
+                json_object_set_new(o, "hostname", json_string(hostname));
+        (void) image_inspect(fd, &info);
+        if (info.uuid[0])
+                json_object_set_new(o, "machineId", json_string(info.uuid));
+        (void) machine_info_read_all(fd, &machine);
+        (void) os_release_read_all(fd, &os);
+        json_object_set_new(o, "machineInfo", pairs_to_json(machine));
+        json_object_set_new(o, "OSRelease", pairs_to_json(os));
+}
+
+static json_t *describe(const char *name, bool metadata)
+{
+        _cleanup_free_ char *path = image_path(name);
+        ImageStat st;
+        json_t *o;
+
+        if (stat_image(name, &st) < 0)
+                return NULL;
+        o = json_pack("{ss ss* ss ss sb}", "name", name, "path", path, "type", st.type, "class", "machine",
+                      "readOnly", st.read_only);
+        if (st.created > 0)
+                json_object_set_new(o, "creationTimestamp", json_integer((json_int_t) st.created));
+        json_object_set_new(o, "modificationTimestamp", json_integer((json_int_t) st.modified));
+        if (metadata)
+                add_metadata(name, o);
+        return o;
+}
+
+int machine1_varlink_list_images(VarlinkConnection *c, const json_t *parameters, bool more, void *userdata)
+{
+        const json_t *one = json_object_get(parameters, "name");
+        const char *acquire = json_string_value(json_object_get(parameters, "acquireMetadata"));
+        bool metadata = acquire && !streq(acquire, "no");
+        _cleanup_strv_ Strv names = NULL;
+        json_t *previous = NULL;
+        int r;
+
+        registry_touch(userdata);
+        if (one && !json_is_null(one)) {
+                if (!json_is_string(one))
+                        return varlink_invalid(c, "name");
+                previous = describe(json_string_value(one), metadata);
+                return previous ? varlink_reply(c, previous, false)
+                                : varlink_error(c, "io.systemd.MachineImage.NoSuchImage", NULL);
+        }
+        if (!more)
+                return varlink_error(c, "org.varlink.service.ExpectedMore", NULL);
+        r = list_names(&names);
+        STRV_FOREACH (name, names) {
+                json_t *next = r >= 0 ? describe(*name, metadata) : NULL;
+                if (next && previous)
+                        r = varlink_reply(c, previous, true);
+                if (next)
+                        previous = next;
+        }
+        if (r < 0)
+                return r;
+        return previous ? varlink_reply(c, previous, false)
+                        : varlink_error(c, "io.systemd.MachineImage.NoSuchImage", NULL);
+}
+
 /* --- changes ------------------------------------------------------------------------------------------------------ */
 
 /* Whoever runs from an image needs it to stay where it is. Those of mctl the worker looks for once more, under the lock that a

@@ -8,12 +8,14 @@
 #include "basic/fd.h"
 #include "basic/log.h"
 #include "basic/parse.h"
+#include "registry/doors.h"
 #include "registry/inspect.h"
 #include "registry/machine1.h"
 #include "registry/varlink.h"
 
 #define USERDB         "io.systemd.UserDatabase."
 #define MACHINE        "io.systemd.Machine."
+#define IMAGE          "io.systemd.MachineImage."
 #define USERDB_SERVICE "io.systemd.Machine"
 
 /* --- users of machines -------------------------------------------------------------------------------------------- */
@@ -414,6 +416,20 @@ DEFINE_ACT(terminate);
 DEFINE_ACT(kill_processes);
 DEFINE_ACT(unregister);
 
+/* Whoever may: the door asks. */
+static int open_door(VarlinkConnection *c, const json_t *parameters, bool more, void *userdata)
+{
+        Machine *m;
+        int r;
+
+        (void) more;
+        registry_touch(userdata);
+        r = look_up(c, parameters, userdata, &m);
+        return r < 0 || r == LOOKUP_ANSWERED ? r
+               : r == LOOKUP_FOUND           ? door_to_machine(c, parameters, userdata, m)
+                                             : varlink_invalid(c, "name");
+}
+
 static const VarlinkMethod machine_methods[] = {
         { MACHINE "List", list },
         { MACHINE "Register", add },
@@ -422,6 +438,17 @@ static const VarlinkMethod machine_methods[] = {
         { MACHINE "Terminate", terminate },
         { MACHINE "Kill", kill_processes },
         { MACHINE "Unregister", unregister },
+        { MACHINE "Open", open_door },
+        { MACHINE "BindMount", open_door },
+        { MACHINE "CopyFrom", open_door },
+        { MACHINE "CopyTo", open_door },
+        { MACHINE "OpenRootDirectory", open_door },
+        { IMAGE "List", machine1_varlink_list_images },
+        { IMAGE "Update", door_to_image },
+        { IMAGE "Clone", door_to_image },
+        { IMAGE "Remove", door_to_image },
+        { IMAGE "SetPoolLimit", door_to_image },
+        { IMAGE "CleanPool", door_to_image },
         {},
 };
 
@@ -436,5 +463,9 @@ int machine1_varlink_setup(Registry *registry)
                 r = varlink_new(registry->event, machine_methods, registry, &registry->machine_server);
         if (r >= 0)
                 r = varlink_listen(registry->machine_server, "/run/systemd/machine/io.systemd.Machine");
+        /* Both interfaces are behind one socket. */
+        (void) unlink("/run/systemd/machine/io.systemd.MachineImage");
+        if (r >= 0 && symlink("io.systemd.Machine", "/run/systemd/machine/io.systemd.MachineImage") < 0)
+                r = -errno;
         return r < 0 ? log_error_errno(r, "Failed to listen for varlink clients") : 0;
 }

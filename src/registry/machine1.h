@@ -2,6 +2,7 @@
 #pragma once
 
 #include "registry/registry.h"
+#include "registry/varlink.h"
 
 /* org.freedesktop.machine1: the registry that all of systemd's clients know (org.freedesktop.machine1(5)).
  *
@@ -63,6 +64,9 @@ const Machine *machine1_image_user(const Registry *registry, const char *name);
 
 /* ListImages() of org.mctl.Registry1, → (aa{sv}) */
 int registry_list_images(sd_bus_message *call, void *userdata, sd_bus_error *error);
+
+/* io.systemd.MachineImage.List(name?, acquireMetadata?) */
+int machine1_varlink_list_images(VarlinkConnection *c, const json_t *parameters, bool more, void *userdata);
 
 /* image1.c: images, as methods of the manager and as objects; what changes them is a worker's. */
 int machine1_images_setup(Registry *registry);

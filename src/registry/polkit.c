@@ -88,6 +88,62 @@ static int append_details(sd_bus_message *m, const char *machine, const char *ve
         return r < 0 ? r : sd_bus_message_close_container(m);
 }
 
+/* A question that is none of a call's. */
+typedef struct Inquiry {
+        Registry *registry;
+        PolkitVerdict told;
+        void *userdata;
+} Inquiry;
+
+static int on_verdict(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)
+{
+        Inquiry q = *(Inquiry *) userdata;
+        int authorized = 0, r;
+
+        (void) ret_error;
+        free(userdata);
+        q.registry->n_pending--;
+        q.registry->n_questions--;
+        r = sd_bus_message_get_error(reply) ? 0 : sd_bus_message_enter_container(reply, 'r', "bba{ss}");
+        if (r > 0)
+                r = sd_bus_message_read(reply, "b", &authorized);
+        q.told(q.userdata, r > 0 && authorized ? 0 : -EACCES);
+        return 0;
+}
+
+int polkit_ask(Registry *registry, pid_t pid, uint64_t start_time, uid_t uid, const char *action,
+               const char *machine, const char *verb, PolkitVerdict told, void *userdata)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *request = NULL;
+        _cleanup_free_ Inquiry *q = malloc(sizeof(Inquiry));
+        int r;
+
+        OOM_CHECK(q);
+        if (registry->n_questions >= QUESTIONS_MAX)
+                return -EUSERS;
+        r = sd_bus_message_new_method_call(registry->bus, &request, "org.freedesktop.PolicyKit1",
+                                           "/org/freedesktop/PolicyKit1/Authority",
+                                           "org.freedesktop.PolicyKit1.Authority", "CheckAuthorization");
+        if (r >= 0)
+                r = sd_bus_message_append(request, "(sa{sv})s", "unix-process", 3, "pid", "u",
+                                          (uint32_t) pid, "start-time", "t", start_time, "uid", "i",
+                                          (int32_t) uid, action);
+        if (r >= 0)
+                r = append_details(request, machine, verb, NULL);
+        if (r >= 0)
+                r = sd_bus_message_append(request, "us", 0U, "");
+        if (r < 0)
+                return r;
+        *q = (Inquiry){ registry, told, userdata };
+        r = sd_bus_call_async(registry->bus, NULL, request, on_verdict, q, POLKIT_TIMEOUT_USEC);
+        if (r < 0)
+                return r;
+        registry->n_pending++;
+        registry->n_questions++;
+        TAKE_PTR(q);
+        return 0;
+}
+
 int polkit_authorize_with(Registry *registry, sd_bus_message *call, const char *action, const char *machine,
                           const char *verb, const Strv details, AuthorizedHandler handler)
 {

@@ -6,6 +6,8 @@
 
 #include "basic/fd.h"
 #include "basic/log.h"
+#include "basic/process.h"
+#include "basic/socket.h"
 #include "registry/varlink.h"
 
 #define CONNECTIONS_MAX         256U
@@ -26,6 +28,15 @@ struct VarlinkConnection {
         char *out; /* what waits to be sent */
         size_t n_out;
         bool oneway; /* the call at hand wants no answer */
+        const char *method;
+        bool handling; /* of messages: answers are sent when that is done */
+        VarlinkCall *deferred;
+        int out_fd; /* goes with the next byte that is sent */
+        uint64_t start_time;
+};
+
+struct VarlinkCall {
+        VarlinkConnection *connection; /* NULL when that is gone */
 };
 
 struct VarlinkServer {
@@ -50,6 +61,9 @@ static void connection_free(VarlinkConnection *c)
         sd_event_source_disable_unref(c->io_source);
         sd_event_source_disable_unref(c->timer_source);
         fd_close(c->fd);
+        fd_close(c->out_fd);
+        if (c->deferred)
+                c->deferred->connection = NULL;
         free(c->out);
         free(c);
 }
@@ -109,6 +123,16 @@ pid_t varlink_peer_process(const VarlinkConnection *c)
         return c->pid;
 }
 
+uint64_t varlink_peer_start_time(const VarlinkConnection *c)
+{
+        return c->start_time;
+}
+
+const char *varlink_method(const VarlinkConnection *c)
+{
+        return c->method;
+}
+
 static int get_info(VarlinkConnection *c)
 {
         json_t *interfaces = json_array();
@@ -138,9 +162,11 @@ static int handle(VarlinkConnection *c, const json_t *message)
         if (streq(name, "org.varlink.service.GetInfo"))
                 return get_info(c);
         for (const VarlinkMethod *m = c->server->methods; m->name; m++)
-                if (streq(m->name, name))
+                if (streq(m->name, name)) {
+                        c->method = m->name;
                         return m->run(c, json_is_object(parameters) ? parameters : NULL,
                                       json_is_true(json_object_get(message, "more")), c->server->userdata);
+                }
         return varlink_error(c, "org.varlink.service.MethodNotFound", json_pack("{ss*}", "method", name));
 }
 
@@ -150,7 +176,8 @@ static int handle_all(VarlinkConnection *c)
         char *end;
         int r = 0;
 
-        while (r >= 0 && (end = memchr(c->in, 0, c->n_in))) {
+        c->handling = true;
+        while (r >= 0 && !c->deferred && (end = memchr(c->in, 0, c->n_in))) {
                 json_t *message = json_loads(c->in, JSON_REJECT_DUPLICATES, NULL);
                 size_t size = end + 1 - c->in;
 
@@ -159,6 +186,7 @@ static int handle_all(VarlinkConnection *c)
                 memmove(c->in, c->in + size, c->n_in - size);
                 c->n_in -= size;
         }
+        c->handling = false;
         return r;
 }
 
@@ -183,7 +211,14 @@ static int send_out(VarlinkConnection *c)
 
         if (c->n_out == 0)
                 return 0;
-        n = send(c->fd, c->out, c->n_out, MSG_DONTWAIT | MSG_NOSIGNAL);
+        if (c->out_fd >= 0) {
+                int r = socket_send(c->fd, c->out, 1, c->out_fd); /* it does not block */
+                if (r < 0)
+                        return r == -EAGAIN || r == -EINTR ? 0 : r;
+                c->out_fd = fd_close(c->out_fd);
+                n = 1;
+        } else
+                n = send(c->fd, c->out, c->n_out, MSG_DONTWAIT | MSG_NOSIGNAL);
         if (n < 0)
                 return errno == EAGAIN || errno == EINTR ? 0 : -errno;
         memmove(c->out, c->out + n, c->n_out - n);
@@ -191,24 +226,81 @@ static int send_out(VarlinkConnection *c)
         return 0;
 }
 
-/* While an answer waits to be taken, nothing more is asked. */
+/* While an answer waits to be taken, or to be known, nothing more is asked. Our own work is no reason to lose patience. */
+static int go_on(VarlinkConnection *c)
+{
+        int r = send_out(c);
+
+        if (r >= 0)
+                r = sd_event_source_set_io_events(c->io_source, c->n_out > 0  ? EPOLLOUT
+                                                                : c->deferred ? 0
+                                                                              : EPOLLIN);
+        if (r >= 0)
+                r = sd_event_source_set_time_relative(c->timer_source, PATIENCE_USEC);
+        return r < 0 ? r
+                     : sd_event_source_set_enabled(c->timer_source,
+                                                   c->deferred ? SD_EVENT_OFF : SD_EVENT_ONESHOT);
+}
+
 static int on_io(sd_event_source *source, int fd, uint32_t events, void *userdata)
 {
         VarlinkConnection *c = userdata;
         int r = 0;
 
+        (void) source;
         (void) fd;
-        if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) && c->n_out == 0)
+        if (c->deferred && events & (EPOLLHUP | EPOLLERR))
+                r = -ECONNRESET;
+        else if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) && c->n_out == 0)
                 r = receive(c);
         if (r >= 0)
-                r = send_out(c);
-        if (r >= 0)
-                r = sd_event_source_set_io_events(source, c->n_out > 0 ? EPOLLOUT : EPOLLIN);
-        if (r >= 0)
-                r = sd_event_source_set_time_relative(c->timer_source, PATIENCE_USEC);
+                r = go_on(c);
         if (r < 0)
                 connection_free(c);
         return 0;
+}
+
+VarlinkCall *varlink_defer(VarlinkConnection *c)
+{
+        VarlinkCall *call = malloc(sizeof(VarlinkCall));
+
+        if (!call)
+                return NULL;
+        *call = (VarlinkCall){ c };
+        c->deferred = call;
+        return call;
+}
+
+void varlink_continue(VarlinkCall *call, json_t *parameters)
+{
+        if (call->connection && varlink_reply(call->connection, parameters, true) >= 0)
+                return;
+        if (!call->connection)
+                json_decref(parameters);
+}
+
+void varlink_finish(VarlinkCall *call, const char *error, json_t *parameters, int fd)
+{
+        VarlinkConnection *c = call->connection;
+        int r;
+
+        free(call);
+        if (!c) {
+                json_decref(parameters);
+                fd_close(fd);
+                return;
+        }
+        c->deferred = NULL;
+        c->out_fd = fd;
+        r = error ? varlink_error(c, error, parameters) : varlink_reply(c, parameters, false);
+        if (c->handling)
+                return; /* should that have failed, memory is short, and whoever waits does so until he loses patience */
+        if (r >= 0)
+                r = handle_all(c); /* what has come meanwhile */
+        if (r >= 0)
+                r = go_on(c);
+        if (r < 0)
+                connection_free(c);
 }
 
 static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
@@ -233,6 +325,9 @@ int varlink_serve(VarlinkServer *s, int fd)
         OOM_CHECK(c);
         c->n_in = c->n_out = 0;
         c->out = NULL;
+        c->deferred = NULL;
+        c->handling = false;
+        c->out_fd = -EBADF;
         c->io_source = c->timer_source = NULL;
         c->server = s;
         c->fd = fd;
@@ -243,6 +338,8 @@ int varlink_serve(VarlinkServer *s, int fd)
                 return -errno;
         c->uid = peer.uid;
         c->pid = peer.pid;
+        if (process_start_time(peer.pid, &c->start_time) < 0)
+                c->start_time = 0;
         for (const VarlinkConnection *other = s->connections; other; other = other->next)
                 n += other->uid == peer.uid;
         if (peer.uid != 0 && n > CONNECTIONS_OF_USER_MAX)

@@ -39,6 +39,21 @@ int varlink_error(VarlinkConnection *c, const char *error, json_t *parameters);
 /* A parameter that has another type than it should, or is missing. */
 int varlink_invalid(VarlinkConnection *c, const char *parameter);
 
-/* Who is at the other end. */
+/* Who is at the other end, and when that process was started: clock ticks since boot, 0 where that is not known. */
 uid_t varlink_peer(const VarlinkConnection *c);
 pid_t varlink_peer_process(const VarlinkConnection *c);
+uint64_t varlink_peer_start_time(const VarlinkConnection *c);
+
+/* The method that is being run. */
+const char *varlink_method(const VarlinkConnection *c);
+
+/* An answer that comes later. Until varlink_finish() nothing more is read from the connection; should it end meanwhile, the answer
+ * goes nowhere. */
+typedef struct VarlinkCall VarlinkCall;
+VarlinkCall *varlink_defer(VarlinkConnection *c);
+
+/* One more of several answers. Takes the parameters over. */
+void varlink_continue(VarlinkCall *call, json_t *parameters);
+
+/* The last one, or with `error` that, and a descriptor where that is not negative. Takes all of it over, and frees the call. */
+void varlink_finish(VarlinkCall *call, const char *error, json_t *parameters, int fd);

@@ -272,6 +272,14 @@ no_rule() {
         on_sh "systemctl reset-failed polkit.service 2>/dev/null || :; systemctl restart polkit.service"
 }
 
+# --- varlink -----------------------------------------------------------------------------------------------------
+
+# varlink METHOD PARAMETERS: the first answer of a server that newer clients know.
+varlink() {
+        on_sh 'printf "{\"method\":\"%s\",\"parameters\":%s%s}\\0" "$2" "$3" "${4:-}" |
+                timeout 5 socat -t 2 - "UNIX-CONNECT:$1" | tr "\\0" "\\n" | head -n "${5:-1}"' sh "$@"
+}
+
 # --- mctl run ------------------------------------------------------------------------------------------------------
 
 # Without a trace of failures, which most tests are not about.

@@ -420,12 +420,6 @@ test_users_go_no_further() {
         no_rule
 }
 
-# varlink METHOD PARAMETERS: the first answer of a server that newer clients know.
-varlink() {
-        on_sh 'printf "{\"method\":\"%s\",\"parameters\":%s%s}\\0" "$2" "$3" "${4:-}" |
-                timeout 5 socat -t 2 - "UNIX-CONNECT:$1" | tr "\\0" "\\n" | head -n "${5:-1}"' sh "$@"
-}
-
 userdb=/run/systemd/userdb/io.systemd.Machine
 machine_socket=/run/systemd/machine/io.systemd.Machine
 
