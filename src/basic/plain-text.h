@@ -4,7 +4,7 @@
 #include "basic/macro.h"
 
 /* What was written for a terminal, as text: without what moves the cursor, sets colours or asks the terminal something
- * (ECMA-48), and without control characters but line breaks and tabs. It may come in pieces. */
+ * (ECMA-48, as escape sequences and as C1 characters), and without control characters but line breaks and tabs. It may come in pieces. */
 
 typedef struct PlainText {
         enum {
@@ -15,7 +15,10 @@ typedef struct PlainText {
                 PLAIN_STRING,  /* in a control string, until ST or BEL */
                 PLAIN_STRING_ESCAPE,
         } state;
+        bool held;       /* a byte 0xc2, which C1 characters begin with */
+        unsigned n_left; /* bytes that the character at hand has yet */
 } PlainText;
 
-/* Copies the text of n bytes, and returns how much it is; ret must have room for n, and may be where they are. */
+/* Copies the text of n bytes, and returns how much it is; ret must have room for n + 1, since a byte may have been held back, and
+ * is not where they are. */
 size_t plain_text(PlainText *state, const char *data, size_t n, char *ret);

@@ -378,6 +378,8 @@ static int parse_argv(Context *c, int argc, char *argv[], Parsed *parsed)
                         }
                 if (id == OPT_HELP)
                         parsed->help = true;
+                else if (id == OPT_HOST && c->host)
+                        return log_error_return(-EINVAL, "There is one host to act on, not two.");
                 else if (id == OPT_HOST) {
                         parsed->host_words = optarg == argv[optind - 1] ? 2 : 1;
                         parsed->host_at = optind - parsed->host_words;

@@ -140,6 +140,8 @@ static int wait_end(Context *c, Process *p)
                 }
                 if (more > 0)
                         more = terminal_process(p->terminal);
+                if (more < 0 && p->reopen)
+                        return more == -EPIPE ? more : log_error_errno(more, "Failed to show what is said");
                 if (more == 0 && p->terminal && terminal_detached(p->terminal)) {
                         p->left = true;
                         p->code = CLD_EXITED;
@@ -147,6 +149,17 @@ static int wait_end(Context *c, Process *p)
                 }
                 if (p->left)
                         return 0;
+                /* Signals are the process's from here on, and keys are not. */
+                if (more == 0 && p->terminal && !p->ended) {
+                        if (!p->reopen)
+                                terminal_restore(p->terminal);
+                        else if ((check_ended(c, p), !p->ended)) {
+                                r = p->reopen(c, p);
+                                if (r < 0)
+                                        return r;
+                                more = 1;
+                        }
+                }
                 if (p->ended && jobs_done(&p->jobs) && more <= 0)
                         return 0;
 
@@ -187,7 +200,7 @@ int process_wait(Context *c, Process *p, const char *job)
         if (r >= 0)
                 r = wait_end(c, p);
         if (r < 0)
-                return EXIT_STATUS_NOT_RUN;
+                return p->reopen ? EXIT_STATUS_FAILURE : EXIT_STATUS_NOT_RUN;
         if (p->left && p->code == CLD_EXITED && !c->quiet)
                 fprintf(stderr, "\r\nLeft machine '%s'.\r\n", p->name);
         if (!p->left && p->code == 0)

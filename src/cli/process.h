@@ -10,6 +10,9 @@ typedef struct Process {
         /* NULL: they are not for it, and end us. */
         int (*pass_signal)(Context *c, const char *name, int sig, unsigned count);
 
+        int (*reopen)(Context *c,
+                      struct Process *p); /* its terminal, where that ended and it did not; or NULL */
+
         bool prepared;
         int stdin_fd; /* what is to be its standard input */
         int signal_fd;
@@ -37,5 +40,5 @@ int process_block_signals(void);
  * NULL, is the one that starts it. */
 int process_wait(Context *c, Process *p, const char *job);
 
-/* verb-console.c: connects our terminal to the machine's, which the registry holds. */
+/* verb-console.c: prepares it, and connects our terminal to the machine's, which the registry holds. */
 int console_attach(Context *c, Process *p);

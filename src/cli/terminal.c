@@ -8,6 +8,7 @@
 #include <termios.h>
 
 #include "basic/fd.h"
+#include "basic/plain-text.h"
 #include "basic/socket.h"
 #include "basic/str.h"
 #include "basic/time.h"
@@ -26,6 +27,8 @@ struct Terminal {
         int master_fd; /* or the socket of a console */
         int window_fd; /* signalfd for changes of the size */
         bool console;
+        uint64_t backlog; /* bytes that are still to be shown as text */
+        PlainText plain;
         bool raw;
         bool mute; /* what is typed goes nowhere */
         bool input_ended, output_ended;
@@ -92,10 +95,16 @@ int terminal_new(const DetachKeys *keys, Terminal **ret, int *ret_machine_fd)
         return 0;
 }
 
-void terminal_free(Terminal *t)
+void terminal_restore(Terminal *t)
 {
         if (t->raw)
                 (void) tcsetattr(STDIN_FILENO, TCSADRAIN, &t->saved);
+        t->raw = false;
+}
+
+void terminal_free(Terminal *t)
+{
+        terminal_restore(t);
         fd_close(t->socket_fd);
         fd_close(t->master_fd);
         fd_close(t->window_fd);
@@ -156,13 +165,15 @@ static void make_raw(Terminal *t)
                 start_guard(&t->saved, &raw);
 }
 
-int terminal_new_console(const DetachKeys *keys, int console_fd, bool writes, Terminal **ret)
+int terminal_new_console(const DetachKeys *keys, int console_fd, bool writes, uint64_t backlog,
+                         Terminal **ret)
 {
         _cleanup_close_ int fd = console_fd;
         Terminal *t = make_terminal(keys);
 
         OOM_CHECK(t);
         t->console = true;
+        t->backlog = isatty(STDOUT_FILENO) ? backlog : 0;
         t->mute = !writes;
         t->master_fd = TAKE_FD(fd);
         (void) fcntl(t->master_fd, F_SETFL, O_NONBLOCK);
@@ -170,6 +181,18 @@ int terminal_new_console(const DetachKeys *keys, int console_fd, bool writes, Te
                 pass_window_size(t);
         make_raw(t);
         *ret = t;
+        return 0;
+}
+
+int terminal_reconnect(Terminal *t, int console_fd, bool writes)
+{
+        fd_close(t->master_fd);
+        t->master_fd = console_fd;
+        t->mute = !writes;
+        t->output_ended = false;
+        (void) fcntl(t->master_fd, F_SETFL, O_NONBLOCK);
+        if (writes)
+                pass_window_size(t);
         return 0;
 }
 
@@ -291,6 +314,28 @@ static void read_input(Terminal *t)
                 t->in.begin = t->in.end = 0;
 }
 
+/* A raw terminal wants a carriage return with each line break. */
+static void make_plain(Terminal *t)
+{
+        char text[BUFFER_SIZE + 1];
+        size_t size = t->out.end - t->out.begin, n = MIN(size, t->backlog), k, at = 0;
+        Buffer *b = &t->out;
+
+        t->backlog -= n;
+        k = plain_text(&t->plain, b->data + b->begin, n, text);
+        if (k * 2 + size - n > sizeof(b->data))
+                return; /* the registry sends less at a time */
+        memmove(b->data + sizeof(b->data) - (size - n), b->data + b->begin + n, size - n);
+        for (size_t i = 0; i < k; i++) {
+                if (text[i] == '\n')
+                        b->data[at++] = '\r';
+                b->data[at++] = text[i];
+        }
+        memmove(b->data + at, b->data + sizeof(b->data) - (size - n), size - n);
+        b->begin = 0;
+        b->end = at + size - n;
+}
+
 bool terminal_detached(const Terminal *t)
 {
         return t->detached;
@@ -306,9 +351,12 @@ int terminal_process(Terminal *t)
         while (read(t->window_fd, &info, sizeof(info)) > 0)
                 pass_window_size(t);
         if (t->master_fd >= 0) {
+                bool was_empty = t->out.begin == t->out.end;
                 r = fill(&t->out, t->master_fd);
                 if (r < 0)
                         return r;
+                if (was_empty && t->backlog > 0)
+                        make_plain(t);
                 t->output_ended = r == 0;
                 read_input(t);
                 r = drain(&t->in, t->master_fd, t->console);
@@ -316,7 +364,7 @@ int terminal_process(Terminal *t)
                         t->in.begin = t->in.end = 0; /* nobody reads any more */
         }
         r = drain(&t->out, STDOUT_FILENO, false);
-        if (r == -EPIPE)
+        if (r == -EPIPE && !t->console)
                 t->out.begin = t->out.end = 0; /* the machine goes on, unheard */
         else if (r < 0)
                 return r;

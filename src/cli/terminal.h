@@ -24,10 +24,15 @@ int detach_keys_parse(const char *text, DetachKeys *ret);
 int terminal_new(const DetachKeys *keys, Terminal **ret, int *ret_machine_fd);
 
 /* To a console that the registry holds, by the socket that it gave, which is ours from now on. What is typed is passed on
- * only where we write. */
-int terminal_new_console(const DetachKeys *keys, int console_fd, bool writes, Terminal **ret);
+ * only where we write. The first bytes were said before, and are shown as text: no terminal answers what was asked then. */
+int terminal_new_console(const DetachKeys *keys, int console_fd, bool writes, uint64_t backlog,
+                         Terminal **ret);
 
-/* Back to how the terminal was. */
+/* To a console once more. */
+int terminal_reconnect(Terminal *terminal, int console_fd, bool writes);
+
+/* Back to how the terminal was; and forgets the machine's. */
+void terminal_restore(Terminal *terminal);
 void terminal_free(Terminal *terminal);
 
 /* The descriptors to wait for, at most 4, and what to do when one is ready: whatever there is is passed on, without

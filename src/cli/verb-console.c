@@ -12,60 +12,84 @@
 /* As in OpenConsole(). */
 #define CONSOLE_READ_ONLY UINT64_C(1)
 #define CONSOLE_ONCE      UINT64_C(2)
+#define CONSOLE_NEW       UINT64_C(4)
 
-static int open_console(Context *c, const char *name, uint64_t flags, int *ret_fd, bool *ret_writes)
+/* An open console, as the registry gives it. */
+typedef struct Opened {
+        int fd;
+        bool writes;
+        uint64_t backlog; /* bytes that were said before */
+} Opened;
+
+static int open_console(Context *c, const char *name, uint64_t flags, Opened *ret)
 {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        uint64_t backlog;
         int fd, writes, r;
 
         r = bus_call_registry(c, "Not attached", "OpenConsole", &reply, "st", name, flags);
         if (r < 0)
                 return r;
-        r = sd_bus_message_read(reply, "hb", &fd, &writes);
+        r = sd_bus_message_read(reply, "hbt", &fd, &writes, &backlog);
         if (r >= 0)
                 r = RET_NERRNO(fcntl(fd, F_DUPFD_CLOEXEC, 3));
         if (r < 0)
                 return log_error_errno(r, "The registry gave no console");
-        *ret_fd = r;
-        *ret_writes = writes;
+        *ret = (Opened){ r, writes, backlog };
         return 0;
+}
+
+/* Where the registry was started anew: nothing was lost, and what is said from now on is seen. */
+static int reopen(Context *c, Process *p)
+{
+        Opened o = { .fd = -EBADF };
+        int r = open_console(c, p->name, CONSOLE_NEW | (c->spec->read_only ? CONSOLE_READ_ONLY : 0), &o);
+
+        return r < 0 ? r : terminal_reconnect(p->terminal, o.fd, o.writes);
 }
 
 int console_attach(Context *c, Process *p)
 {
-        bool writes = false;
-        int fd = -EBADF, r;
+        Opened o = { .fd = -EBADF };
+        int r;
 
-        r = open_console(c, p->name, c->spec->read_only ? CONSOLE_READ_ONLY : 0, &fd, &writes);
-        if (r < 0)
+        /* Before signals are blocked: it may take its time. */
+        r = open_console(c, p->name, c->spec->read_only ? CONSOLE_READ_ONLY : 0, &o);
+        if (r >= 0)
+                r = process_prepare(c, p);
+        if (r < 0) {
+                fd_close(o.fd);
                 return r;
-        if (!writes && !c->spec->read_only)
+        }
+        p->reopen = reopen;
+        if (!o.writes && !c->spec->read_only)
                 log_warning("Somebody else writes to the console of machine '%s': here it can only be read.",
                             p->name);
         if (!c->quiet && isatty(STDIN_FILENO))
                 fprintf(stderr, "Attached to the console of machine '%s'.%s\n", p->name,
                         c->default_keys ? " To leave, press ^] three times within a second." : "");
-        r = terminal_new_console(&c->keys, fd, writes, &p->terminal);
+        r = terminal_new_console(&c->keys, o.fd, o.writes, o.backlog, &p->terminal);
         return r < 0 ? log_error_errno(r, "Failed to attach") : 0;
 }
 
 /* What was said so far. Nobody answers what a terminal would be asked there. */
 static int print_once(Context *c, const char *name)
 {
-        bool writes = false, plain = !c->raw && isatty(STDOUT_FILENO);
+        bool plain = !c->raw && isatty(STDOUT_FILENO);
         PlainText state = {};
-        char buffer[4096];
+        char buffer[4096], text[sizeof(buffer) + 1];
+        Opened o = { .fd = -EBADF };
         ssize_t n;
-        int fd = -EBADF, r;
+        int r;
 
-        r = open_console(c, name, CONSOLE_ONCE, &fd, &writes);
+        r = open_console(c, name, CONSOLE_ONCE, &o);
         if (r < 0)
                 return r;
-        _cleanup_close_ int console_fd = fd;
+        _cleanup_close_ int console_fd = o.fd;
         (void) fcntl(console_fd, F_SETFL, 0);
         while ((n = read(console_fd, buffer, sizeof(buffer))) > 0) {
-                size_t size = plain ? plain_text(&state, buffer, n, buffer) : (size_t) n;
-                if (fwrite(buffer, 1, size, stdout) != size)
+                size_t size = plain ? plain_text(&state, buffer, n, text) : (size_t) n;
+                if (fwrite(plain ? text : buffer, 1, size, stdout) != size)
                         break;
         }
         return 0;
@@ -85,9 +109,7 @@ int verb_console(Context *c, char **args)
         if (r < 0)
                 return r;
         p.unit = json_text(machine, "Unit");
-        r = p.unit ? process_prepare(c, &p) : -ESRCH;
-        if (r >= 0)
-                r = console_attach(c, &p);
+        r = p.unit ? console_attach(c, &p) : -ESRCH;
         if (r >= 0)
                 r = process_wait(c, &p, NULL);
         json_decref(machine);

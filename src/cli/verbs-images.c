@@ -214,7 +214,8 @@ static int on_owner_changed(sd_bus_message *m, void *userdata, sd_bus_error *err
         if (sd_bus_message_read(m, "ss", &name, &old) >= 0 && streq(name, REGISTRY_NAME) && *old &&
             t->id > 0 && !t->result) {
                 t->result = strdup("lost");
-                t->message = strdup("The registry was ended; what is under way goes on.");
+                t->message = strdup(
+                        "The registry was ended. An import goes on as a unit mctl-work-….service; an export to a file is lost.");
         }
         return 0;
 }
@@ -294,13 +295,13 @@ static int transfer(Context *c, sd_bus_message *call, const char *what)
         r = watch(c, &t);
         if (r < 0)
                 return r;
-        _cleanup_close_ int signal_fd = process_block_signals();
-        r = bus_call(c, what, call, &reply);
+        r = bus_call(c, what, call, &reply); /* somebody may be typing a password, and think better of it */
         if (r >= 0)
                 r = sd_bus_message_read(reply, "u", &id);
         if (r < 0)
                 return r;
         t.id = id;
+        _cleanup_close_ int signal_fd = process_block_signals();
         if (!c->run.detach)
                 return wait_transfer(c, &t, signal_fd);
         printf("%u\n", id);
@@ -414,6 +415,7 @@ int verb_export(Context *c, char **args)
         const char *path = args[1] && !streq(args[1], "-") ? args[1] : NULL,
                    *epoch = getenv("SOURCE_DATE_EPOCH");
         uint64_t clamp = UINT64_MAX;
+        struct stat st;
         int r;
 
         if (!path && isatty(STDOUT_FILENO))
@@ -424,6 +426,8 @@ int verb_export(Context *c, char **args)
                 return log_error_return(-EINVAL,
                                         "A file is made when its export is done: -d goes with standard "
                                         "output only.");
+        if (path && stat(path, &st) >= 0 && !S_ISREG(st.st_mode))
+                return log_error_return(-EEXIST, "'%s' is there already, and no file.", path);
         if (path && !c->force && access(path, F_OK) >= 0)
                 return log_error_return(-EEXIST, "'%s' is there already; --force replaces it.", path);
         directory = path ? strndup(path, strrchr(path, '/') ? strrchr(path, '/') - path + 1 : 0) : NULL;

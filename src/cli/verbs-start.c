@@ -160,9 +160,7 @@ static int boot_attached(Context *c, Process *p, const char *job)
 {
         int r;
 
-        r = process_prepare(c, p);
-        if (r >= 0)
-                r = console_attach(c, p);
+        r = console_attach(c, p);
         if (r >= 0)
                 r = process_wait(c, p, job);
         if (r < 0 || p->left || streq_ptr(p->jobs.items[0].result, "done"))

@@ -11,6 +11,8 @@
 #define UNPACK_RATIO_MAX   200U
 #define UNPACK_FREE        (UINT64_C(1) << 30)
 #define UNPACK_ENTRIES_MAX UINT64_C(10000000)
+/* What the names of directories, whose times are set in the end, take in memory. */
+#define UNPACK_NAMES_MAX (64U * 1024U * 1024U)
 
 typedef enum ArchiveFormat {
         ARCHIVE_TAR,
@@ -43,7 +45,7 @@ typedef struct ArchiveJob {
 
 /* Unpacks the tar archive that in_fd has, of whatever compression, into the directory dir_fd, which nobody else can reach: content
  * and holes, owners, modes, times, hard links, extended attributes in "user." (but for those of overlayfs), file capabilities,
- * access lists. -EBADMSG for what is no such archive or has a path that leaves the tree, -EFBIG for one beyond the bounds. */
+ * access lists. -EBADMSG for what is no such archive, -EINVAL for one with a path that leaves the tree, -EFBIG for one beyond the bounds. */
 int archive_unpack(ArchiveJob *job, int in_fd, int dir_fd);
 
 /* Packs the tree dir_fd, its entries sorted by name, below `prefix` in the archive: "." for a tree that has no name there. The

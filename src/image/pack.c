@@ -8,6 +8,8 @@
 
 #define BLOCK_SIZE (128U * 1024U)
 #define DEPTH_MAX  512U
+/* The library takes holes as zeros: what is larger takes too long. */
+#define FILE_SIZE_MAX (INT64_C(64) << 40)
 
 static const int filters[_ARCHIVE_FORMAT_MAX] = {
         [ARCHIVE_TAR] = ARCHIVE_FILTER_NONE,        [ARCHIVE_TAR_GZIP] = ARCHIVE_FILTER_GZIP,
@@ -20,11 +22,16 @@ typedef struct Packer {
         struct archive *archive, *disk;
         struct archive_entry_linkresolver *links;
         uint64_t n_bytes; /* of the tree */
+        int out_fd;
+        bool finished;
         char buffer[BLOCK_SIZE];
 } Packer;
 
+/* What was not finished is no archive: it ends in the middle, and does not look whole. */
 static void packer_free(Packer *p)
 {
+        if (!p->finished)
+                (void) archive_write_fail(p->archive);
         archive_write_free(p->archive);
         archive_read_free(p->disk);
         archive_entry_linkresolver_free(p->links);
@@ -101,12 +108,25 @@ static int describe(Packer *p, int path_fd, int fd, const struct stat *st, const
 /* As many bytes as the head says, whatever happens to the file. */
 static int pack_data(Packer *p, int fd, const char *path, int64_t size)
 {
+        int64_t data = 0; /* where what is no hole begins next */
+
+        if (size > FILE_SIZE_MAX)
+                return fail_path(p, path, -EFBIG);
         for (int64_t at = 0; at < size;) {
-                ssize_t n = pread(fd, p->buffer, MIN(size - at, (int64_t) sizeof(p->buffer)), at);
+                ssize_t n = MIN(size - at, (int64_t) sizeof(p->buffer));
+                if (at >= data)
+                        data = lseek(fd, at, SEEK_DATA);
+                if (data < 0)
+                        data = errno == ENXIO ? size : at;
+                if (at < data)
+                        n = MIN((int64_t) n, data - at);
+                else
+                        n = pread(fd, p->buffer, n, at);
                 if (n < 0)
                         return fail_path(p, path, -errno);
-                if (n == 0) {
-                        n = MIN(size - at, (int64_t) sizeof(p->buffer));
+                /* A hole, or a file that was cut meanwhile. */
+                if (at < data || n == 0) {
+                        n = n > 0 ? n : MIN(size - at, (int64_t) sizeof(p->buffer));
                         memset(p->buffer, 0, n);
                 }
                 if (archive_write_data(p->archive, p->buffer, n) < 0)
@@ -201,7 +221,26 @@ static int pack_one(Packer *p, int path_fd, const char *path, unsigned depth)
         return S_ISDIR(st.st_mode) ? pack_children(p, fd, path, depth) : 0;
 }
 
-static int open_archive(Packer *p, ArchiveFormat format, int out_fd)
+/* What interrupts us may be that we are to end. */
+static la_ssize_t write_block(struct archive *archive, void *userdata, const void *data, size_t size)
+{
+        Packer *p = userdata;
+
+        for (;;) {
+                ssize_t n = write(p->out_fd, data, size);
+                if (n >= 0)
+                        return n;
+                int r = errno != EINTR     ? -errno
+                        : p->job->progress ? p->job->progress(p->job->userdata, p->n_bytes)
+                                           : 0;
+                if (r < 0) {
+                        archive_set_error(archive, -r, "Not written");
+                        return -1;
+                }
+        }
+}
+
+static int open_archive(Packer *p, ArchiveFormat format)
 {
         if (archive_read_disk_set_behavior(p->disk, ARCHIVE_READDISK_NO_FFLAGS) < ARCHIVE_WARN)
                 return fail_library(p, p->disk);
@@ -212,7 +251,11 @@ static int open_archive(Packer *p, ArchiveFormat format, int out_fd)
         if (format == ARCHIVE_TAR_GZIP)
                 (void) archive_write_set_filter_option(p->archive, "gzip", "timestamp", NULL);
         archive_entry_linkresolver_set_strategy(p->links, ARCHIVE_FORMAT_TAR_PAX_INTERCHANGE);
-        return archive_write_open_fd(p->archive, out_fd) != ARCHIVE_OK ? fail_library(p, p->archive) : 0;
+        /* As much as there is, and no more: a pipe has no blocks. */
+        (void) archive_write_set_bytes_in_last_block(p->archive, 1);
+        return archive_write_open(p->archive, p, NULL, write_block, NULL) != ARCHIVE_OK
+                       ? fail_library(p, p->archive)
+                       : 0;
 }
 
 int archive_pack(ArchiveJob *job, int dir_fd, const char *prefix, ArchiveFormat format, int out_fd)
@@ -228,10 +271,12 @@ int archive_pack(ArchiveJob *job, int dir_fd, const char *prefix, ArchiveFormat 
         p->links = archive_entry_linkresolver_new();
         if (!p->archive || !p->disk || !p->links)
                 return -ENOMEM;
-        r = open_archive(p, format, out_fd);
+        p->out_fd = out_fd;
+        r = open_archive(p, format);
         if (r >= 0)
                 r = pack_one(p, dir_fd, prefix, DEPTH_MAX);
-        if (r >= 0 && archive_write_close(p->archive) != ARCHIVE_OK)
-                r = fail_library(p, p->archive);
+        if (r >= 0)
+                r = archive_write_close(p->archive) != ARCHIVE_OK ? fail_library(p, p->archive) : 0;
+        p->finished = r >= 0;
         return r;
 }

@@ -107,10 +107,12 @@ int store_open(const char *path)
 {
         int r;
 
-        _cleanup_close_ int store_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        _cleanup_close_ int store_fd = dir_open_or_make_at(AT_FDCWD, path, 0700);
         if (store_fd < 0)
-                return -errno;
+                return store_fd;
         int lock_fd = openat(store_fd, LOCK, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+        if (lock_fd < 0 && errno == EROFS)
+                return TAKE_FD(store_fd); /* nobody changes anything */
         if (lock_fd < 0)
                 return -errno;
         /* Ours alone to sweep; then shared while we are at work, which ends with this process. */
@@ -122,6 +124,33 @@ int store_open(const char *path)
                 return r;
         }
         return TAKE_FD(store_fd);
+}
+
+int store_lock_image(int store_fd, const char *name, bool exclusive)
+{
+        _cleanup_free_ char *file = strf(".#%s.lck", name);
+        struct stat st;
+
+        OOM_CHECK(file);
+        for (;;) {
+                _cleanup_close_ int fd = openat(store_fd, file, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC,
+                                                0600);
+                if (fd < 0)
+                        return errno == EROFS && !exclusive ? -EROFS : -errno;
+                int r = lock(fd, exclusive ? F_WRLCK : F_RDLCK, false);
+                if (r < 0)
+                        return r == -EAGAIN || r == -EACCES ? -EBUSY : r;
+                if (fstat(fd, &st) >= 0 && st.st_nlink > 0)
+                        return TAKE_FD(fd); /* else whoever had it before has removed the file */
+        }
+}
+
+void store_unlock_image(int store_fd, const char *name, int lock_fd)
+{
+        _cleanup_free_ char *file = strf(".#%s.lck", name);
+
+        if (file && lock_fd >= 0 && lock(lock_fd, F_WRLCK, false) >= 0)
+                (void) unlinkat(store_fd, file, 0);
 }
 
 /* --- changes ------------------------------------------------------------------------------------------------------ */
@@ -169,14 +198,23 @@ static int snapshot(int store_fd, int image_fd, const char *new_name, bool read_
         return r;
 }
 
-/* A settings file counts for nothing while there is no such image. */
+/* An image may be called so. */
+static bool is_sidecar(int store_fd, const char *name)
+{
+        struct stat st;
+
+        return fstatat(store_fd, name, &st, AT_SYMLINK_NOFOLLOW) >= 0 && S_ISREG(st.st_mode);
+}
+
+/* One that is there already was made for the new image. Returns 1 where one was copied. */
 static int copy_sidecar(int store_fd, const char *sidecar, const char *new_sidecar)
 {
         _cleanup_free_ char *failed = NULL;
 
-        (void) unlinkat(store_fd, new_sidecar, 0);
+        if (!is_sidecar(store_fd, sidecar))
+                return 0;
         int r = copy(store_fd, sidecar, new_sidecar, &failed);
-        return r == -ENOENT ? 0 : r;
+        return r == -EEXIST ? 0 : r < 0 ? r : 1;
 }
 
 /* A directory is a copy first, and then read-only; where it cannot be that, it is not kept. */
@@ -210,9 +248,10 @@ int store_clone(int store_fd, const char *name, const char *new_name, bool read_
                 r = copy_sidecar(store_fd, sidecar, new_sidecar);
         if (r < 0)
                 return r;
+        bool copied = r > 0;
         r = image_is_subvolume(fd) ? snapshot(store_fd, fd, new_name, read_only)
                                    : copy_image(store_fd, name, new_name, read_only, ret_failed);
-        if (r < 0 && r != -EEXIST)
+        if (r < 0 && copied)
                 (void) unlinkat(store_fd, new_sidecar, 0);
         return r;
 }
@@ -233,15 +272,13 @@ int store_begin(int store_fd, char **ret_hidden)
 
 int store_commit(int store_fd, const char *hidden, const char *name, bool replace)
 {
-        /* What is not on disk may be gone after a power cut, and its name be there. */
-        int r = RET_NERRNO(syncfs(store_fd));
+        int r = rename_new(store_fd, hidden, name);
 
-        if (r >= 0)
-                r = rename_new(store_fd, hidden, name);
         if (r == -EEXIST && replace) {
                 _cleanup_close_ int fd = open_image(store_fd, name);
-                if (fd >= 0)
-                        (void) set_read_only(fd, false);
+                if (fd < 0)
+                        return -ENOTDIR; /* a link, or a file: no image of ours to replace */
+                (void) set_read_only(fd, false);
                 r = RET_NERRNO(renameat2(store_fd, hidden, store_fd, name, RENAME_EXCHANGE));
         }
         return r < 0 ? r : RET_NERRNO(fsync(store_fd));
@@ -273,7 +310,7 @@ int store_rename(int store_fd, const char *name, const char *new_name)
                 r = sidecar_name(new_name, &new_sidecar);
         if (r >= 0)
                 r = rename_image(store_fd, name, new_name);
-        if (r >= 0)
+        if (r >= 0 && is_sidecar(store_fd, sidecar))
                 (void) rename_new(store_fd, sidecar, new_sidecar);
         return r;
 }

@@ -17,10 +17,16 @@ int store_open(const char *path);
 int store_clone(int store_fd, const char *name, const char *new_name, bool read_only, char **ret_failed);
 
 /* A new image, to be filled: an empty directory, or subvolume of btrfs, under a hidden name, which the caller frees. With
- * store_commit() it is on disk and has its name; -EEXIST where something else has that, unless `replace`: then that has the
+ * store_commit() it has its name, once the caller has synced the file system; -EEXIST where something else has that, unless `replace`: then that has the
  * hidden name afterwards. What is not committed is store_destroy()ed. */
 int store_begin(int store_fd, char **ret_hidden);
 int store_commit(int store_fd, const char *hidden, const char *name, bool replace);
+
+/* Locks an image as systemd's tools do, with a file ".#NAME.lck" beside it: exclusively, or shared by who only reads. Returns the
+ * descriptor that holds the lock; -EBUSY where somebody else has it. Giving it back removes the file where nobody else has it;
+ * the descriptor is the caller's to close. */
+int store_lock_image(int store_fd, const char *name, bool exclusive);
+void store_unlock_image(int store_fd, const char *name, int lock_fd);
 
 /* Gives an image another name. -ENOENT, -EEXIST. */
 int store_rename(int store_fd, const char *name, const char *new_name);

@@ -26,7 +26,9 @@ typedef struct Unpacker {
         Dir *dirs;
         size_t n_dirs;
         uint64_t n_entries;
+        bool inherits;    /* a directory has given what is made in it an access list */
         uint64_t n_bytes; /* of content, unpacked */
+        size_t n_names;   /* bytes of the names in `dirs` */
 } Unpacker;
 
 static void unpacker_clear(Unpacker *u)
@@ -58,7 +60,7 @@ static int fail_entry(Unpacker *u, const char *path, int r, const char *why)
 }
 
 /* A path in the tree, without the "/" and "." that it may begin with and contain, and without a slash at its end: "" for the
- * tree itself. -EBADMSG for one that would leave it. The caller frees it. */
+ * tree itself. -EINVAL for one that would leave it. The caller frees it. */
 static int clean_path(const char *path, char **ret)
 {
         _cleanup_free_ char *clean = malloc(strlen(path) + 1);
@@ -69,7 +71,7 @@ static int clean_path(const char *path, char **ret)
                 size_t length = strcspn(p, "/");
 
                 if (length == 2 && p[0] == '.' && p[1] == '.')
-                        return -EBADMSG;
+                        return -EINVAL;
                 if (length > 0 && !(length == 1 && p[0] == '.')) {
                         if (length > NAME_MAX || n + length + 1 >= PATH_MAX)
                                 return -ENAMETOOLONG;
@@ -161,7 +163,7 @@ static int set_acl(int fd, struct archive_entry *entry, int type, const char *na
 }
 
 /* Owner, attributes, mode, and times, in an order in which none undoes another. */
-static int set_attributes(int fd, struct archive_entry *entry)
+static int set_attributes(Unpacker *u, int fd, struct archive_entry *entry)
 {
         const struct timespec times[] = {
                 { .tv_nsec = UTIME_OMIT },
@@ -174,6 +176,11 @@ static int set_attributes(int fd, struct archive_entry *entry)
 
         if (fchown(fd, archive_entry_uid(entry), archive_entry_gid(entry)) < 0)
                 return -errno;
+        if (u->inherits) {
+                (void) fremovexattr(fd, "system.posix_acl_access");
+                (void) fremovexattr(fd, "system.posix_acl_default");
+        }
+        u->inherits = u->inherits || (types & ARCHIVE_ENTRY_ACL_TYPE_DEFAULT);
         (void) archive_entry_xattr_reset(entry);
         while (r >= 0 && archive_entry_xattr_next(entry, &name, &value, &size) == ARCHIVE_OK)
                 if (archive_wants_xattr(name) && fsetxattr(fd, name, value, size, 0) < 0 &&
@@ -197,7 +204,8 @@ static int check_bounds(Unpacker *u, const char *path, size_t n)
         uint64_t bytes = u->source.n_read;
 
         u->n_bytes += n;
-        if (u->n_bytes > UNPACK_FREE && u->n_bytes / UNPACK_RATIO_MAX > bytes)
+        uint64_t unpacked = MAX(u->n_bytes, (uint64_t) archive_filter_bytes(u->archive, 0));
+        if (unpacked > UNPACK_FREE && unpacked / UNPACK_RATIO_MAX > bytes)
                 return fail_entry(u, path, -EFBIG, "unpacks to far more than was read: it is refused");
         return u->job->progress ? u->job->progress(u->job->userdata, bytes) : 0;
 }
@@ -238,8 +246,24 @@ static int unpack_file(Unpacker *u, struct archive_entry *entry, int parent_fd, 
         r = write_data(u, path, fd, archive_entry_size(entry));
         if (r < 0)
                 return r;
-        r = set_attributes(fd, entry);
+        r = set_attributes(u, fd, entry);
         return r < 0 ? fail_entry(u, path, r, NULL) : 0;
+}
+
+/* In the place of what is no directory, and leads to none. */
+static int make_dir(Unpacker *u, const char *clean)
+{
+        const char *name;
+        int parent_fd, fd = rootfs_make_dir(u->root_fd, *clean ? clean : "/", 0755);
+
+        if (fd != -ENOTDIR || !*clean)
+                return fd;
+        parent_fd = open_parent(u, clean, &name);
+        if (parent_fd < 0)
+                return parent_fd;
+        if (unlinkat(parent_fd, name, 0) < 0)
+                return -errno;
+        return rootfs_make_dir(u->root_fd, clean, 0755);
 }
 
 static int unpack_dir(Unpacker *u, struct archive_entry *entry, const char *clean)
@@ -247,11 +271,14 @@ static int unpack_dir(Unpacker *u, struct archive_entry *entry, const char *clea
         const char *path = archive_entry_pathname(entry);
         int r;
 
-        _cleanup_close_ int path_fd = rootfs_make_dir(u->root_fd, *clean ? clean : "/", 0755);
+        _cleanup_close_ int path_fd = make_dir(u, clean);
         _cleanup_close_ int fd = path_fd < 0 ? path_fd : fd_reopen(path_fd, O_RDONLY | O_DIRECTORY);
-        r = fd < 0 ? fd : set_attributes(fd, entry);
+        r = fd < 0 ? fd : set_attributes(u, fd, entry);
         if (r < 0)
                 return fail_entry(u, path, r, NULL);
+        u->n_names += strlen(clean) + sizeof(Dir);
+        if (u->n_names > UNPACK_NAMES_MAX)
+                return fail_entry(u, path, -EFBIG, "is one directory too many");
         Dir *p = reallocarray(u->dirs, u->n_dirs + 1, sizeof(Dir));
         OOM_CHECK(p);
         u->dirs = p;
@@ -304,13 +331,28 @@ static int unpack_hard_link(Unpacker *u, const char *target, int parent_fd, cons
 
 static int unpack_fifo(struct archive_entry *entry, int parent_fd, const char *name)
 {
-        if (mkfifoat(parent_fd, name, 0600) < 0 ||
-            fchownat(parent_fd, name, archive_entry_uid(entry), archive_entry_gid(entry),
+        char path[FD_PATH_MAX];
+
+        if (mkfifoat(parent_fd, name, 0600) < 0)
+                return -errno;
+        _cleanup_close_ int fd = openat(parent_fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+        if (fd < 0)
+                return -errno;
+        (void) removexattr(fd_path(fd, path), "system.posix_acl_access"); /* of its directory */
+        if (fchownat(parent_fd, name, archive_entry_uid(entry), archive_entry_gid(entry),
                      AT_SYMLINK_NOFOLLOW) < 0 ||
             fchmodat(parent_fd, name, archive_entry_perm(entry), 0) < 0 ||
             set_times_at(entry, parent_fd, name) < 0)
                 return -errno;
         return 0;
+}
+
+/* What was named twice when the archive was made. */
+static bool is_itself(const char *hard_link, const char *clean)
+{
+        _cleanup_free_ char *target = NULL;
+
+        return clean_path(hard_link, &target) >= 0 && streq(target, clean);
 }
 
 /* A later entry of a name takes the place of an earlier, but for directories, which are merged. */
@@ -324,7 +366,7 @@ static int unpack_entry(Unpacker *u, struct archive_entry *entry)
         if (!path)
                 return fail_entry(u, "", -EBADMSG, "is a name that cannot be read");
         r = clean_path(path, &clean);
-        if (r == -EBADMSG)
+        if (r == -EINVAL)
                 return fail_entry(u, path, r, "leaves the tree");
         if (r < 0)
                 return fail_entry(u, path, r, NULL);
@@ -334,8 +376,10 @@ static int unpack_entry(Unpacker *u, struct archive_entry *entry)
                 u->job->n_left_out++;
                 return 0;
         }
+        if (hard_link && is_itself(hard_link, clean))
+                return 0;
         if (!*clean)
-                return fail_entry(u, path, -EBADMSG, "is the tree itself, and no directory");
+                return fail_entry(u, path, -EINVAL, "is the tree itself, and no directory");
         parent_fd = open_parent(u, clean, &name);
         if (parent_fd < 0)
                 return fail_entry(u, path, parent_fd, NULL);
@@ -347,9 +391,9 @@ static int unpack_entry(Unpacker *u, struct archive_entry *entry)
         r = hard_link          ? unpack_hard_link(u, hard_link, parent_fd, name)
             : type == AE_IFLNK ? unpack_link(entry, parent_fd, name)
                                : unpack_fifo(entry, parent_fd, name);
-        return r == -EBADMSG ? fail_entry(u, path, r, "is a link to what is not in the tree")
-               : r < 0       ? fail_entry(u, path, r, NULL)
-                             : 0;
+        return r == -EINVAL ? fail_entry(u, path, r, "is a link to what is not in the tree")
+               : r < 0      ? fail_entry(u, path, r, NULL)
+                            : 0;
 }
 
 /* Those inside first, though their times do not change those above. */
@@ -393,7 +437,9 @@ int archive_unpack(ArchiveJob *job, int in_fd, int dir_fd)
                 if (++u.n_entries > UNPACK_ENTRIES_MAX)
                         return fail_entry(&u, archive_entry_pathname(entry) ?: "", -EFBIG,
                                           "is one entry too many");
-                r = unpack_entry(&u, entry);
+                r = check_bounds(&u, archive_entry_pathname(entry) ?: "", 0);
+                if (r >= 0)
+                        r = unpack_entry(&u, entry);
                 if (r < 0)
                         return r;
         }

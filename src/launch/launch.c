@@ -381,8 +381,15 @@ static int hear_ready(Launch *l, int *ret_status)
         if (r > 0 && c == PROGRAM_TERMINAL) {
                 _cleanup_close_ int master_fd = fd;
                 r = console_send(l->console_fd, l->unit, master_fd);
+                if (r < 0) {
+                        /* The registry was started anew meanwhile. */
+                        fd_close(l->console_fd);
+                        l->console_fd = console_connect();
+                        r = l->console_fd < 0 ? l->console_fd
+                                              : console_send(l->console_fd, l->unit, master_fd);
+                }
                 if (r < 0)
-                        return log_error_errno(r, "Failed to hand the console over to the registry");
+                        log_warning_errno(r, "Failed to hand the console over to the registry");
                 r = socket_receive(l->channel_fd, &c, 1, &fd);
         }
         if (r <= 0)

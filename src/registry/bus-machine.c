@@ -91,7 +91,8 @@ const sd_bus_vtable machine_vtable[] = {
                                 SD_BUS_ARGS("s", id, "s", user, "s", directory, "as", environment, "as",
                                             command, "t", flags),
                                 SD_BUS_RESULT("o", job), operation_of_machine, SD_BUS_VTABLE_UNPRIVILEGED),
-        SD_BUS_METHOD_WITH_ARGS("OpenConsole", SD_BUS_ARGS("t", flags), SD_BUS_RESULT("h", fd, "b", writes),
-                                operation_of_machine, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("OpenConsole", SD_BUS_ARGS("t", flags),
+                                SD_BUS_RESULT("h", fd, "b", writes, "t", backlog), operation_of_machine,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_VTABLE_END,
 };

@@ -220,7 +220,7 @@ const sd_bus_vtable registry_vtable[] = {
         SD_BUS_METHOD_WITH_ARGS("KillInMachine", SD_BUS_ARGS("s", name, "s", id, "i", signal),
                                 SD_BUS_NO_RESULT, operation_of_manager, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("OpenConsole", SD_BUS_ARGS("s", name, "t", flags),
-                                SD_BUS_RESULT("h", fd, "b", writes), operation_of_manager,
+                                SD_BUS_RESULT("h", fd, "b", writes, "t", backlog), operation_of_manager,
                                 SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("ListImages", SD_BUS_NO_ARGS, SD_BUS_RESULT("aa{sv}", images),
                                 registry_list_images, SD_BUS_VTABLE_UNPRIVILEGED),

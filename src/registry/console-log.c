@@ -67,13 +67,12 @@ void console_log_flush(ConsoleLog *log, const char *machine, const char *unit)
 void console_log_write(ConsoleLog *log, const char *machine, const char *unit, const char *data, size_t n)
 {
         for (size_t i = 0; i < n; i++) {
-                if (log->n == sizeof(log->line))
+                if (log->n + 2 > sizeof(log->line))
                         console_log_flush(log, machine, unit);
-                if (plain_text(&log->text, data + i, 1, log->line + log->n) == 0)
-                        continue;
-                if (log->line[log->n] == '\n')
+                log->n += plain_text(&log->text, data + i, 1, log->line + log->n);
+                if (log->n > 0 && log->line[log->n - 1] == '\n') {
+                        log->n--;
                         console_log_flush(log, machine, unit);
-                else
-                        log->n++;
+                }
         }
 }

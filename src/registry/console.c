@@ -19,11 +19,14 @@
 #define SCROLL_SIZE  UINT64_C(65536)
 #define ATTACHED_MAX 64U
 /* A machine that floods its console waits, not we: at most this many chunks in that time. */
-#define RATE_CHUNKS 64U
-#define RATE_USEC   (50 * USEC_PER_MSEC)
+#define PATIENCE_USEC (30 * USEC_PER_SEC)
+#define AWAITING_MAX  256U
+#define RATE_CHUNKS   64U
+#define RATE_USEC     (50 * USEC_PER_MSEC)
 
 #define CONSOLE_READ_ONLY UINT64_C(1)
 #define CONSOLE_ONCE      UINT64_C(2)
+#define CONSOLE_NEW       UINT64_C(4)
 
 typedef struct Console Console;
 
@@ -52,7 +55,8 @@ struct Console {
         size_t input_begin, input_end;
         Attached *attached;
         bool recent; /* came after the listing under way had begun */
-        bool ended;  /* and is there for who has not read it all */
+        bool ended;  /* and is there for who has not read it all, for a while */
+        uint64_t ended_usec;
         Console *next;
 };
 
@@ -220,12 +224,21 @@ static void feed_all(Console *c)
                 console_free(c);
 }
 
+static void hold_terminal(Console *c);
+
 static void pass_input(Console *c)
 {
+        bool tried = false;
+
         while (c->input_begin < c->input_end) {
                 ssize_t n = write(c->master_fd, c->input + c->input_begin, c->input_end - c->input_begin);
                 if (n < 0 && errno == EAGAIN)
                         break;
+                if (n < 0 && errno == EIO && !tried) {
+                        tried = true;
+                        hold_terminal(c); /* for the moment nobody inside has it open */
+                        continue;
+                }
                 if (n < 0)
                         c->input_begin = c->input_end; /* nobody takes it any more */
                 else
@@ -294,7 +307,7 @@ static int attach(Console *c, sd_bus_message *call, uint64_t flags)
         *a = (Attached){
                 .console = c,
                 .fd = TAKE_FD(fd),
-                .position = scroll_first_line(c),
+                .position = flags & CONSOLE_NEW ? c->end : scroll_first_line(c),
                 .once = flags & CONSOLE_ONCE,
                 .writes = !(flags & (CONSOLE_READ_ONLY | CONSOLE_ONCE)) && !has_writer(c),
                 .next = c->attached,
@@ -302,7 +315,7 @@ static int attach(Console *c, sd_bus_message *call, uint64_t flags)
         c->attached = a;
         r = sd_event_add_io(c->registry->event, &a->source, a->fd, EPOLLIN, on_attached, a);
         if (r >= 0)
-                r = sd_bus_reply_method_return(call, "hb", peer_fd, a->writes);
+                r = sd_bus_reply_method_return(call, "hbt", peer_fd, a->writes, c->end - a->position);
         if (r < 0 || !attached_feed(a))
                 attached_free(a);
         return r;
@@ -572,6 +585,9 @@ int consoles_setup(Registry *registry)
         if (registry->consoles->listen_fd >= 0)
                 r = sd_event_add_io(registry->event, &registry->consoles->source,
                                     registry->consoles->listen_fd, EPOLLIN, on_launcher, registry);
+        /* Where there are no descriptors left, those who wait stay where they are. */
+        if (r >= 0 && registry->consoles->source)
+                r = sd_event_source_set_ratelimit(registry->consoles->source, USEC_PER_SEC, 1000);
         return r < 0 ? log_error_errno(r, "Failed to listen for consoles") : 0;
 }
 
@@ -596,20 +612,27 @@ static int read_call(sd_bus_message *call, uint64_t *ret_flags)
 {
         int r = sd_bus_message_read(call, "t", ret_flags);
 
-        return r < 0 ? r : *ret_flags > (CONSOLE_READ_ONLY | CONSOLE_ONCE) ? -EINVAL : 0;
+        return r < 0 ? r : *ret_flags > (CONSOLE_READ_ONLY | CONSOLE_ONCE | CONSOLE_NEW) ? -EINVAL : 0;
 }
 
 static int reply_none(sd_bus_message *call, const char *name)
 {
         return sd_bus_reply_method_errorf(call, SD_BUS_ERROR_NOT_SUPPORTED,
-                                          "Machine '%s' has no console that is kept here (see Console=).",
+                                          "Machine '%s' has no console that is kept here: it has none (see "
+                                          "Console=), has ended, or the registry was stopped.",
                                           name);
 }
 
 static int await_console(Registry *registry, const char *name, sd_bus_message *call, uint64_t flags)
 {
-        Awaiting *w = malloc(sizeof(Awaiting));
+        size_t n = 0;
 
+        for (const Awaiting *other = registry->consoles->awaiting; other; other = other->next)
+                n++;
+        if (n >= AWAITING_MAX)
+                return sd_bus_reply_method_errorf(call, SD_BUS_ERROR_LIMITS_EXCEEDED,
+                                                  "Too many wait for consoles.");
+        Awaiting *w = malloc(sizeof(Awaiting));
         OOM_CHECK(w);
         *w = (Awaiting){ sd_bus_message_ref(call), flags, "", registry->consoles->awaiting };
         snprintf(w->machine, sizeof(w->machine), "%s", name);
@@ -641,10 +664,14 @@ void consoles_refreshed(Registry *registry)
         for (Console *c = registry->consoles->list, *next; c; c = next) {
                 next = c->next;
                 const Machine *m = registry_find(registry, c->name);
-                bool there = c->recent || (m && !m->foreign && m->state != MACHINE_FAILED);
+                bool there = c->recent ||
+                             (m && !m->foreign && m->state != MACHINE_FAILED && streq(m->unit, c->unit));
                 c->recent = false;
+                if (c->ended && now_usec(CLOCK_MONOTONIC) - c->ended_usec > PATIENCE_USEC)
+                        console_free(c);
                 if (there || c->ended)
                         continue;
+                c->ended_usec = now_usec(CLOCK_MONOTONIC);
                 console_unwatch(c);
                 unstore(c->unit);
                 c->ended = true;

@@ -15,6 +15,6 @@ void consoles_free(Registry *registry);
 /* To be called after each listing: a console ends with its machine, and who waits for one that does not come is told. */
 void consoles_refreshed(Registry *registry);
 
-/* Method of operation tables: OpenConsole(s name, t flags) → (h fd, b writes). Flags: 1 to read only, 2 to get what was said so
- * far, and no more. */
+/* Method of operation tables: OpenConsole(s name, t flags) → (h fd, b writes, t backlog). Flags: 1 to read only, 2 to get what was said so
+ * far and no more, 4 to get only what comes. */
 int console_open(Registry *registry, Machine *machine, sd_bus_message *call);

@@ -12,6 +12,7 @@
 #include "image/image.h"
 #include "registry/machine1.h"
 #include "registry/polkit.h"
+#include "registry/transfer.h"
 #include "registry/worker.h"
 
 #define MACHINE1_IMAGES "/org/freedesktop/machine1/image"
@@ -403,7 +404,7 @@ static const Change *find_change(sd_bus_message *call)
 }
 
 /* Adds the arguments of a call to the request. Returns 0 when an error has been replied. */
-static int read_arguments(const Change *change, sd_bus_message *call, json_t *request)
+static int read_arguments(Registry *registry, const Change *change, sd_bus_message *call, json_t *request)
 {
         for (size_t i = 0; change->types[i]; i++) {
                 union {
@@ -414,8 +415,12 @@ static int read_arguments(const Change *change, sd_bus_message *call, json_t *re
                 int r = sd_bus_message_read_basic(call, change->types[i], &v);
                 if (r < 0)
                         return r;
-                if (change->types[i] == 's' && !image_name_valid(v.s))
+                if (change->types[i] == 's' && (!image_name_valid(v.s) || endswith(v.s, ".nspawn")))
                         return MIN(reply_bad_name(call), 0);
+                if (change->types[i] == 's' && transfer_is_making(registry, v.s))
+                        return MIN(sd_bus_reply_method_errorf(call, "System.Error.EBUSY",
+                                                              "A transfer of '%s' is under way.", v.s),
+                                   0);
                 json_object_set_new(request, change->keys[i],
                                     change->types[i] == 's'   ? json_string(v.s)
                                     : change->types[i] == 'b' ? json_boolean(v.b)
@@ -445,7 +450,7 @@ static int change_authorized(Registry *registry, sd_bus_message *call)
         _cleanup_free_ char *operation = strf("image-%s", change->verb);
         OOM_CHECK(operation);
         json_t *request = json_pack("{ss ss}", "operation", operation, "name", name);
-        r = read_arguments(change, call, request);
+        r = read_arguments(registry, change, call, request);
         if (r <= 0) {
                 json_decref(request);
                 return r;

@@ -6,9 +6,12 @@
 #define POLKIT_TIMEOUT_USEC (10 * 60 * USEC_PER_SEC)
 
 /* The bus lets us wait for a number of answers only, and systemd's are among them. */
-#define QUESTIONS_MAX 64U
+#define QUESTIONS_MAX         64U
+#define QUESTIONS_OF_USER_MAX 8U
 
 typedef struct Question {
+        uid_t uid;
+        struct Question *next;
         Registry *registry;
         sd_bus_message *call;
         AuthorizedHandler handler;
@@ -16,6 +19,11 @@ typedef struct Question {
 
 static void question_free(Question *q)
 {
+        for (Question **p = &q->registry->questions; *p; p = &(*p)->next)
+                if (*p == q) {
+                        *p = q->next;
+                        break;
+                }
         q->registry->n_pending--;
         q->registry->n_questions--;
         sd_bus_message_unref(q->call);
@@ -149,6 +157,7 @@ int polkit_authorize_with(Registry *registry, sd_bus_message *call, const char *
 {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *request = NULL;
         _cleanup_(question_free_cleanup) Question *q = NULL;
+        unsigned n = 0;
         uid_t uid;
         int r;
 
@@ -162,7 +171,9 @@ int polkit_authorize_with(Registry *registry, sd_bus_message *call, const char *
                 return r < 0 ? r : 1;
         }
 
-        if (registry->n_questions >= QUESTIONS_MAX)
+        for (const Question *other = registry->questions; other; other = other->next)
+                n += other->uid == uid;
+        if (registry->n_questions >= QUESTIONS_MAX || n >= QUESTIONS_OF_USER_MAX)
                 return sd_bus_reply_method_errorf(call, SD_BUS_ERROR_LIMITS_EXCEEDED,
                                                   "Too many people are being asked for a password.");
         r = sd_bus_message_new_method_call(registry->bus, &request, "org.freedesktop.PolicyKit1",
@@ -183,7 +194,8 @@ int polkit_authorize_with(Registry *registry, sd_bus_message *call, const char *
 
         q = malloc(sizeof(Question));
         OOM_CHECK(q);
-        *q = (Question){ registry, sd_bus_message_ref(call), handler };
+        *q = (Question){ uid, registry->questions, registry, sd_bus_message_ref(call), handler };
+        registry->questions = q;
         registry->n_pending++;
         registry->n_questions++;
         r = sd_bus_call_async(registry->bus, NULL, request, on_answer, q, POLKIT_TIMEOUT_USEC);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "basic/fd.h"
 #include "basic/log.h"
+#include "basic/random.h"
 #include "registry/console.h"
 #include "registry/machine1.h"
 #include "registry/transfer.h"
@@ -20,7 +21,8 @@ Registry *registry_new(void)
         Registry *registry = malloc(sizeof(Registry));
 
         if (registry)
-                *registry = (Registry){ .run_fd = -EBADF };
+                /* Numbers of transfers are not given again when we are started anew. */
+                *registry = (Registry){ .run_fd = -EBADF, .last_transfer = random_u64() & 0xffffff };
         return registry;
 }
 

@@ -99,6 +99,7 @@ struct Registry {
         bool import1; /* the name is ours */
         Machine1Role machine1;
         unsigned n_questions; /* to polkit */
+        struct Question *questions;
         unsigned n_workers;
         unsigned n_pending;   /* calls whose answer waits for another */
         char *property_types; /* systemd's own description of the properties of a service */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "registry/transfer.h"
 
+#include <fcntl.h>
 #include <syslog.h>
 #include <unistd.h>
 
@@ -50,6 +51,14 @@ void transfers_free(Registry *registry)
                 transfer_free(registry->transfers);
 }
 
+bool transfer_is_making(const Registry *registry, const char *name)
+{
+        for (const Transfer *t = registry->transfers; t; t = t->next)
+                if (streq(t->local, name) && !startswith(t->type, "export"))
+                        return true;
+        return false;
+}
+
 static char *transfer_path(const Transfer *t)
 {
         return strf(TRANSFERS_PATH "/_%u", t->id);
@@ -93,7 +102,8 @@ static void on_finished(void *userdata, int error, const char *message, const js
         _cleanup_free_ char *note = NULL;
 
         if (error == 0 && left_out > 0)
-                note = strf("%lld device nodes or sockets were left out.", (long long) left_out);
+                note = strf("%lld %s left out.", (long long) left_out,
+                            left_out == 1 ? "device node or socket was" : "device nodes or sockets were");
         emit_removed(t,
                      error == 0           ? "done"
                      : error == ECANCELED ? "canceled"
@@ -212,14 +222,24 @@ static const struct Method *find_method(sd_bus_message *call)
         return methods + i;
 }
 
+static int reply_bad_name(sd_bus_message *call)
+{
+        return sd_bus_reply_method_errorf(call, SD_BUS_ERROR_INVALID_ARGS,
+                                          "That is no name for an image of the store.");
+}
+
 /* Returns 0 when an error has been replied. */
 static int judge(Registry *registry, sd_bus_message *call, const Wanted *w)
 {
         const Machine *user;
 
-        if (!image_name_valid(w->local))
+        if (!image_name_valid(w->local) || streq(w->local, "lost+found") || endswith(w->local, ".nspawn"))
+                return MIN(reply_bad_name(call), 0);
+        int mode = fcntl(w->fd, F_GETFL);
+        if (mode < 0 || mode & O_PATH ||
+            (mode & O_ACCMODE) == (startswith(w->type, "export") ? O_RDONLY : O_WRONLY))
                 return MIN(sd_bus_reply_method_errorf(call, SD_BUS_ERROR_INVALID_ARGS,
-                                                      "That is no name for an image of the store."),
+                                                      "That descriptor was not opened for this."),
                            0);
         if (w->flags > (TRANSFER_REPLACE | TRANSFER_READ_ONLY))
                 return MIN(sd_bus_reply_method_errorf(call, SD_BUS_ERROR_INVALID_ARGS,
@@ -236,7 +256,8 @@ static int judge(Registry *registry, sd_bus_message *call, const Wanted *w)
                                                       w->local),
                            0);
         for (const Transfer *t = registry->transfers; t; t = t->next)
-                if (streq(t->local, w->local) && !startswith(w->type, "export"))
+                if (streq(t->local, w->local) &&
+                    !(startswith(w->type, "export") && startswith(t->type, "export")))
                         return MIN(sd_bus_reply_method_errorf(call, IMPORT1_NAME ".TransferInProgress",
                                                               "A transfer of '%s' is under way.", w->local),
                                    0);
@@ -340,6 +361,8 @@ int transfer_begin(sd_bus_message *call, void *userdata, sd_bus_error *error)
         r = m->read(call, &w);
         if (r < 0 && r != -EOPNOTSUPP)
                 return r;
+        if (r >= 0 && !image_name_valid(w.local))
+                return reply_bad_name(call);
         return polkit_authorize_with(userdata, call, m->action, "", strna(w.type),
                                      (char *[]){ (char *) "image", (char *) strna(w.local), NULL },
                                      begin_authorized);

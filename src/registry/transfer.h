@@ -16,4 +16,7 @@ int transfer_cancel(sd_bus_message *call, void *userdata, sd_bus_error *error);
 /* Takes the name org.freedesktop.import1, where it is to be had. */
 int import1_setup(Registry *registry);
 
+/* Whether an image of that name is being made. */
+bool transfer_is_making(const Registry *registry, const char *name);
+
 void transfers_free(Registry *registry);

@@ -13,7 +13,8 @@
 #include "basic/socket.h"
 #include "registry/unit.h"
 
-#define WORKERS_MAX 64U
+#define WORKERS_MAX       64U
+#define WORKER_MEMORY_MAX (UINT64_C(1) << 30)
 /* Flags of copies. */
 #define COPY_REPLACE UINT64_C(1)
 #define COPY_INTO    UINT64_C(2)
@@ -130,16 +131,22 @@ static int make_request(json_t *request)
         return r < 0 ? r : lseek(fd, 0, SEEK_SET) < 0 ? -errno : TAKE_FD(fd);
 }
 
-static int append_properties(sd_bus_message *m, const char *what, int request_fd, int answer_fd)
+static int append_properties(sd_bus_message *m, const WorkerTask *task, const char *what, int request_fd,
+                             int answer_fd)
 {
+        const char *description = startswith(what, "Failed to ") ?: what;
         int r;
 
         r = sd_bus_message_open_container(m, 'a', "(sv)");
         if (r >= 0)
-                r = sd_bus_message_append(m, "(sv)(sv)(sv)(sv)(sv)(sv)", "Description", "s", what,
+                r = sd_bus_message_append(m, "(sv)(sv)(sv)(sv)(sv)(sv)(sv)", "Description", "s", description,
                                           "CollectMode", "s", "inactive-or-failed", "NoNewPrivileges", "b",
                                           true, "PrivateNetwork", "b", true, "LimitNOFILE", "t",
-                                          UINT64_C(65536), "TimeoutStopUSec", "t", 5 * USEC_PER_SEC);
+                                          UINT64_C(65536), "TimeoutStopUSec", "t", 5 * USEC_PER_SEC,
+                                          "MemoryMax", "t", WORKER_MEMORY_MAX);
+        if (r >= 0 && task->bind)
+                r = sd_bus_message_append(m, "(sv)(sv)", "BindsTo", "as", 1, task->bind, "After", "as", 1,
+                                          task->bind);
         if (r >= 0)
                 r = unit_append_stdio(m, (const int[]){ request_fd, answer_fd, -EBADF });
         if (r >= 0)
@@ -179,7 +186,7 @@ static int start_unit(Worker *w, const char *unit)
         _cleanup_close_ int peer_fd = fd;
         r = systemd_call(w->registry->bus, &m, "StartTransientUnit", "ss", unit, "fail");
         if (r >= 0)
-                r = append_properties(m, w->what, request_fd, peer_fd);
+                r = append_properties(m, &w->task, w->what, request_fd, peer_fd);
         if (r >= 0)
                 r = sd_bus_message_append(m, "a(sa(sv))", 0);
         if (r >= 0)
@@ -215,15 +222,20 @@ int worker_run(Registry *registry, const WorkerTask *task, char **ret_unit)
 
 /* A call that is answered when a worker has done. */
 typedef struct Answer {
+        Registry *registry;
         sd_bus_message *call;
         WorkerDone done;
         char *what;
+        char *unit;
+        sd_bus_track *track; /* of who waits for it */
 } Answer;
 
 static void answer_free(Answer *a)
 {
         sd_bus_message_unref(a->call);
+        sd_bus_track_unref(a->track);
         free(a->what);
+        free(a->unit);
         free(a);
 }
 DEFINE_CLEANUP(Answer *, answer_free);
@@ -242,6 +254,24 @@ static void answer_call(void *userdata, int error, const char *message, const js
                 (void) sd_bus_reply_method_errno(a->call, r, NULL);
 }
 
+/* Nobody takes what the work is about any more. */
+static int on_caller_gone(sd_bus_track *track, void *userdata)
+{
+        const Answer *a = userdata;
+
+        (void) track;
+        (void) sd_bus_call_method_async(a->registry->bus, NULL, SYSTEMD_NAME, SYSTEMD_PATH, SYSTEMD_MANAGER,
+                                        "StopUnit", NULL, NULL, "ss", strna(a->unit), "replace");
+        return 1; /* with 0, it would be called again */
+}
+
+static int watch_caller(Answer *a)
+{
+        int r = sd_bus_track_new(a->registry->bus, &a->track, on_caller_gone, a);
+
+        return r < 0 ? r : sd_bus_track_add_sender(a->track, a->call);
+}
+
 int worker_start(Registry *registry, sd_bus_message *call, json_t *request, int data_fd, WorkerDone done,
                  const char *what, ...)
 {
@@ -253,7 +283,7 @@ int worker_start(Registry *registry, sd_bus_message *call, json_t *request, int 
                 json_decref(request);
                 return -ENOMEM;
         }
-        *a = (Answer){ sd_bus_message_ref(call), done, NULL };
+        *a = (Answer){ .registry = registry, .call = sd_bus_message_ref(call), .done = done };
         va_start(ap, what);
         if (vasprintf(&a->what, what, ap) < 0)
                 a->what = NULL;
@@ -262,9 +292,13 @@ int worker_start(Registry *registry, sd_bus_message *call, json_t *request, int 
                        &(WorkerTask){ .request = request,
                                       .what = strna(a->what),
                                       .data_fd = data_fd,
+                                      /* What is about a machine ends with it. */
+                                      .bind = json_string_value(json_object_get(request, "unit")),
                                       .finished = answer_call,
                                       .userdata = a },
-                       NULL);
+                       &a->unit);
+        if (r >= 0 && data_fd >= 0 && watch_caller(a) < 0)
+                a->track = sd_bus_track_unref(a->track); /* it is done all the same */
         if (r == -EUSERS)
                 return sd_bus_reply_method_errorf(call, SD_BUS_ERROR_LIMITS_EXCEEDED,
                                                   "Too much is under way.");
@@ -289,6 +323,7 @@ static json_t *with_leader(json_t *request, const Machine *m)
 {
         json_object_set_new(request, "leader", json_integer(m->record.leader));
         json_object_set_new(request, "startTime", json_integer(m->record.start_time));
+        json_object_set_new(request, "unit", json_string(m->unit));
         return request;
 }
 

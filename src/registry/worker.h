@@ -13,6 +13,7 @@ typedef struct WorkerTask {
         json_t *request;  /* taken over; NULL is out of memory */
         const char *what; /* of errors, and of the unit */
         int data_fd;      /* that the work is about, or negative; it stays the caller's */
+        const char *bind; /* the unit that it ends with, or NULL */
         void (*progress)(void *userdata, double share); /* of all that is to be done; may be NULL */
         /* Once, whatever happens, but where worker_run() fails: error is 0 or a number of errno(3). The texts are not the
          * callee's to keep. */

@@ -60,7 +60,15 @@ int while_idle(const char *name, int (*change)(int store_fd, const char *name, v
         int r = find_user(run_fd, store_fd, name, &user);
         if (r > 0)
                 return set_failure(ret_error, -EBUSY, "Machine '%s' runs from it.", user);
-        return r < 0 ? r : change(store_fd, name, userdata);
+        if (r < 0)
+                return r;
+        /* Others, systemd-nspawn among them, tell that so. */
+        _cleanup_close_ int image_lock_fd = store_lock_image(store_fd, name, true);
+        if (image_lock_fd == -EBUSY)
+                return set_failure(ret_error, -EBUSY, "Image '%s' is in use.", name);
+        r = image_lock_fd < 0 ? image_lock_fd : change(store_fd, name, userdata);
+        store_unlock_image(store_fd, name, image_lock_fd);
+        return r;
 }
 
 static int rename_it(int store_fd, const char *name, void *userdata)
@@ -98,8 +106,13 @@ int work_image_clone(const Request *request, char **ret_error)
         _cleanup_close_ int store_fd = store_open(IMAGE_STORE);
         if (store_fd < 0)
                 return store_fd;
+        _cleanup_close_ int lock_fd = store_lock_image(store_fd, request_text(request, "name"), false);
+        if (lock_fd == -EBUSY)
+                return set_failure(ret_error, -EBUSY, "Image '%s' is in use.",
+                                   request_text(request, "name"));
         int r = store_clone(store_fd, request_text(request, "name"), request_text(request, "newName"),
                             request_flag(request, "readOnly"), &failed);
+        store_unlock_image(store_fd, request_text(request, "name"), lock_fd);
         if (r < 0 && failed)
                 return set_failure(ret_error, r, "'%s': %s", failed, strerror(-r));
         return explain(request, r, ret_error);

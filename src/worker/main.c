@@ -46,10 +46,12 @@ static void request_clear(Request *request)
 
 static volatile sig_atomic_t cancelled;
 
+/* It may come just before something blocks: so it comes again. */
 static void on_term(int sig)
 {
         (void) sig;
         cancelled = true;
+        (void) alarm(1);
 }
 
 bool is_cancelled(void)
@@ -135,6 +137,7 @@ int main(int argc, char *argv[])
         umask(0022);
         /* What blocks is to come back, and names in archives to be read as they are written. */
         (void) sigaction(SIGTERM, &(struct sigaction){ .sa_handler = on_term }, NULL);
+        (void) sigaction(SIGALRM, &(struct sigaction){ .sa_handler = on_term }, NULL);
         (void) signal(SIGPIPE, SIG_IGN);
         (void) setlocale(LC_CTYPE, "C.UTF-8");
         json_t *answer = json_object();

@@ -42,6 +42,8 @@ static uint64_t file_size(int fd)
 /* The name of the only thing in a directory, where that is a directory that has a system in it. */
 static int find_single(int dir_fd, char **ret)
 {
+        static const char *const names[] = { "bin",  "boot", "dev",  "etc", "home", "lib", "lib64", "opt",
+                                             "root", "run",  "sbin", "srv", "tmp",  "usr", "var" };
         _cleanup_(closedir_cleanup) DIR *dir = NULL;
         _cleanup_free_ char *only = NULL;
         int fd = fcntl(dir_fd, F_DUPFD_CLOEXEC, 3);
@@ -59,6 +61,10 @@ static int find_single(int dir_fd, char **ret)
                 only = strdup(e->d_name);
                 OOM_CHECK(only);
         }
+        /* An image may well consist of one of these. */
+        for (size_t i = 0; only && i < ELEMENTSOF(names); i++)
+                if (streq(only, names[i]))
+                        return 0;
         _cleanup_close_ int only_fd = only ? openat(dir_fd, only,
                                                     O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
                                            : -EBADF;
@@ -129,11 +135,24 @@ static int fill_and_commit(const Request *request, int store_fd, const char *hid
         r = fill(request, image_fd, ret_error);
         if (r >= 0 && is_cancelled())
                 r = -ECANCELED;
+        /* Where nobody can be kept from writing, there is no such image. */
+        if (r >= 0 && request_flag(request, "readOnly"))
+                r = store_set_read_only(store_fd, hidden, true);
+        if (r >= 0 && request_flag(request, "readOnly"))
+                r = store_set_read_only(store_fd, hidden, false);
+        if (r == -EOPNOTSUPP)
+                return set_failure(ret_error, r, "The file system of the store has no read-only images.");
+        /* What is not on disk may be gone after a power cut, and its name be there. */
+        if (r >= 0)
+                r = RET_NERRNO(syncfs(store_fd));
         /* Whatever has the name must not be what a machine runs from. */
         if (r >= 0)
                 r = store_commit(store_fd, hidden, name, false);
-        if (r == -EEXIST && c.replace)
+        if (r == -EEXIST && c.replace) {
                 r = while_idle(name, commit, store_fd, &c, ret_error);
+                if (r == -ENOTDIR)
+                        return set_failure(ret_error, r, "'%s' is no directory, and is not replaced.", name);
+        }
         if (r == -EEXIST)
                 return set_failure(ret_error, r, "There is something called '%s' already.", name);
         if (r >= 0 && request_flag(request, "readOnly"))
@@ -195,10 +214,34 @@ int work_import_tar(const Request *request, char **ret_error)
         return make_image(request, fill_from_tar, ret_error);
 }
 
+/* Whether one directory is somewhere above another, or the same. */
+static bool is_above(int fd, int below_fd)
+{
+        _cleanup_close_ int at_fd = fcntl(below_fd, F_DUPFD_CLOEXEC, 3);
+        struct stat upper, st, last = {};
+
+        if (fstat(fd, &upper) < 0)
+                return false;
+        while (at_fd >= 0 && fstat(at_fd, &st) >= 0) {
+                if (st.st_dev == upper.st_dev && st.st_ino == upper.st_ino)
+                        return true;
+                if (st.st_dev == last.st_dev && st.st_ino == last.st_ino)
+                        return false; /* the root */
+                last = st;
+                int parent_fd = openat(at_fd, "..", O_PATH | O_DIRECTORY | O_CLOEXEC);
+                fd_close(at_fd);
+                at_fd = parent_fd;
+        }
+        return false;
+}
+
 /* What is in the directory, each by its own, and then the directory itself. */
 static int fill_from_directory(const Request *request, int image_fd, char **ret_error)
 {
         TreeCopy c = { .from = { 0, UINT32_MAX }, .to = { 0, UINT32_MAX } };
+
+        if (is_above(request->data_fd, image_fd))
+                return set_failure(ret_error, -EINVAL, "The store of images is in that directory itself.");
         int r = tree_copy_children(&c, request->data_fd, image_fd);
 
         return r < 0 ? set_failure(ret_error, r, "'%s': %s", c.failed, strerror(-r)) : 0;
@@ -235,16 +278,25 @@ int work_export_tar(const Request *request, char **ret_error)
         _cleanup_close_ int store_fd = store_open(IMAGE_STORE);
         if (store_fd < 0)
                 return store_fd;
-        _cleanup_close_ int image_fd = openat(store_fd, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-        if (image_fd < 0)
+        if (faccessat(store_fd, name, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
                 return set_failure(ret_error, -errno, "There is no image '%s'.", name);
-        return pack(request, image_fd, ".", ret_error);
+        _cleanup_close_ int lock_fd = store_lock_image(store_fd, name, false);
+        if (lock_fd == -EBUSY)
+                return set_failure(ret_error, lock_fd, "Image '%s' is being changed.", name);
+        _cleanup_close_ int image_fd = openat(store_fd, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        int r = image_fd < 0 ? set_failure(ret_error, -errno, "There is no image '%s'.", name)
+                             : pack(request, image_fd, ".", ret_error);
+        store_unlock_image(store_fd, name, lock_fd);
+        return r;
 }
 
 /* --- trees of machines -------------------------------------------------------------------------------------------- */
 
-/* A machine changes its tree while we look: so archives are made of a copy, and unpacked beside it. The name is gone when we
- * are, whatever happens, but for a kill, and then systemd-tmpfiles has it. */
+/* A machine changes its tree while we look: so archives are made of a copy, and unpacked beside it. An archive may say of whom its
+ * root is and who may enter: so the tree is in a directory of ours, which is root's alone. The name is gone when we are,
+ * whatever happens, but for a kill, and then systemd-tmpfiles has it. */
+#define STAGED "tree"
+
 static int make_staging(char **ret_name, int *ret_parent_fd, int *ret_fd)
 {
         _cleanup_free_ char *name = strf(TREE_HIDDEN "%016llx", (unsigned long long) random_u64());
@@ -253,7 +305,11 @@ static int make_staging(char **ret_name, int *ret_parent_fd, int *ret_fd)
         _cleanup_close_ int parent_fd = open(STAGING, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (parent_fd < 0 || mkdirat(parent_fd, name, 0700) < 0)
                 return -errno;
-        int fd = openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        _cleanup_close_ int own_fd = openat(parent_fd, name,
+                                            O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (own_fd < 0 || mkdirat(own_fd, STAGED, 0755) < 0)
+                return -errno;
+        int fd = openat(own_fd, STAGED, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
         if (fd < 0)
                 return -errno;
         *ret_name = TAKE_PTR(name);

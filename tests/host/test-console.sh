@@ -132,6 +132,23 @@ test_crash_of_the_registry() {
         soon on_sh '[ "$(systemctl show -P NFileDescriptorStore mctl-registryd)" = 0 ]'
 }
 
+# Who is attached stays so, and what was asked before is not answered now.
+test_attached_over_a_crash() {
+        start_shell over
+        works at_terminal '(sleep 2; systemctl kill -s KILL mctl-registryd) & mctl attach over; echo "status $?"' \
+                '> -> (sleep 4; printf "a\\061b\\n") & echo\n' 'a1b -> \x1d\x1d\x1d' 'status 0'
+        works mctl_exec_console over 'printf "before\033[6nafter\n"'
+        soon said_has over after
+        works at_terminal 'mctl attach over; echo "status $?"' 'beforeafter -> \x1d\x1d\x1d' 'status 0'
+        works on_sh 'timeout -k 1 5 mctl attach over </dev/null >/dev/full 2>/run/error || [ $? = 1 ]; grep -q "No space" /run/error'
+        works on mctl terminate over
+        soon is_gone over
+}
+
+mctl_exec_console() {
+        on mctl exec "$1" sh -c "$2 >/dev/console"
+}
+
 test_killed() {
         start_shell k
         works at_terminal 'stty -g >/run/before; (sleep 1; pkill -KILL -o -x mctl) & mctl attach k; sleep 0.3; stty -g >/run/after; cmp /run/before /run/after && echo same' 'same'
@@ -181,7 +198,7 @@ test_users() {
 # Hostile calls, and messages.
 test_hostile() {
         start_shell h
-        refused 1 "no such flags" on busctl --system call org.mctl.Registry1 /org/mctl/Registry1 org.mctl.Registry1 OpenConsole st h 4
+        refused 1 "no such flags" on busctl --system call org.mctl.Registry1 /org/mctl/Registry1 org.mctl.Registry1 OpenConsole st h 8
         works on_sh "python3 - <<'END'
 import os, socket
 for unit in (b'machine-h.service', b'machine-.service', b'../x', b'machine-h.service\0y', b'x' * 5000, b'machine-new.service'):
@@ -208,6 +225,7 @@ test_escapes() {
         works on mctl run -dt --name e bb sh -c 'printf "plain \033[31mred\033[0m \033]0;title\007end\033P1;2|x\033\\\\.\n\377\200 bytes\n"; exec sleep 100'
         soon said_has e bytes
         contains "The log" "$(on journalctl --no-pager -u machine-e -o cat)" "plain red end."
+        lacks "The log" "$(on journalctl --no-pager -u machine-e -o cat)" title
         contains "As it is" "$(said e)" $'\033[31mred'
         works at_terminal 'mctl console --no-stream e | cat -v; mctl console --no-stream e >/dev/tty'
         contains "As it is" "$out" '^[[31mred'

@@ -120,6 +120,15 @@ test_formats() {
         on_sh 'rm /root/x.* /root/twice*'
 }
 
+# What a directory gives to files made in it is not what the archive says of them.
+test_inherited_access() {
+        on_sh 'mkdir -p /root/a/etc/d && touch /root/a/etc/d/f && mkdir /root/a/etc/d/sub && mkfifo /root/a/etc/d/p && chmod 660 /root/a/etc/d/f && setfacl -d -m u:1234:rwx /root/a/etc/d && tar --acls -cf /root/a.tar -C /root/a .'
+        works on mctl import /root/a.tar aa
+        same_tree "$(on_sh 'cd /root/a && find . | sort | getfacl -n -p -')" "$(on_sh 'cd "$1" && find . | sort | getfacl -n -p -' sh "$store/aa")"
+        works on mctl remove aa
+        on_sh 'rm -r /root/a /root/a.tar'
+}
+
 # A single directory that has a system in it; names; and what is there.
 test_names() {
         on_sh 'mkdir -p /root/top/usr && echo x >/root/top/usr/x && tar -C /root -cf /root/flat-1.0.tar top'
@@ -141,6 +150,28 @@ test_names() {
         refused 1 "There is no image" on mctl export nothere /root/n.tar
         works on_sh '! test -e /root/n.tar'
         works on mctl remove flat-1.0
+        # What is no image of ours is not replaced, and an image of one directory is not taken apart.
+        on_sh 'ln -s bb "$1/link"; echo x >"$1/file"' sh "$store"
+        refused 1 "is not replaced" on mctl import --force /root/flat-1.0.tar link
+        refused 1 "is not replaced" on mctl import --force /root/flat-1.0.tar file
+        on_sh 'rm "$1/link" "$1/file"; mkdir -p /root/u/usr/etc /root/u/usr/lib; tar -C /root/u -cf /root/u.tar usr' sh "$store"
+        works on mctl import /root/u.tar
+        works on test -e "$store/u/usr/etc"
+        works on mctl remove u
+        refused 1 "store of images is in that directory" on mctl import /var/lib everything
+        refused 1 "no name" on mctl import /root/flat-1.0.tar lost+found
+        refused 1 "no name" on mctl import /root/flat-1.0.tar x.nspawn
+        # A settings file that waits for its image stays.
+        on_sh 'echo "[Exec]" >"$1/pre.nspawn"; echo "[Files]" >"$1/bb.nspawn"' sh "$store"
+        works on mctl clone bb pre
+        equal "The file" "$(on cat "$store/pre.nspawn")" "[Exec]"
+        works on mctl remove pre
+        on_sh 'rm "$1/bb.nspawn"' sh "$store"
+        # A store that cannot be written can be read.
+        on_sh 'mount --bind "$1" "$1" && mount -o remount,bind,ro "$1"' sh "$store"
+        works on mctl export bb /root/ro.tar
+        on_sh 'umount "$1"; rm /root/ro.tar' sh "$store"
+        on_sh 'rm -r /root/u /root/u.tar'
         on_sh 'rm -r /root/top /root/flat*'
 }
 
@@ -193,6 +224,16 @@ test_hostile_archives() {
         matches "Attributes" "$(on getfattr -m - "$store/h/usr/x" 2>/dev/null | tr -d '\n')" '^[^ ]* ?file: [^ ]*user.fine$|user.fine'
         lacks "Attributes" "$(on getfattr -m - "$store/h/usr/x" 2>/dev/null)" overlay
         works on mctl remove h
+        # Named twice; and of another type later.
+        make_archive "add('f', data=b'same'); add('./f', tarfile.LNKTYPE, 'f'); add('d', data=b'x'); add('d', tarfile.DIRTYPE); add('d/x'); add('l', tarfile.SYMTYPE, 'nowhere'); add('l', tarfile.DIRTYPE); add('l/x')"
+        works on mctl import /root/h.tar h
+        equal "The file" "$(on cat "$store/h/f")" same
+        works on test -e "$store/h/d/x" -a -e "$store/h/l/x"
+        works on mctl remove h
+        # Much that is nothing: one entry after the other, and directories with long names.
+        make_archive "[add('/'.join(['x' * 200] * 19) + '/%i' % i, tarfile.DIRTYPE) for i in range(20000)]"
+        on_sh 'xz -0 -k -c /root/h.tar >/root/h.tar.xz'
+        refused 1 "one directory too many" on mctl import /root/h.tar.xz h
         # A name with what a terminal would do.
         make_archive "add('../\\x1b[31mred', data=b'')"
         try on mctl import /root/h.tar h
@@ -223,7 +264,7 @@ store_is_clean() {
 # Cancelled, killed, out of room: the old state, and nothing left of the new.
 test_ends() {
         on_sh 'mkdir -p /root/big/usr && head -c 200M /dev/urandom >/root/big/usr/random && tar -C /root/big -cf /root/big.tar . && rm -r /root/big'
-        on_sh 'mkfifo /run/slow; (head -c 50M /root/big.tar; sleep 60) >/run/slow & mctl import - slow </run/slow & echo $! >/run/pid'
+        on_sh 'rm -f /run/slow; mkfifo /run/slow; (head -c 50M /root/big.tar; sleep 60) >/run/slow & mctl import - slow </run/slow & echo $! >/run/pid'
         soon under_way
         contains "Transfers" "$(on mctl transfers)" import-tar
         refused 1 "under way" on mctl import /root/big.tar slow
@@ -264,6 +305,28 @@ test_ends() {
         on_sh 'umount /run/full; rm /root/big.tar /run/slow'
 }
 
+# While somebody reads an image, it stays.
+test_locks() {
+        on_sh 'rm -f /run/slow; mkfifo /run/slow; sleep 60 </run/slow & echo $! >/run/pid; mctl export bb - >/run/slow 2>/dev/null &'
+        soon under_way
+        works on mctl clone bb other
+        refused 1 "is in use" on mctl rename bb gone
+        refused 1 "under way" on mctl import --force /etc bb
+        on_sh 'kill $(cat /run/pid)'
+        soon none_under_way
+        # As systemd-nspawn would.
+        on_sh 'python3 -c "import fcntl, struct, time
+f = open(\"$1/.#other.lck\", \"w\")
+fcntl.fcntl(f, 37, struct.pack(\"hhqqi\", fcntl.F_WRLCK, 0, 0, 0, 0))
+time.sleep(5)" & sleep 1' sh "$store"
+        refused 1 "is in use" on mctl remove other
+        refused 1 "is in use" on mctl clone other another
+        on sleep 5
+        works on mctl remove other
+        works store_is_clean
+        on rm /run/slow
+}
+
 # Killed at many points, each time whole: the image that was there, or the one that replaces it.
 test_kills() {
         local i
@@ -299,7 +362,15 @@ test_cp_archive() {
         refused 1 "no tar archive" on_sh 'echo no | mctl cp - bb:/tmp/d'
         refused 1 "Cannot open" on_sh 'tar -C /root/in -c . | mctl cp - bb:/nothere'
         refused 1 "Cannot open" on_sh 'mctl cp bb:/nothere - | cat; exit ${PIPESTATUS:-1}'
-        empty "What is left" "$(on_sh 'ls -A /var/tmp | grep mctl || :')"
+        # Nobody but root sees what an archive has on its way; and what has no end ends with who waits, or the machine.
+        on_sh 'mkdir -p /root/in/bin && cp /bin/true /root/in/bin/suid && chmod 4755 /root/in/bin/suid /root/in && tar -C /root/in -cf /root/in.tar .
+                rm -f /run/slow; mkfifo /run/slow; (head -c 5000 /root/in.tar; sleep 3) >/run/slow & mctl cp - bb:/tmp/d </run/slow 2>/dev/null & sleep 1
+                for d in /var/tmp/.#mctl-*; do stat -c %a:%u "$d"; done; wait; rm /root/in.tar'
+        inside_sh bb 'truncate -s 4398046511104 /tmp/d/hole'
+        on_sh 'timeout -s INT 2 mctl cp bb:/tmp/d - >/dev/null || :'
+        soon on_sh '! systemctl is-active -q "mctl-work-*"'
+        inside bb rm /tmp/d/hole
+        soon on_sh '! ls -A /var/tmp | grep mctl'
         works on mctl clone bb shown
         works on mctl mount-image --mkdir --read-only bb shown /mnt/shown
         works inside bb test -e /mnt/shown/bin/busybox
