@@ -5,6 +5,7 @@
 
 #include <inttypes.h>
 #include <poll.h>
+#include <pwd.h>
 #include <signal.h>
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
@@ -352,11 +353,43 @@ int verb_exec(Context *c, char **args)
         return enter(c, args[0], args + 1, false);
 }
 
+/* --- the host itself ---------------------------------------------------------------------------------------------- */
+
+static bool is_host(const char *name)
+{
+        return isempty(name) || streq(name, ".host");
+}
+
+/* A session by PAM, as in a machine. */
+static int host_shell(Context *c, const char *user, char **words)
+{
+        const struct passwd *p = getpwnam(user);
+        _cleanup_strv_ Strv l = NULL;
+        int r;
+
+        if (!p)
+                return log_error_return(-ESRCH, "There is no user '%s' on this host.", user);
+        r = run_fill_environment(c);
+        if (r >= 0)
+                r = session_command(&(EnterRequest){ .user = user,
+                                                     .directory = c->spec->working_directory,
+                                                     .environment = c->spec->environment,
+                                                     .command = words,
+                                                     .flags = c->run.terminal ? ENTER_TERMINAL : 0 },
+                                    p->pw_shell, &l);
+        return r < 0 ? log_error_errno(r, "Failed to make a session") : become(l);
+}
+
+/* --- shells ------------------------------------------------------------------------------------------------------- */
+
 /* "USER@NAME" */
 int verb_shell(Context *c, char **args)
 {
-        const char *at = strrchr(args[0], '@');
+        char *nothing[] = { (char *) "", NULL };
 
+        if (!args[0])
+                args = nothing;
+        const char *at = strrchr(args[0], '@');
         _cleanup_free_ char *user = at ? strndup(args[0], at - args[0]) : strdup("root");
         if (!user || free_and_strdup(&c->spec->user, user) < 0)
                 return log_oom();
@@ -364,6 +397,8 @@ int verb_shell(Context *c, char **args)
                 return log_error_return(-EINVAL, "Expected a user before the '@'.");
         c->run.terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
         c->run.interactive = true;
+        if (is_host(at ? at + 1 : args[0]))
+                return host_shell(c, user, args + 1);
         return enter(c, at ? at + 1 : args[0], args + 1, true);
 }
 
@@ -373,6 +408,8 @@ int verb_login(Context *c, char **args)
         char *getty[] = { (char *) "/sbin/agetty", (char *) "--noclear", (char *) "-",
                           (char *) (getenv("TERM") ?: "linux"), NULL };
 
+        if (is_host(args[0]))
+                return become((char *[]){ (char *) "/bin/login", NULL });
         c->run.terminal = true;
         return enter(c, args[0], getty, false);
 }

@@ -200,27 +200,10 @@ static bool has_sessions(void)
                access("/etc/pam.d/login", F_OK) >= 0;
 }
 
-/* The manager inside makes "$" of "$$" (systemd.service(5)), and would put variables of its own in the place of others. */
-static int append_unexpanded(Strv *l, const char *word)
-{
-        _cleanup_free_ char *doubled = malloc(strlen(word) * 2 + 1);
-        char *p = doubled;
-
-        OOM_CHECK(doubled);
-        for (const char *c = word; *c; c++) {
-                if (*c == '$')
-                        *p++ = '$';
-                *p++ = *c;
-        }
-        *p = 0;
-        return strv_append(l, doubled);
-}
-
 /* The command that has it do so, which returns the exit status. */
 static int make_session(const Options *o, const char *user, Strv *ret)
 {
         _cleanup_person_ Person person = {};
-        _cleanup_strv_ Strv l = NULL;
         int r;
 
         _cleanup_close_ int root_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -228,29 +211,14 @@ static int make_session(const Options *o, const char *user, Strv *ret)
         if (r == -ESRCH)
                 return log_error_return(r, "There is no user '%s' in the machine.", user);
         if (r >= 0)
-                r = strv_extend(&l, (char *[]){ (char *) "/usr/bin/systemd-run", (char *) "--quiet",
-                                                (char *) "--collect", (char *) "--wait",
-                                                (char *) (o->terminal ? "--pty" : "--pipe"),
-                                                (char *) "--service-type=exec",
-                                                (char *) "--property=PAMName=login",
-                                                (char *) "--property=SendSIGHUP=yes", NULL });
-        if (r >= 0)
-                r = strv_appendf(&l, "--property=User=%s", user);
-        if (r >= 0)
-                r = strv_appendf(&l, "--property=WorkingDirectory=%s", o->directory ?: "-~");
-        STRV_FOREACH (s, o->environment)
-                if (r >= 0)
-                        r = strv_appendf(&l, "--setenv=%s", *s);
-        if (r >= 0)
-                r = strv_append(&l, "--");
-        STRV_FOREACH (s, o->argv)
-                if (r >= 0)
-                        r = append_unexpanded(&l, *s);
-        if (r >= 0 && !o->argv[0])
-                r = strv_extend(&l, (char *[]){ person.shell ?: (char *) "/bin/sh", (char *) "-l", NULL });
+                r = session_command(&(EnterRequest){ .user = user,
+                                                     .directory = o->directory,
+                                                     .environment = o->environment,
+                                                     .command = o->argv,
+                                                     .flags = o->terminal ? ENTER_TERMINAL : 0 },
+                                    person.shell, ret);
         if (r < 0)
                 return log_error_errno(r, "Failed to make a session");
-        *ret = TAKE_PTR(l);
         return 0;
 }
 

@@ -369,7 +369,7 @@ static int map_one(VarlinkConnection *c, const json_t *parameters, const char *k
         return 1;
 }
 
-static int map(VarlinkConnection *c, const json_t *parameters, Registry *registry, const Machine *m)
+static int map(VarlinkConnection *c, const json_t *parameters, Registry *registry, Machine *m)
 {
         json_t *answer = json_object();
         int r;
@@ -384,17 +384,25 @@ static int map(VarlinkConnection *c, const json_t *parameters, Registry *registr
         return r;
 }
 
-static int map_from(VarlinkConnection *c, const json_t *parameters, bool more, void *userdata)
+/* What is about one machine; who may is for `run` to say. */
+static int with_machine(VarlinkConnection *c, const json_t *parameters, Registry *registry,
+                        int (*run)(VarlinkConnection *c, const json_t *parameters, Registry *registry,
+                                   Machine *m))
 {
         Machine *m;
         int r;
 
-        (void) more;
-        registry_touch(userdata);
-        r = look_up(c, parameters, userdata, &m);
+        registry_touch(registry);
+        r = look_up(c, parameters, registry, &m);
         return r < 0 || r == LOOKUP_ANSWERED ? r
-               : r == LOOKUP_FOUND           ? map(c, parameters, userdata, m)
+               : r == LOOKUP_FOUND           ? run(c, parameters, registry, m)
                                              : varlink_invalid(c, "name");
+}
+
+static int map_from(VarlinkConnection *c, const json_t *parameters, bool more, void *userdata)
+{
+        (void) more;
+        return with_machine(c, parameters, userdata, map);
 }
 
 static int map_to(VarlinkConnection *c, const json_t *parameters, bool more, void *userdata)
@@ -416,18 +424,10 @@ DEFINE_ACT(terminate);
 DEFINE_ACT(kill_processes);
 DEFINE_ACT(unregister);
 
-/* Whoever may: the door asks. */
 static int open_door(VarlinkConnection *c, const json_t *parameters, bool more, void *userdata)
 {
-        Machine *m;
-        int r;
-
         (void) more;
-        registry_touch(userdata);
-        r = look_up(c, parameters, userdata, &m);
-        return r < 0 || r == LOOKUP_ANSWERED ? r
-               : r == LOOKUP_FOUND           ? door_to_machine(c, parameters, userdata, m)
-                                             : varlink_invalid(c, "name");
+        return with_machine(c, parameters, userdata, door_to_machine);
 }
 
 static const VarlinkMethod machine_methods[] = {

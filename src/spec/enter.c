@@ -36,3 +36,49 @@ int enter_command(const EnterRequest *request, Strv *ret)
                 *ret = TAKE_PTR(l);
         return r;
 }
+
+/* The manager inside makes "$" of "$$" (systemd.service(5)), and would put variables of its own in the place of others. */
+static int append_unexpanded(Strv *l, const char *word)
+{
+        _cleanup_free_ char *doubled = malloc(strlen(word) * 2 + 1);
+        char *p = doubled;
+
+        OOM_CHECK(doubled);
+        for (const char *c = word; *c; c++) {
+                if (*c == '$')
+                        *p++ = '$';
+                *p++ = *c;
+        }
+        *p = 0;
+        return strv_append(l, doubled);
+}
+
+int session_command(const EnterRequest *request, const char *shell, Strv *ret)
+{
+        const char *streams = request->flags & ENTER_TERMINAL ? "--pty" : "--pipe";
+        _cleanup_strv_ Strv l = NULL;
+        int r;
+
+        r = strv_extend(&l, (char *[]){ (char *) "/usr/bin/systemd-run", (char *) "--quiet",
+                                        (char *) "--collect", (char *) "--wait", (char *) streams,
+                                        (char *) "--service-type=exec", (char *) "--property=PAMName=login",
+                                        (char *) "--property=SendSIGHUP=yes", NULL });
+        if (r >= 0)
+                r = strv_appendf(&l, "--property=User=%s", request->user);
+        if (r >= 0)
+                r = strv_appendf(&l, "--property=WorkingDirectory=%s", request->directory ?: "-~");
+        STRV_FOREACH (s, request->environment)
+                if (r >= 0)
+                        r = strv_appendf(&l, "--setenv=%s", *s);
+        if (r >= 0)
+                r = strv_append(&l, "--");
+        STRV_FOREACH (s, request->command)
+                if (r >= 0)
+                        r = append_unexpanded(&l, *s);
+        if (r >= 0 && strv_length(request->command) == 0)
+                r = strv_extend(&l, (char *[]){ (char *) (isempty(shell) ? "/bin/sh" : shell), (char *) "-l",
+                                                NULL });
+        if (r >= 0)
+                *ret = TAKE_PTR(l);
+        return r;
+}

@@ -25,3 +25,7 @@ typedef struct EnterRequest {
 
 /* The command line of mctl-enter for that; the caller frees it. -ENOMEM only. */
 int enter_command(const EnterRequest *request, Strv *ret);
+
+/* The command line of systemd-run that makes a login session of the request's user by PAM, in it the command or his shell, and
+ * returns the exit status; the machine is that where it is run. The caller frees it. -ENOMEM only. */
+int session_command(const EnterRequest *request, const char *shell, Strv *ret);

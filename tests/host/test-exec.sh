@@ -191,6 +191,18 @@ test_shell() {
 }
 
 # No program that a machine has for its own can reach ours.
+# The host itself.
+test_host_shell() {
+        try on mctl shell .host sh -c 'echo "$USER $HOME $1"; exit 6' sh '$HOME'
+        equal "The exit status" "$status" 6
+        equal stdout "$out" 'root /root $HOME'
+        works on mctl shell alice@ id -un
+        equal stdout "$out" alice
+        contains "The session" "$(on mctl shell alice@.host sh -c 'cat /proc/self/cgroup')" .scope
+        refused 125 "no user 'nobodyelse'" on mctl shell nobodyelse@
+        matches "The terminal" "$(on_pty 'mctl shell "" tty')" /dev/pts
+}
+
 test_hostile() {
         local sum
 

@@ -707,6 +707,15 @@ test_client() {
         be_provider
 }
 
+# A terminal in a machine, by the systemd inside.
+test_run_on_a_terminal() {
+        boot debian
+        # shellcheck disable=SC2016
+        works on_sh 'mkfifo /run/hold; sleep 20 >/run/hold & script -qec "systemd-run -q -M debian --pty --wait sh -c \"test -t 0 && test -t 1 && echo a terminal; exit 5\"" /dev/null </run/hold; echo "status $?"; kill %1 2>/dev/null || :; rm /run/hold'
+        contains stdout "$out" "a terminal"
+        power_off debian
+}
+
 # As on a host where machinectl comes without systemd-importd.
 test_import_clients() {
         local service=/usr/share/dbus-1/system-services/org.freedesktop.import1.service
