@@ -39,7 +39,7 @@ const Verb verbs[] = {
           COMPLETE_MACHINES, verb_wait },
         { "exec", NULL, MACHINE_COMMANDS, "NAME COMMAND…", "Run a command in a machine that is up", 0, -1,
           COMPLETE_MACHINES, verb_exec, true, NULL, REMOTE_ATTACHED },
-        { "shell", NULL, MACHINE_COMMANDS, "[[USER@]NAME [COMMAND…]]", "Get a shell in a machine that is up",
+        { "shell", NULL, MACHINE_COMMANDS, "[USER@][NAME] [COMMAND…]", "Get a shell in a machine that is up",
           0, -1, COMPLETE_MACHINES, verb_shell, true, NULL, REMOTE_SHELL },
         { "login", NULL, MACHINE_COMMANDS, "[NAME]", "Get a login prompt in a machine that is up", 0, 1,
           COMPLETE_MACHINES, verb_login, true, NULL, REMOTE_SHELL },

@@ -379,3 +379,14 @@ int machine_get_spec(Registry *registry, Machine *machine, sd_bus_message *call)
                                                   machine->name);
         return r < 0 ? r : sd_bus_reply_method_return(call, "s", text);
 }
+
+bool machine_is_host(const Machine *machine)
+{
+        return machine == &machine->registry->host;
+}
+
+int machine_open_or_host(const Machine *machine)
+{
+        return machine_is_host(machine) ? RET_NERRNO(open("/proc/1", O_PATH | O_DIRECTORY | O_CLOEXEC))
+                                        : machine_open(machine);
+}

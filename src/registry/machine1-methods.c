@@ -157,7 +157,7 @@ static int open_pty(Registry *registry, Machine *m, sd_bus_message *call)
         _cleanup_free_ char *path = NULL;
 
         (void) registry;
-        _cleanup_close_ int proc_fd = machine_open(m);
+        _cleanup_close_ int proc_fd = machine_open_or_host(m);
         _cleanup_close_ int master_fd = proc_fd < 0 ? proc_fd : inspect_open_terminal(proc_fd, &path);
         return master_fd < 0 ? master_fd : sd_bus_reply_method_return(call, "hs", master_fd, path);
 }
@@ -224,10 +224,12 @@ static const Operation operations[] = {
         { "MapFromMachineUser", NULL, .run = map_from },
         { "MapFromMachineGroup", NULL, .run = map_from },
         { "OpenMachineRootDirectory", "OpenRootDirectory", MANAGE, "open_root_directory", .run = open_root },
-        { "OpenMachinePTY", "OpenPTY", ACTION("open-pty"), "open_pty", .run = open_pty },
-        { "OpenMachineLogin", "OpenLogin", ACTION("login"), "login", .run = machine1_open_login },
-        { "OpenMachineShell", "OpenShell", ACTION("shell"), "shell", .run = machine1_open_shell,
-          .details = shell_details },
+        { "OpenMachinePTY", "OpenPTY", ACTION("open-pty"), "open_pty", ACTION("host-open-pty"),
+          .run = open_pty },
+        { "OpenMachineLogin", "OpenLogin", ACTION("login"), "login", ACTION("host-login"),
+          .run = machine1_open_login },
+        { "OpenMachineShell", "OpenShell", ACTION("shell"), "shell", ACTION("host-shell"),
+          .run = machine1_open_shell, .details = shell_details },
         { "BindMountMachine", "BindMount", MANAGE, "bind", .run = worker_bind, .details = worker_details },
         { "CopyFromMachine", "CopyFrom", MANAGE, "copy", .run = worker_copy, .details = worker_details },
         { "CopyFromMachineWithFlags", "CopyFromWithFlags", MANAGE, "copy", .run = worker_copy,

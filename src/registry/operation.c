@@ -35,7 +35,8 @@ static int find_machine(Registry *registry, sd_bus_message *call, Machine **ret)
                 name = decoded;
         if (r < 0)
                 return r;
-        *ret = family->find(registry, name, call);
+        *ret = streq(name, HOST_NAME) && find_row(call)->host_action ? &registry->host
+                                                                     : family->find(registry, name, call);
         if (*ret)
                 return 1;
         _cleanup_free_ char *shown = str_escape(name);
@@ -69,8 +70,8 @@ static int run_refreshed(Registry *registry, sd_bus_message *call)
                 return o->run(registry, m, call);
         r = o->details ? o->details(call, &details) : 0;
         return r < 0 ? r
-                     : polkit_authorize_with(registry, call, o->action, m->name, o->verb, details,
-                                             run_authorized);
+                     : polkit_authorize_with(registry, call, machine_is_host(m) ? o->host_action : o->action,
+                                             m->name, o->verb, details, run_authorized);
 }
 
 int operation_of_manager(sd_bus_message *call, void *userdata, sd_bus_error *error)

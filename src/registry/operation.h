@@ -11,7 +11,8 @@
 typedef struct Operation {
         const char *manager, *machine; /* the names of the methods; NULL for none */
         const char *action, *verb;     /* what polkit is asked; without an action anybody may */
-        bool owner;                    /* who registered the machine is asked nothing */
+        const char *host_action; /* the same where it is asked of the host (HOST_NAME); NULL: not of that */
+        bool owner;              /* who registered the machine is asked nothing */
         MachineAction run;
         /* What rules of polkit may want to know besides, keys and values by turns; NULL for nothing. */
         int (*details)(sd_bus_message *call, Strv *ret);

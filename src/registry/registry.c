@@ -23,6 +23,10 @@ Registry *registry_new(void)
         if (registry)
                 /* Numbers of transfers are not given again when we are started anew. */
                 *registry = (Registry){ .run_fd = -EBADF, .last_transfer = random_u64() & 0xffffff };
+        if (registry)
+                registry->host = (Machine){ .registry = registry,
+                                            .name = (char *) HOST_NAME,
+                                            .leader_fd = -EBADF };
         return registry;
 }
 

@@ -30,6 +30,9 @@ typedef enum MachineState {
         _MACHINE_STATE_MAX,
 } MachineState;
 
+/* What the host is called where machines are. */
+#define HOST_NAME ".host"
+
 /* Our part on org.freedesktop.machine1; see machine1.h. */
 typedef enum Machine1Role {
         MACHINE1_NONE, /* Provider=no, and no systemd-machined; or the name is taken */
@@ -97,6 +100,7 @@ struct Registry {
         struct Transfer *transfers;
         uint32_t last_transfer;
         bool import1; /* the name is ours */
+        Machine host; /* what is asked of it, is done on the host; it is no machine else */
         Machine1Role machine1;
         unsigned n_questions; /* to polkit */
         struct Question *questions;
@@ -154,6 +158,10 @@ const char *machine_image(const Machine *machine);
 /* Opens /proc/PID of the leader of a container. -EOPNOTSUPP where what it shows would be the host: for virtual machines, and
  * for what somebody registered that is in no mount namespace of its own, or in no user namespace but is a user's. */
 int machine_open(const Machine *machine);
+
+/* The same, and for the host its first process. */
+int machine_open_or_host(const Machine *machine);
+bool machine_is_host(const Machine *machine);
 
 /* bus-registry.c, bus-machine.c */
 extern const sd_bus_vtable registry_vtable[];

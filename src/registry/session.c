@@ -54,13 +54,16 @@ static int session_new(Registry *registry, Machine *m, sd_bus_message *call, Ses
         OOM_CHECK(s);
         *s = (Session){ .registry = registry, .call = sd_bus_message_ref(call), .master_fd = -EBADF };
         registry->n_pending++;
-        _cleanup_close_ int proc_fd = machine_open(m);
+        _cleanup_close_ int proc_fd = machine_open_or_host(m);
         if (proc_fd < 0)
                 return proc_fd;
         s->master_fd = inspect_open_terminal(proc_fd, &s->path);
         if (s->master_fd < 0)
                 return s->master_fd;
-        snprintf(address, sizeof(address), "x-machine-unix:pid=%i", m->record.leader);
+        if (machine_is_host(m))
+                snprintf(address, sizeof(address), "unix:path=/run/dbus/system_bus_socket");
+        else
+                snprintf(address, sizeof(address), "x-machine-unix:pid=%i", m->record.leader);
         r = sd_bus_new(&s->bus);
         if (r >= 0)
                 r = sd_bus_set_address(s->bus, address);

@@ -390,7 +390,6 @@ test_import1() {
         on_sh 'mctl export --force bb /root/x.tar'
         equal "ListTransfers" "$(import1 ListTransfers)" "a(usssdo) 0"
         refused 1 "not supported" import1 PullTar sssb http://localhost/x.tar x no false
-        refused 1 "not supported" import1 ImportTarEx hsst 0 x portable 0 || :
         refused 1 "No transfer 7" import1 CancelTransfer u 7
         on rm /root/x.tar
 }

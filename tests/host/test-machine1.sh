@@ -709,11 +709,27 @@ test_client() {
 
 # A terminal in a machine, by the systemd inside.
 test_run_on_a_terminal() {
+        [ "$suite" != bookworm ] || skip "systemd-run of 252 opens the path of the terminal on the host"
         boot debian
         # shellcheck disable=SC2016
-        works on_sh 'mkfifo /run/hold; sleep 20 >/run/hold & script -qec "systemd-run -q -M debian --pty --wait sh -c \"test -t 0 && test -t 1 && echo a terminal; exit 5\"" /dev/null </run/hold; echo "status $?"; kill %1 2>/dev/null || :; rm /run/hold'
+        works on_sh 'mkfifo /run/hold; sleep 20 >/run/hold & hold=$!; script -qec "systemd-run -q -M debian --pty --wait sh -c \"test -t 0 && test -t 1 && echo a terminal; exit 5\"" /dev/null </run/hold || echo "status $?"; kill $hold; rm /run/hold'
         contains stdout "$out" "a terminal"
+        contains stdout "$out" "status 5"
         power_off debian
+}
+
+# Without a name it is the host.
+test_host() {
+        # shellcheck disable=SC2016
+        works on_sh 'mkfifo /run/hold; sleep 20 >/run/hold & hold=$!; script -qec "machinectl -q shell .host /bin/sh -c \"tty; id -un; cat /proc/self/cgroup\"" /dev/null </run/hold; kill $hold; rm /run/hold'
+        contains stdout "$out" /dev/pts/
+        contains stdout "$out" root
+        contains stdout "$out" .scope
+        try on_user alice machinectl --no-ask-password shell .host /bin/true
+        equal "The exit status" "$status" 1
+        refused 1 "No machine '.host'" on busctl call "${m1[@]}" TerminateMachine s .host
+        refused 1 "No machine '.host'" on busctl call "${m1[@]}" BindMountMachine sssbb .host /etc /mnt false true
+        equal "OpenMachinePTY" "$(on busctl call "${m1[@]}" OpenMachinePTY s .host | cut -c 1-3)" "hs "
 }
 
 # As on a host where machinectl comes without systemd-importd.
@@ -737,7 +753,8 @@ test_import_clients() {
         works on_sh 'xz -t /root/fs.tar.xz 2>/dev/null || python3 -c "import lzma" 2>/dev/null || head -c 6 /root/fs.tar.xz | grep -q 7zXZ'
         try on machinectl import-raw /root/x.tar.gz raw
         differ "The exit status" "$status" 0
-        works on machinectl --no-legend list-transfers
+        try on machinectl --no-legend list-transfers
+        equal "The exit status" "$status" 0
         works on mctl remove imported fs
         on_sh 'mv /root/kept "$1"; systemctl reload dbus; rm /root/x.tar.gz /root/fs.tar.xz; systemctl restart mctl-registryd' sh "$service"
 }
