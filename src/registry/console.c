@@ -667,8 +667,10 @@ void consoles_refreshed(Registry *registry)
                 bool there = c->recent ||
                              (m && !m->foreign && m->state != MACHINE_FAILED && streq(m->unit, c->unit));
                 c->recent = false;
-                if (c->ended && now_usec(CLOCK_MONOTONIC) - c->ended_usec > PATIENCE_USEC)
+                if (c->ended && now_usec(CLOCK_MONOTONIC) - c->ended_usec > PATIENCE_USEC) {
                         console_free(c);
+                        continue;
+                }
                 if (there || c->ended)
                         continue;
                 c->ended_usec = now_usec(CLOCK_MONOTONIC);
