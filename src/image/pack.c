@@ -95,6 +95,7 @@ static int describe(Packer *p, int path_fd, int fd, const struct stat *st, const
                 target[n] = 0;
                 archive_entry_copy_symlink(entry, target);
         }
+        archive_entry_set_perm(entry, st->st_mode & 07777); /* some versions take it from access lists */
         archive_entry_unset_atime(entry);
         archive_entry_unset_ctime(entry);
         archive_entry_unset_birthtime(entry);

@@ -172,6 +172,7 @@ static int set_attributes(Unpacker *u, int fd, struct archive_entry *entry)
         const char *name;
         const void *value;
         size_t size;
+        mode_t mode = archive_entry_perm(entry); /* as the archive has it, not as access lists do */
         int r = 0, types = archive_entry_acl_types(entry);
 
         if (fchown(fd, archive_entry_uid(entry), archive_entry_gid(entry)) < 0)
@@ -186,7 +187,7 @@ static int set_attributes(Unpacker *u, int fd, struct archive_entry *entry)
                 if (archive_wants_xattr(name) && fsetxattr(fd, name, value, size, 0) < 0 &&
                     errno != EOPNOTSUPP)
                         r = -errno;
-        if (r >= 0 && fchmod(fd, archive_entry_perm(entry)) < 0)
+        if (r >= 0 && fchmod(fd, mode) < 0)
                 r = -errno;
         if (r >= 0 && (types & ARCHIVE_ENTRY_ACL_TYPE_ACCESS))
                 r = set_acl(fd, entry, ARCHIVE_ENTRY_ACL_TYPE_ACCESS, "system.posix_acl_access");
