@@ -5,13 +5,13 @@
 
 #include <poll.h>
 #include <signal.h>
-#include <sys/random.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
 #include "basic/capability.h"
 #include "basic/fd.h"
 #include "basic/parse.h"
+#include "basic/random.h"
 #include "cli/cli.h"
 #include "cli/process.h"
 
@@ -294,18 +294,17 @@ static int choose_name(Context *c, const char *image)
         static const char letters[] = "abcdefghijklmnopqrstuvwxyz0123456789";
         const char *slash = strrchr(image, '/');
         _cleanup_free_ char *base = NULL;
-        uint8_t random[6];
+        uint64_t random = random_u64();
         char suffix[8] = "-";
 
         if (c->spec->name)
                 return 0;
         if (machine_name_from(slash ? slash + 1 : image, &base) < 0)
                 base = strdup("run");
-        if (!base || getrandom(random, sizeof(random), 0) != sizeof(random))
+        if (!base)
                 return log_oom();
-        for (size_t i = 0; i < sizeof(random); i++)
-                suffix[i + 1] = letters[random[i] % (sizeof(letters) - 1)];
-        suffix[7] = 0;
+        for (size_t i = 1; i < sizeof(suffix) - 1; i++, random /= sizeof(letters) - 1)
+                suffix[i] = letters[random % (sizeof(letters) - 1)];
         base[MIN(strlen(base), (size_t) MACHINE_NAME_MAX - 7)] = 0;
         c->spec->name = strf("%s%s", base, suffix);
         return c->spec->name ? 0 : log_oom();

@@ -95,7 +95,12 @@ static int describe(Packer *p, int path_fd, int fd, const struct stat *st, const
                 target[n] = 0;
                 archive_entry_copy_symlink(entry, target);
         }
-        archive_entry_set_perm(entry, st->st_mode & 07777); /* some versions take it from access lists */
+        /* Readers with libarchive 3.8 lose the mode of what has a list of defaults and none of access: it gets one, which says
+         * no more than the mode. */
+        if (archive_entry_acl_types(entry) == ARCHIVE_ENTRY_ACL_TYPE_DEFAULT &&
+            archive_entry_acl_add_entry(entry, ARCHIVE_ENTRY_ACL_TYPE_ACCESS, (int) (st->st_mode >> 3) & 7,
+                                        ARCHIVE_ENTRY_ACL_MASK, -1, NULL) < ARCHIVE_WARN)
+                return -ENOMEM;
         archive_entry_unset_atime(entry);
         archive_entry_unset_ctime(entry);
         archive_entry_unset_birthtime(entry);

@@ -140,6 +140,7 @@ static int set_acl(int fd, struct archive_entry *entry, int type, const char *na
                 uint32_t version;
                 AclEntry entries[256];
         } acl = { .version = htole32(2) };
+        bool says_more = type == ARCHIVE_ENTRY_ACL_TYPE_DEFAULT; /* than the mode */
         size_t n = 0;
         int t, permissions, tag, id;
         const char *who;
@@ -148,6 +149,9 @@ static int set_acl(int fd, struct archive_entry *entry, int type, const char *na
         while (archive_entry_acl_next(entry, type, &t, &permissions, &tag, &id, &who) == ARCHIVE_OK) {
                 if (n == ELEMENTSOF(acl.entries))
                         return -E2BIG;
+                says_more = says_more || tag == ARCHIVE_ENTRY_ACL_USER || tag == ARCHIVE_ENTRY_ACL_GROUP ||
+                            (tag == ARCHIVE_ENTRY_ACL_MASK &&
+                             permissions != (int) (archive_entry_perm(entry) >> 3 & 7));
                 for (size_t i = 0; i < ELEMENTSOF(tags); i++)
                         if (tags[i].library == tag)
                                 acl.entries[n++] = (AclEntry){
@@ -156,7 +160,7 @@ static int set_acl(int fd, struct archive_entry *entry, int type, const char *na
                                                                                         : UINT32_MAX)
                                 };
         }
-        if (n == 0)
+        if (n == 0 || !says_more)
                 return 0;
         qsort(acl.entries, n, sizeof(AclEntry), compare_acl);
         return fsetxattr(fd, name, &acl, sizeof(acl.version) + n * sizeof(AclEntry), 0) < 0 ? -errno : 0;
@@ -172,7 +176,6 @@ static int set_attributes(Unpacker *u, int fd, struct archive_entry *entry)
         const char *name;
         const void *value;
         size_t size;
-        mode_t mode = archive_entry_perm(entry); /* as the archive has it, not as access lists do */
         int r = 0, types = archive_entry_acl_types(entry);
 
         if (fchown(fd, archive_entry_uid(entry), archive_entry_gid(entry)) < 0)
@@ -187,7 +190,7 @@ static int set_attributes(Unpacker *u, int fd, struct archive_entry *entry)
                 if (archive_wants_xattr(name) && fsetxattr(fd, name, value, size, 0) < 0 &&
                     errno != EOPNOTSUPP)
                         r = -errno;
-        if (r >= 0 && fchmod(fd, mode) < 0)
+        if (r >= 0 && fchmod(fd, archive_entry_perm(entry)) < 0)
                 r = -errno;
         if (r >= 0 && (types & ARCHIVE_ENTRY_ACL_TYPE_ACCESS))
                 r = set_acl(fd, entry, ARCHIVE_ENTRY_ACL_TYPE_ACCESS, "system.posix_acl_access");

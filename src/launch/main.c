@@ -4,9 +4,9 @@
 
 #include <fcntl.h>
 #include <getopt.h>
-#include <sys/random.h>
 
 #include "basic/log.h"
+#include "basic/random.h"
 #include "basic/rootfs.h"
 #include "config.h"
 #include "image/image.h"
@@ -50,28 +50,27 @@ static int load_spec(MachineUnitKind kind, const char *name, int machine_fd, Spe
 }
 
 /* A random UUID (RFC 9562, version 4), as systemd makes them. */
-static int make_uuid(char ret[33])
+static void make_uuid(char ret[33])
 {
+        const uint64_t random[2] = { random_u64(), random_u64() };
         uint8_t id[16];
 
-        if (getrandom(id, sizeof(id), 0) != sizeof(id))
-                return -EIO;
+        memcpy(id, random, sizeof(id));
         id[6] = (id[6] & 0x0f) | 0x40;
         id[8] = (id[8] & 0x3f) | 0x80;
         for (size_t i = 0; i < sizeof(id); i++)
                 snprintf(ret + i * 2, 3, "%02x", id[i]);
-        return 0;
 }
 
 /* What the machine is called by its ID: the image's own, what was told, or a new one. */
-static int choose_uuid(const Spec *spec, const ImageInfo *info, char ret[33])
+static void choose_uuid(const Spec *spec, const ImageInfo *info, char ret[33])
 {
         const char *known = info->uuid[0] ? info->uuid : spec->machine_id;
 
-        if (!known)
-                return make_uuid(ret);
-        snprintf(ret, 33, "%s", known);
-        return 0;
+        if (known)
+                snprintf(ret, 33, "%s", known);
+        else
+                make_uuid(ret);
 }
 
 static int make_plan(const Spec *spec, const char *root, ImageInfo *info, Record *record, Plan **ret)
@@ -89,12 +88,8 @@ static int make_plan(const Spec *spec, const char *root, ImageInfo *info, Record
                 return log_error_return(-ENOEXEC,
                                         "Image '%s' has no init: neither systemd nor /sbin/init is there.",
                                         spec->image);
-        r = choose_uuid(spec, info, record->uuid);
-        if (r >= 0)
-                r = make_uuid(id);
-        if (r < 0)
-                return log_error_errno(r, "Failed to make a machine ID");
-
+        choose_uuid(spec, info, record->uuid);
+        make_uuid(id);
         snprintf(boot_id, sizeof(boot_id), "%.8s-%.4s-%.4s-%.4s-%.12s", id, id + 8, id + 12, id + 16,
                  id + 20);
 
