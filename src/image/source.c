@@ -118,8 +118,9 @@ static bool start_inflating(Source *s)
 }
 #endif
 
-static la_ssize_t fail(struct archive *archive, ssize_t r)
+static la_ssize_t fail(Source *s, struct archive *archive, ssize_t r)
 {
+        s->error = (int) r;
         archive_set_error(archive, (int) -r, "%s",
                           r == -EBADMSG ? "damaged or truncated gzip input" : strerror((int) -r));
         return ARCHIVE_FATAL;
@@ -135,7 +136,7 @@ static la_ssize_t read_block(struct archive *archive, void *userdata, const void
                 s->begun = true;
                 n = read_some(s, s->fd, s->first);
                 if (n < 0)
-                        return fail(archive, n);
+                        return fail(s, archive, n);
                 s->n_read += n;
                 s->n_first = n;
                 if (!start_inflating(s)) {
@@ -147,8 +148,8 @@ static la_ssize_t read_block(struct archive *archive, void *userdata, const void
         if (n > 0 && !s->inflating)
                 s->n_read += n;
         if (n == 0 && s->inflating && s->failed < 0)
-                return fail(archive, s->failed);
-        return n < 0 ? fail(archive, n) : n;
+                return fail(s, archive, s->failed);
+        return n < 0 ? fail(s, archive, n) : n;
 }
 
 int source_open(Source *s, struct archive *archive)

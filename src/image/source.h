@@ -19,9 +19,10 @@ typedef struct Source {
         bool begun;
         bool inflating;
         pthread_t thread;
-        int pipe_fds[2];     /* what was inflated */
-        atomic_int failed;   /* negative: why the thread ended */
-        size_t n_first;      /* the first block, which the thread begins with */
+        int pipe_fds[2];   /* what was inflated */
+        atomic_int failed; /* negative: why the thread ended */
+        int error;      /* negative: why nothing can be read, which the library may put in its own words */
+        size_t n_first; /* the first block, which the thread begins with */
         char *block, *first; /* of SOURCE_BLOCK bytes */
 } Source;
 

@@ -46,7 +46,7 @@ static void unpacker_clear(Unpacker *u)
 static int fail(Unpacker *u)
 {
         const char *why = archive_error_string(u->archive);
-        int e = archive_errno(u->archive);
+        int e = u->source.error < 0 ? -u->source.error : archive_errno(u->archive);
 
         snprintf(u->job->failed, sizeof(u->job->failed), "%s", why ?: "it cannot be read");
         return e == ENOMEM || e == EIO || e == ECANCELED ? -e : -EBADMSG;
