@@ -52,7 +52,7 @@ test_ephemeral() {
         refused 1 "cat: /etc/mine" on mctl exec e2 cat /etc/mine
         works on test -e /var/lib/machines/.#mctl.changes/machine-e1.service/upper/etc/mine
         equal "The mode" "$(on stat -c %a:%u /var/lib/machines/.#mctl.changes/machine-e1.service)" 700:0
-        works on mctl exec e1 sh -c 'systemctl reboot'
+        on_sh 'mctl exec e1 systemctl reboot 2>&1 || true' >/dev/null # its answer may be lost
         works on_sh 'sleep 2; mctl wait e1'
         equal "The file" "$(on mctl exec e1 cat /etc/mine)" mine
         works on mctl terminate e2
