@@ -58,7 +58,8 @@ int journal_link(const Spec *spec, const char *root, const char *uuid)
 
         if (mode == LINK_JOURNAL_NO || !spec->boot)
                 return 0;
-        if (is_host_id(uuid) && attempt && !host)
+        /* What is thrown away with the machine is no journal to link to. */
+        if (attempt && !host && (is_host_id(uuid) || spec->volatile_mode != VOLATILE_NO))
                 return 0;
         if (is_host_id(uuid))
                 return log_error_return(

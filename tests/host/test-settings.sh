@@ -367,6 +367,10 @@ test_link_journal() {
         empty "The link" "$(journal_link)"
         power_off linked
 
+        boot debian --name linked --ephemeral
+        empty "The link of what goes with the machine" "$(journal_link)"
+        power_off linked
+
         boot debian --name linked --link-journal=host
         inside linked /usr/bin/logger "another word"
         inside linked /usr/bin/journalctl --sync || :
