@@ -515,62 +515,34 @@ static int get_nothing(sd_bus *bus, const char *path, const char *interface, con
         return sd_bus_message_append(reply, "s", "");
 }
 
+/* What begins a transfer, and its arguments: for tar archives and for disk images they are the same. */
+#define TRANSFER(name, ...)                                                                          \
+        SD_BUS_METHOD_WITH_ARGS(name, SD_BUS_ARGS(__VA_ARGS__),                                      \
+                                SD_BUS_RESULT("u", transfer_id, "o", transfer_path), transfer_begin, \
+                                SD_BUS_VTABLE_UNPRIVILEGED)
+#define IMPORT_ARGS    "h", fd, "s", local_name, "b", force, "b", read_only
+#define IMPORT_ARGS_EX "h", fd, "s", local_name, "s", class, "t", flags
+#define EXPORT_ARGS    "s", local_name, "h", fd, "s", format
+#define EXPORT_ARGS_EX "s", local_name, "s", class, "h", fd, "s", format, "t", flags
+#define PULL_ARGS      "s", url, "s", local_name, "s", verify_mode, "b", force
+#define PULL_ARGS_EX   "s", url, "s", local_name, "s", class, "s", verify_mode, "t", flags
+
 static const sd_bus_vtable manager_vtable[] = {
         SD_BUS_VTABLE_START(0),
-        SD_BUS_METHOD_WITH_ARGS("ImportTar",
-                                SD_BUS_ARGS("h", fd, "s", local_name, "b", force, "b", read_only),
-                                SD_BUS_RESULT("u", transfer_id, "o", transfer_path), transfer_begin,
-                                SD_BUS_VTABLE_UNPRIVILEGED),
-        SD_BUS_METHOD_WITH_ARGS("ImportTarEx", SD_BUS_ARGS("h", fd, "s", local_name, "s", class, "t", flags),
-                                SD_BUS_RESULT("u", transfer_id, "o", transfer_path), transfer_begin,
-                                SD_BUS_VTABLE_UNPRIVILEGED),
-        SD_BUS_METHOD_WITH_ARGS("ImportRaw",
-                                SD_BUS_ARGS("h", fd, "s", local_name, "b", force, "b", read_only),
-                                SD_BUS_RESULT("u", transfer_id, "o", transfer_path), transfer_begin,
-                                SD_BUS_VTABLE_UNPRIVILEGED),
-        SD_BUS_METHOD_WITH_ARGS("ImportRawEx", SD_BUS_ARGS("h", fd, "s", local_name, "s", class, "t", flags),
-                                SD_BUS_RESULT("u", transfer_id, "o", transfer_path), transfer_begin,
-                                SD_BUS_VTABLE_UNPRIVILEGED),
-        SD_BUS_METHOD_WITH_ARGS("ImportFileSystem",
-                                SD_BUS_ARGS("h", fd, "s", local_name, "b", force, "b", read_only),
-                                SD_BUS_RESULT("u", transfer_id, "o", transfer_path), transfer_begin,
-                                SD_BUS_VTABLE_UNPRIVILEGED),
-        SD_BUS_METHOD_WITH_ARGS("ImportFileSystemEx",
-                                SD_BUS_ARGS("h", fd, "s", local_name, "s", class, "t", flags),
-                                SD_BUS_RESULT("u", transfer_id, "o", transfer_path), transfer_begin,
-                                SD_BUS_VTABLE_UNPRIVILEGED),
-        SD_BUS_METHOD_WITH_ARGS("ExportTar", SD_BUS_ARGS("s", local_name, "h", fd, "s", format),
-                                SD_BUS_RESULT("u", transfer_id, "o", transfer_path), transfer_begin,
-                                SD_BUS_VTABLE_UNPRIVILEGED),
-        SD_BUS_METHOD_WITH_ARGS("ExportTarEx",
-                                SD_BUS_ARGS("s", local_name, "s", class, "h", fd, "s", format, "t", flags),
-                                SD_BUS_RESULT("u", transfer_id, "o", transfer_path), transfer_begin,
-                                SD_BUS_VTABLE_UNPRIVILEGED),
-        SD_BUS_METHOD_WITH_ARGS("ExportRaw", SD_BUS_ARGS("s", local_name, "h", fd, "s", format),
-                                SD_BUS_RESULT("u", transfer_id, "o", transfer_path), transfer_begin,
-                                SD_BUS_VTABLE_UNPRIVILEGED),
-        SD_BUS_METHOD_WITH_ARGS("ExportRawEx",
-                                SD_BUS_ARGS("s", local_name, "s", class, "h", fd, "s", format, "t", flags),
-                                SD_BUS_RESULT("u", transfer_id, "o", transfer_path), transfer_begin,
-                                SD_BUS_VTABLE_UNPRIVILEGED),
-        SD_BUS_METHOD_WITH_ARGS("PullTar",
-                                SD_BUS_ARGS("s", url, "s", local_name, "s", verify_mode, "b", force),
-                                SD_BUS_RESULT("u", transfer_id, "o", transfer_path), transfer_begin,
-                                SD_BUS_VTABLE_UNPRIVILEGED),
-        SD_BUS_METHOD_WITH_ARGS(
-                "PullTarEx",
-                SD_BUS_ARGS("s", url, "s", local_name, "s", class, "s", verify_mode, "t", flags),
-                SD_BUS_RESULT("u", transfer_id, "o", transfer_path), transfer_begin,
-                SD_BUS_VTABLE_UNPRIVILEGED),
-        SD_BUS_METHOD_WITH_ARGS("PullRaw",
-                                SD_BUS_ARGS("s", url, "s", local_name, "s", verify_mode, "b", force),
-                                SD_BUS_RESULT("u", transfer_id, "o", transfer_path), transfer_begin,
-                                SD_BUS_VTABLE_UNPRIVILEGED),
-        SD_BUS_METHOD_WITH_ARGS(
-                "PullRawEx",
-                SD_BUS_ARGS("s", url, "s", local_name, "s", class, "s", verify_mode, "t", flags),
-                SD_BUS_RESULT("u", transfer_id, "o", transfer_path), transfer_begin,
-                SD_BUS_VTABLE_UNPRIVILEGED),
+        TRANSFER("ImportTar", IMPORT_ARGS),
+        TRANSFER("ImportTarEx", IMPORT_ARGS_EX),
+        TRANSFER("ImportRaw", IMPORT_ARGS),
+        TRANSFER("ImportRawEx", IMPORT_ARGS_EX),
+        TRANSFER("ImportFileSystem", IMPORT_ARGS),
+        TRANSFER("ImportFileSystemEx", IMPORT_ARGS_EX),
+        TRANSFER("ExportTar", EXPORT_ARGS),
+        TRANSFER("ExportTarEx", EXPORT_ARGS_EX),
+        TRANSFER("ExportRaw", EXPORT_ARGS),
+        TRANSFER("ExportRawEx", EXPORT_ARGS_EX),
+        TRANSFER("PullTar", PULL_ARGS),
+        TRANSFER("PullTarEx", PULL_ARGS_EX),
+        TRANSFER("PullRaw", PULL_ARGS),
+        TRANSFER("PullRawEx", PULL_ARGS_EX),
         SD_BUS_METHOD_WITH_ARGS("ListTransfers", SD_BUS_NO_ARGS, SD_BUS_RESULT("a(usssdo)", transfers),
                                 transfer_list, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("ListTransfersEx", SD_BUS_ARGS("s", class, "t", flags),

@@ -147,6 +147,8 @@ static int append_properties(sd_bus_message *m, const WorkerTask *task, const ch
         if (r >= 0 && task->bind)
                 r = sd_bus_message_append(m, "(sv)(sv)", "BindsTo", "as", 1, task->bind, "After", "as", 1,
                                           task->bind);
+        if (r >= 0 && task->staging)
+                r = sd_bus_message_append(m, "(sv)", "PrivateTmp", "b", true);
         if (r >= 0)
                 r = unit_append_stdio(m, (const int[]){ request_fd, answer_fd, -EBADF });
         if (r >= 0)
@@ -294,6 +296,7 @@ int worker_start(Registry *registry, sd_bus_message *call, json_t *request, int 
                                       .data_fd = data_fd,
                                       /* What is about a machine ends with it. */
                                       .bind = json_string_value(json_object_get(request, "unit")),
+                                      .staging = json_object_get(request, "staging"),
                                       .finished = answer_call,
                                       .userdata = a },
                        &a->unit);
@@ -397,9 +400,9 @@ int worker_archive(Registry *registry, Machine *machine, sd_bus_message *call)
                                                   "There are no such flags.");
         return worker_start(
                 registry, call,
-                with_leader(json_pack("{ss ss sb sb ss}", "operation", inward ? "unpack" : "pack",
-                                      inward ? "destination" : "source", path, "data", true, "replace",
-                                      (flags & COPY_REPLACE) != 0, "format", "uncompressed"),
+                with_leader(json_pack("{ss ss sb sb sb ss}", "operation", inward ? "unpack" : "pack",
+                                      inward ? "destination" : "source", path, "data", true, "staging", true,
+                                      "replace", (flags & COPY_REPLACE) != 0, "format", "uncompressed"),
                             machine),
                 fd, NULL, "Failed to copy %s machine '%s'", inward ? "to" : "from", machine->name);
 }

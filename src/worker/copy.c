@@ -63,6 +63,15 @@ int copy_tree(const Request *request, bool inward, int source_fd, int parent_fd,
         return finish(&c, tree_copy(&c, source_fd, parent_fd, name), ret_error);
 }
 
+int open_source(const Request *request, char **ret_error)
+{
+        int fd = rootfs_open(request->root_fd, request->source, O_PATH | O_NOFOLLOW);
+
+        return fd < 0 ? set_failure(ret_error, fd, "Cannot open '%s' in the machine: %s", request->source,
+                                    strerror(-fd))
+                      : fd;
+}
+
 static bool is_directory(int fd)
 {
         struct stat st;
@@ -101,10 +110,9 @@ int work_copy_from(const Request *request, char **ret_error)
 
         if (r < 0)
                 return r;
-        _cleanup_close_ int source_fd = rootfs_open(request->root_fd, request->source, O_PATH | O_NOFOLLOW);
+        _cleanup_close_ int source_fd = open_source(request, ret_error);
         if (source_fd < 0)
-                return set_failure(ret_error, source_fd, "Cannot open '%s' in the machine: %s",
-                                   request->source, strerror(-source_fd));
+                return source_fd;
         _cleanup_close_ int parent_fd = open(parent, O_PATH | O_DIRECTORY | O_CLOEXEC);
         if (parent_fd < 0)
                 return set_failure(ret_error, -errno, "Cannot open '%s': %s", parent, strerror(errno));

@@ -292,33 +292,22 @@ int work_export_tar(const Request *request, char **ret_error)
 
 /* --- trees of machines -------------------------------------------------------------------------------------------- */
 
-/* A machine changes its tree while we look: so archives are made of a copy, and unpacked beside it. An archive may say of whom its
- * root is and who may enter: so the tree is in a directory of ours, which is root's alone. The name is gone when we are,
- * whatever happens, but for a kill, and then systemd-tmpfiles has it. */
-#define STAGED "tree"
+/* A machine changes its tree while we look: so archives are made of a copy, and unpacked beside it. That is in STAGING, which is
+ * the unit's own, and which systemd removes with it, however we end (PrivateTmp=). An archive may say of whom its root is
+ * and who may enter: so the tree is in a directory of ours. */
+#define STAGED STAGING "/tree"
 
-static int make_staging(char **ret_name, int *ret_parent_fd, int *ret_fd)
+static int make_staging(char **ret_error)
 {
-        _cleanup_free_ char *name = strf(TREE_HIDDEN "%016llx", (unsigned long long) random_u64());
+        int fd = mkdir(STAGED, 0755) < 0 ? -1
+                                         : open(STAGED, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
-        OOM_CHECK(name);
-        _cleanup_close_ int parent_fd = open(STAGING, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (parent_fd < 0 || mkdirat(parent_fd, name, 0700) < 0)
-                return -errno;
-        _cleanup_close_ int own_fd = openat(parent_fd, name,
-                                            O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-        if (own_fd < 0 || mkdirat(own_fd, STAGED, 0755) < 0)
-                return -errno;
-        int fd = openat(own_fd, STAGED, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-        if (fd < 0)
-                return -errno;
-        *ret_name = TAKE_PTR(name);
-        *ret_parent_fd = TAKE_FD(parent_fd);
-        *ret_fd = fd;
-        return 0;
+        return fd < 0 ? set_failure(ret_error, -errno, "Cannot make a directory in '" STAGING "': %s",
+                                    strerror(errno))
+                      : fd;
 }
 
-static int pack_staged(const Request *request, int staging_fd, char **ret_error)
+int work_pack(const Request *request, char **ret_error)
 {
         _cleanup_free_ char *parent = NULL, *name = NULL;
         int r = path_split(request->source, &parent, &name);
@@ -327,10 +316,12 @@ static int pack_staged(const Request *request, int staging_fd, char **ret_error)
                 return set_failure(ret_error, r, "'%s' has no name for its copy.", request->source);
         if (r < 0)
                 return r;
-        _cleanup_close_ int source_fd = rootfs_open(request->root_fd, request->source, O_PATH | O_NOFOLLOW);
+        _cleanup_close_ int source_fd = open_source(request, ret_error);
         if (source_fd < 0)
-                return set_failure(ret_error, source_fd, "Cannot open '%s' in the machine: %s",
-                                   request->source, strerror(-source_fd));
+                return source_fd;
+        _cleanup_close_ int staging_fd = make_staging(ret_error);
+        if (staging_fd < 0)
+                return staging_fd;
         r = copy_tree(request, false, source_fd, staging_fd, name, ret_error);
         if (r < 0)
                 return r;
@@ -338,7 +329,7 @@ static int pack_staged(const Request *request, int staging_fd, char **ret_error)
         return copy_fd < 0 ? -errno : pack(request, copy_fd, name, ret_error);
 }
 
-static int unpack_staged(const Request *request, int staging_fd, char **ret_error)
+int work_unpack(const Request *request, char **ret_error)
 {
         _cleanup_(closedir_cleanup) DIR *dir = NULL;
         int r, fd;
@@ -348,6 +339,9 @@ static int unpack_staged(const Request *request, int staging_fd, char **ret_erro
         if (parent_fd < 0)
                 return set_failure(ret_error, parent_fd, "Cannot open the directory '%s' in the machine: %s",
                                    request->destination, strerror(-parent_fd));
+        _cleanup_close_ int staging_fd = make_staging(ret_error);
+        if (staging_fd < 0)
+                return staging_fd;
         r = unpack(request, staging_fd, ret_error);
         if (r < 0)
                 return r;
@@ -366,31 +360,4 @@ static int unpack_staged(const Request *request, int staging_fd, char **ret_erro
                                   : copy_tree(request, true, source_fd, parent_fd, e->d_name, ret_error);
         }
         return r;
-}
-
-static int with_staging(const Request *request,
-                        int (*work)(const Request *request, int staging_fd, char **ret_error),
-                        char **ret_error)
-{
-        _cleanup_free_ char *name = NULL;
-        int parent = -EBADF, fd = -EBADF, r;
-
-        r = make_staging(&name, &parent, &fd);
-        if (r < 0)
-                return set_failure(ret_error, r, "Cannot make a directory in '" STAGING "': %s",
-                                   strerror(-r));
-        _cleanup_close_ int parent_fd = parent, staging_fd = fd;
-        r = work(request, staging_fd, ret_error);
-        (void) tree_remove(parent_fd, name);
-        return r;
-}
-
-int work_pack(const Request *request, char **ret_error)
-{
-        return with_staging(request, pack_staged, ret_error);
-}
-
-int work_unpack(const Request *request, char **ret_error)
-{
-        return with_staging(request, unpack_staged, ret_error);
 }

@@ -60,7 +60,8 @@ int work_unpack(const Request *request, char **ret_error);
 int while_idle(const char *name, int (*change)(int store_fd, const char *name, void *userdata), int store_fd,
                void *userdata, char **ret_error);
 
-/* copy.c: copies a tree between the host and the machine. */
+/* copy.c: opens the machine's `source`; -E… with a text. And copies a tree between the host and the machine. */
+int open_source(const Request *request, char **ret_error);
 int copy_tree(const Request *request, bool inward, int source_fd, int parent_fd, const char *name,
               char **ret_error);
 

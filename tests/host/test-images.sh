@@ -363,15 +363,17 @@ test_cp_archive() {
         refused 1 "no tar archive" on_sh 'echo no | mctl cp - bb:/tmp/d'
         refused 1 "Cannot open" on_sh 'tar -C /root/in -c . | mctl cp - bb:/nothere'
         refused 1 "Cannot open" on_sh 'mctl cp bb:/nothere - | cat; exit ${PIPESTATUS:-1}'
-        # Nobody but root sees what an archive has on its way; and what has no end ends with who waits, or the machine.
-        on_sh 'mkdir -p /root/in/bin && cp /bin/true /root/in/bin/suid && chmod 4755 /root/in/bin/suid /root/in && tar -C /root/in -cf /root/in.tar .
+        # Nobody but root sees what an archive has on its way, and nothing stays of it; what has no end ends with who waits, or the machine.
+        works on_sh 'mkdir -p /root/in/bin && cp /bin/true /root/in/bin/suid && chmod 4755 /root/in/bin/suid /root/in && tar -C /root/in -cf /root/in.tar .
                 rm -f /run/slow; mkfifo /run/slow; (head -c 5000 /root/in.tar; sleep 3) >/run/slow & mctl cp - bb:/tmp/d </run/slow 2>/dev/null & sleep 1
-                for d in /var/tmp/.#mctl-*; do stat -c %a:%u "$d"; done; wait; rm /root/in.tar'
+                cd /var/tmp && stat -c "mode %a:%u" systemd-private-*mctl-work*; ls -d systemd-private-*mctl-work*/tmp/tree; systemctl kill -s KILL "mctl-work-*"; wait; rm /root/in.tar'
+        contains "The directory on the way" "$out" "mode 700:0"
+        contains "What is in it" "$out" /tmp/tree
         inside_sh bb 'truncate -s 4398046511104 /tmp/d/hole'
         on_sh 'timeout -s INT 2 mctl cp bb:/tmp/d - >/dev/null || :'
         soon on_sh '! systemctl is-active -q "mctl-work-*"'
         inside bb rm /tmp/d/hole
-        soon on_sh '! ls -A /var/tmp | grep mctl'
+        soon on_sh '! ls -A /var/tmp /tmp | grep mctl'
         works on mctl clone bb shown
         works on mctl mount-image --mkdir --read-only bb shown /mnt/shown
         works inside bb test -e /mnt/shown/bin/busybox
