@@ -2,13 +2,15 @@
 #include "registry/doors.h"
 
 #include <fcntl.h>
+#include <signal.h>
 
 #include "basic/fd.h"
 #include "registry/machine1.h"
 #include "registry/polkit.h"
 
-#define MACHINE "io.systemd.Machine."
-#define IMAGE   "io.systemd.MachineImage."
+#define MACHINE  "io.systemd.Machine."
+#define INSTANCE "io.systemd.MachineInstance."
+#define IMAGE    "io.systemd.MachineImage."
 
 /* Calls that one method of varlink may need, at most. */
 #define STEPS_MAX 3
@@ -88,8 +90,10 @@ static int take_strings(Passage *p, const json_t *parameters, const char *key, S
 /* Begins one more call, whose first argument is what it is about. */
 static int add_step(Passage *p, const char *member, sd_bus_message **ret)
 {
-        int r = sd_bus_message_new_method_call(p->registry->bus, p->steps + p->n_steps, MACHINE1_NAME,
-                                               MACHINE1_PATH, MACHINE1_MANAGER, member);
+        bool ours = startswith(p->door->name, INSTANCE);
+        int r = sd_bus_message_new_method_call(
+                p->registry->bus, p->steps + p->n_steps, ours ? REGISTRY_NAME : MACHINE1_NAME,
+                ours ? REGISTRY_PATH : MACHINE1_PATH, ours ? REGISTRY_INTERFACE : MACHINE1_MANAGER, member);
 
         if (r < 0)
                 return r;
@@ -98,6 +102,107 @@ static int add_step(Passage *p, const char *member, sd_bus_message **ret)
 }
 
 /* --- machines ----------------------------------------------------------------------------------------------------- */
+
+/* The call has the name that the method has here, and "Machine" after it: TerminateMachine(s). */
+static int prepare_plain(Passage *p, const json_t *parameters)
+{
+        _cleanup_free_ char *member = strf("%sMachine", strrchr(p->door->name, '.') + 1);
+        sd_bus_message *m;
+
+        (void) parameters;
+        OOM_CHECK(member);
+        return add_step(p, member, &m);
+}
+
+static int prepare_kill(Passage *p, const json_t *parameters)
+{
+        const json_t *number = json_object_get(parameters, "signal");
+        sd_bus_message *m;
+        const char *whom;
+        int r;
+
+        r = take_string(p, parameters, "whom", "all", &whom);
+        if (r >= 0 && (!json_is_integer(number) || json_integer_value(number) < 1 ||
+                       json_integer_value(number) > SIGRTMAX)) {
+                p->wrong = "signal";
+                r = -EINVAL;
+        }
+        if (r >= 0 && !streq(whom, "leader") && !streq(whom, "all")) {
+                p->wrong = "whom";
+                r = -EINVAL;
+        }
+        if (r >= 0)
+                r = add_step(p, "KillMachine", &m);
+        return r < 0 ? r : sd_bus_message_append(m, "si", whom, (int32_t) json_integer_value(number));
+}
+
+static int append_text(sd_bus_message *m, const char *key, const char *value)
+{
+        return isempty(value) ? 0 : sd_bus_message_append(m, "(sv)", key, "s", value);
+}
+
+static int append_machine_id(sd_bus_message *m, const char *uuid)
+{
+        int r = sd_bus_message_open_container(m, 'r', "sv");
+
+        if (r >= 0)
+                r = sd_bus_message_append(m, "s", "Id");
+        if (r >= 0)
+                r = sd_bus_message_open_container(m, 'v', "ay");
+        if (r >= 0)
+                r = machine1_append_id(m, uuid);
+        if (r >= 0)
+                r = sd_bus_message_close_container(m);
+        return r < 0 ? r : sd_bus_message_close_container(m);
+}
+
+static int append_interfaces(sd_bus_message *m, const Machine *machine)
+{
+        int r = sd_bus_message_open_container(m, 'r', "sv");
+
+        if (r >= 0)
+                r = sd_bus_message_append(m, "s", "NetworkInterfaces");
+        if (r >= 0)
+                r = sd_bus_message_open_container(m, 'v', "ai");
+        if (r >= 0)
+                r = sd_bus_message_append_array(m, 'i', machine->interfaces,
+                                                machine->n_interfaces * sizeof(int));
+        if (r >= 0)
+                r = sd_bus_message_close_container(m);
+        return r < 0 ? r : sd_bus_message_close_container(m);
+}
+
+static int prepare_creation(Passage *p, const Machine *machine)
+{
+        sd_bus_message *m;
+        int r;
+
+        r = add_step(p, "CreateMachineEx", &m);
+        if (r >= 0)
+                r = sd_bus_message_open_container(m, 'a', "(sv)");
+        if (r >= 0)
+                r = sd_bus_message_append(m, "(sv)(sv)", "LeaderPID", "u", (uint32_t) machine->record.leader,
+                                          "VSockCID", "u", machine->vsock_cid);
+        if (r >= 0)
+                r = append_machine_id(m, machine->record.uuid);
+        if (r >= 0)
+                r = append_interfaces(m, machine);
+        if (r >= 0)
+                r = append_text(m, "Class", machine->class);
+        if (r >= 0)
+                r = append_text(m, "Service", machine->service);
+        if (r >= 0)
+                r = append_text(m, "RootDirectory", machine->record.root);
+        if (r >= 0)
+                r = append_text(m, "SSHAddress", machine->ssh_address);
+        if (r >= 0)
+                r = append_text(m, "SSHPrivateKeyPath", machine->ssh_key);
+        if (r >= 0)
+                r = append_text(m, "ControlAddress", machine->control_address);
+        if (r >= 0)
+                r = sd_bus_message_close_container(m);
+        return r < 0 ? r : sd_bus_message_append(m, "a(sv)", 0);
+}
 
 static int prepare_open(Passage *p, const json_t *parameters)
 {
@@ -304,8 +409,18 @@ static int answer_clean(Passage *p, sd_bus_message *reply, json_t **ret, int *re
 /* --- the way ------------------------------------------------------------------------------------------------------ */
 
 #define ACTION(name) "org.freedesktop.machine1." name
+#define OURS         REGISTRY_NAME ".manage-machines"
 
 static const Door doors[] = {
+        { MACHINE "Register" },
+        { MACHINE "Terminate", ACTION("manage-machines"), "terminate", prepare_plain },
+        { MACHINE "Kill", ACTION("manage-machines"), "kill", prepare_kill },
+        { MACHINE "Unregister", ACTION("manage-machines"), "unregister", prepare_plain },
+        { INSTANCE "Terminate", OURS, "terminate", prepare_plain },
+        { INSTANCE "PowerOff", OURS, "power-off", prepare_plain },
+        { INSTANCE "Reboot", OURS, "reboot", prepare_plain },
+        { INSTANCE "Pause", OURS, "pause", prepare_plain },
+        { INSTANCE "Resume", OURS, "resume", prepare_plain },
         { MACHINE "Open", ACTION("manage-machines"), "open", prepare_open, answer_open },
         { MACHINE "BindMount", ACTION("manage-machines"), "bind", prepare_bind },
         { MACHINE "CopyFrom", ACTION("manage-machines"), "copy", prepare_copy },
@@ -335,6 +450,7 @@ static const char *error_name(const Door *door, const sd_bus_error *e)
                 const char *bus, *machine, *image;
         } names[] = {
                 { "org.freedesktop.machine1.NoSuchMachine", MACHINE "NoSuchMachine", NULL },
+                { "org.freedesktop.machine1.MachineExists", MACHINE "MachineExists", NULL },
                 { "org.freedesktop.machine1.NoSuchImage", NULL, IMAGE "NoSuchImage" },
                 { SD_BUS_ERROR_NOT_SUPPORTED, MACHINE "NotSupported", IMAGE "NotSupported" },
                 { SD_BUS_ERROR_LIMITS_EXCEEDED, MACHINE "NotAvailable", IMAGE "TooManyOperations" },
@@ -407,7 +523,9 @@ static void on_told(void *userdata, int verdict)
                 (void) go_on(TAKE_PTR(p), NULL);
 }
 
-static int enter(VarlinkConnection *c, const json_t *parameters, Registry *registry, const char *target)
+/* For `machine`, one that is to be made. */
+static int enter(VarlinkConnection *c, const json_t *parameters, Registry *registry, const char *target,
+                 const Machine *machine)
 {
         _cleanup_(passage_free_cleanup) Passage *p = calloc(1, sizeof(Passage));
         int r;
@@ -417,7 +535,7 @@ static int enter(VarlinkConnection *c, const json_t *parameters, Registry *regis
         p->door = find_door(varlink_method(c));
         r = free_and_strdup(&p->target, target);
         if (r >= 0)
-                r = p->door->prepare(p, parameters);
+                r = machine ? prepare_creation(p, machine) : p->door->prepare(p, parameters);
         if (r == -EINVAL && p->wrong)
                 return varlink_invalid(c, p->wrong);
         if (r < 0)
@@ -437,7 +555,13 @@ static int enter(VarlinkConnection *c, const json_t *parameters, Registry *regis
 
 int door_to_machine(VarlinkConnection *c, const json_t *parameters, Registry *registry, Machine *machine)
 {
-        return enter(c, parameters, registry, machine->name);
+        return enter(c, parameters, registry, machine->name, NULL);
+}
+
+int door_to_new_machine(VarlinkConnection *c, Registry *registry, const Machine *machine)
+{
+        assert(varlink_peer(c) == 0); /* what it is asked for is judged as root's */
+        return enter(c, NULL, registry, machine->name, machine);
 }
 
 int door_to_image(VarlinkConnection *c, const json_t *parameters, bool more, void *userdata)
@@ -450,5 +574,5 @@ int door_to_image(VarlinkConnection *c, const json_t *parameters, bool more, voi
                 return varlink_invalid(c, "name");
         if (endswith(varlink_method(c), "CleanPool") && !more)
                 return varlink_error(c, "org.varlink.service.ExpectedMore", NULL);
-        return enter(c, parameters, userdata, of_pool ? NULL : json_string_value(name));
+        return enter(c, parameters, userdata, of_pool ? NULL : json_string_value(name), NULL);
 }

@@ -97,6 +97,9 @@ static const char *find_mistake(const Machine *m)
             (m->ssh_key &&
              (m->ssh_key[0] != '/' || !str_is_clean(m->ssh_key) || strlen(m->ssh_key) > ROOT_MAX)))
                 return "An address for ssh is a short text, and its key an absolute path.";
+        if (m->control_address &&
+            (!str_is_clean(m->control_address) || strlen(m->control_address) > ROOT_MAX))
+                return "The address that a machine is controlled at is a short text.";
         return NULL;
 }
 
@@ -221,6 +224,7 @@ static int read_property(Machine *m, const char *key, sd_bus_message *call)
                 { "RootDirectory", offsetof(Machine, record.root) },
                 { "SSHAddress", offsetof(Machine, ssh_address) },
                 { "SSHPrivateKeyPath", offsetof(Machine, ssh_key) },
+                { "ControlAddress", offsetof(Machine, control_address) },
         };
         uint64_t id;
 

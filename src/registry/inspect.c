@@ -15,30 +15,24 @@
 #define SCOPE_HOST 0x10U
 
 typedef struct Addresses {
-        sd_bus_message *reply;
-        struct in_addr known[ADDRESSES_MAX]; /* the trie has each of them more than once */
+        Address *list;
         size_t n;
 } Addresses;
 
 static int append_address(Addresses *a, int family, const void *bytes, size_t size)
 {
-        int r;
-
+        /* The trie has each of them more than once. */
+        for (size_t i = 0; i < a->n; i++)
+                if (a->list[i].family == family && memcmp(a->list[i].bytes, bytes, size) == 0)
+                        return 0;
         if (a->n == ADDRESSES_MAX)
                 return 0;
-        if (family == AF_INET) {
-                for (size_t i = 0; i < a->n; i++)
-                        if (memcmp(a->known + i, bytes, size) == 0)
-                                return 0;
-                memcpy(a->known + a->n, bytes, size);
-        }
-        a->n++;
-        r = sd_bus_message_open_container(a->reply, 'r', "iay");
-        if (r >= 0)
-                r = sd_bus_message_append(a->reply, "i", family);
-        if (r >= 0)
-                r = sd_bus_message_append_array(a->reply, 'y', bytes, size);
-        return r < 0 ? r : sd_bus_message_close_container(a->reply);
+        Address *list = reallocarray(a->list, a->n + 1, sizeof(Address));
+        OOM_CHECK(list);
+        a->list = list;
+        list[a->n] = (Address){ .family = family };
+        memcpy(list[a->n++].bytes, bytes, size);
+        return 0;
 }
 
 /* The routing trie has our own addresses as leaves "|-- ADDRESS", followed by a line "/32 host LOCAL". */
@@ -86,19 +80,23 @@ static int append_ipv6(int proc_fd, Addresses *a)
         return r;
 }
 
-int inspect_addresses(int proc_fd, sd_bus_message *reply)
+int inspect_addresses(int proc_fd, Address **ret, size_t *ret_n)
 {
-        Addresses a = { .reply = reply };
+        Addresses a = {};
         int r;
 
         if (leader_shares(proc_fd, "net"))
                 return -ENONET;
-        r = sd_bus_message_open_container(reply, 'a', "(iay)");
-        if (r >= 0)
-                r = append_ipv4(proc_fd, &a);
+        r = append_ipv4(proc_fd, &a);
         if (r >= 0)
                 r = append_ipv6(proc_fd, &a);
-        return r < 0 ? r : sd_bus_message_close_container(reply);
+        if (r < 0) {
+                free(a.list);
+                return r;
+        }
+        *ret = a.list;
+        *ret_n = a.n;
+        return 0;
 }
 
 int inspect_open_terminal(int proc_fd, char **ret_path)

@@ -7,6 +7,7 @@
 #include "basic/os-release.h"
 #include "basic/time.h"
 #include "image/image.h"
+#include "registry/instance.h"
 #include "registry/machine1.h"
 #include "registry/unit.h"
 #include "sandbox/cgroup.h"
@@ -43,6 +44,8 @@ void machine_free(Machine *machine)
         free(machine->interfaces);
         free(machine->ssh_address);
         free(machine->ssh_key);
+        instance_close(machine);
+        free(machine->control_address);
         record_clear(&machine->record);
         free(machine->name);
         free(machine->unit);
@@ -90,7 +93,11 @@ static uint64_t to_monotonic(uint64_t realtime)
 
 void machine_check_freezer(Machine *machine)
 {
+        bool before = machine->paused;
+
         machine->paused = machine->record.handed_over && cgroup_is_frozen(machine->record.leader) > 0;
+        if (machine->paused != before)
+                instance_tell(machine, machine->paused ? "STOP" : "RESUME");
         machine->watch_freezer = machine->watch_freezer || machine->paused;
 }
 

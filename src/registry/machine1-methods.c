@@ -2,6 +2,7 @@
 
 /* The interfaces org.freedesktop.machine1.Manager and .Machine: see machine1.h, and operation.h. */
 
+#include <arpa/inet.h>
 #include <systemd/sd-login.h>
 
 #include "basic/fd.h"
@@ -90,20 +91,41 @@ static int reply_path(Registry *registry, Machine *m, sd_bus_message *call)
         return sd_bus_reply_method_return(call, "o", path);
 }
 
+static int append_address(sd_bus_message *reply, const Address *a)
+{
+        size_t size = a->family == AF_INET ? sizeof(struct in_addr) : sizeof(struct in6_addr);
+        int r;
+
+        r = sd_bus_message_open_container(reply, 'r', "iay");
+        if (r >= 0)
+                r = sd_bus_message_append(reply, "i", a->family);
+        if (r >= 0)
+                r = sd_bus_message_append_array(reply, 'y', a->bytes, size);
+        return r < 0 ? r : sd_bus_message_close_container(reply);
+}
+
 static int get_addresses(Registry *registry, Machine *m, sd_bus_message *call)
 {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        _cleanup_free_ Address *addresses = NULL;
+        size_t n = 0;
         int r;
 
         _cleanup_close_ int proc_fd = machine_open(m);
         if (proc_fd < 0)
                 return proc_fd;
-        r = sd_bus_message_new_method_return(call, &reply);
-        if (r >= 0)
-                r = inspect_addresses(proc_fd, reply);
+        r = inspect_addresses(proc_fd, &addresses, &n);
         if (r == -ENONET)
                 return sd_bus_reply_method_errorf(call, ERROR_NO_PRIVATE_NETWORKING,
                                                   "Machine '%s' uses the network of the host.", m->name);
+        if (r >= 0)
+                r = sd_bus_message_new_method_return(call, &reply);
+        if (r >= 0)
+                r = sd_bus_message_open_container(reply, 'a', "(iay)");
+        for (size_t i = 0; i < n && r >= 0; i++)
+                r = append_address(reply, addresses + i);
+        if (r >= 0)
+                r = sd_bus_message_close_container(reply);
         return r < 0 ? r : sd_bus_send(registry->bus, reply, NULL);
 }
 

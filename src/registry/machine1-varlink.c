@@ -3,8 +3,6 @@
 /* What newer clients ask over varlink where we are the provider: io.systemd.Machine, and the users of machines in
  * io.systemd.UserDatabase ("vu-NAME-UID"), which nss-systemd and userdbctl read. */
 
-#include <signal.h>
-
 #include "basic/fd.h"
 #include "basic/log.h"
 #include "basic/parse.h"
@@ -122,12 +120,13 @@ static json_t *describe(const Machine *m)
 {
         json_t *cid = m->vsock_cid == UINT32_MAX ? NULL : json_integer(m->vsock_cid);
 
-        return json_pack("{ss ss* ss ss s{sI} ss* ss s{sI sI} so* ss* ss* sI}", "name", m->name, "id",
+        return json_pack("{ss ss* ss ss s{sI} ss* ss s{sI sI} so* ss* ss* ss* sI}", "name", m->name, "id",
                          m->record.uuid[0] ? m->record.uuid : NULL, "service", m->service, "class", m->class,
                          "leader", "pid", (json_int_t) m->record.leader, "rootDirectory", m->record.root,
                          "unit", m->unit, "timestamp", "realtime", (json_int_t) m->record.since, "monotonic",
                          (json_int_t) m->since_monotonic, "vSockCid", cid, "sshAddress", m->ssh_address,
-                         "sshPrivateKeyPath", m->ssh_key, "UID", (json_int_t) m->owner);
+                         "sshPrivateKeyPath", m->ssh_key, "controlAddress", m->control_address, "UID",
+                         (json_int_t) m->owner);
 }
 
 /* A number, or an object that has it as "pid"; where neither is there, ret stays. */
@@ -145,12 +144,12 @@ static int take_process(const json_t *value, pid_t *ret)
 }
 
 typedef enum Lookup {
-        LOOKUP_ANSWERED, /* with an error */
+        LOOKUP_ANSWERED, /* with an error, or it will be */
         LOOKUP_FOUND,
         LOOKUP_ALL, /* nothing was said */
 } Lookup;
 
-/* By its name or by a process of it. */
+/* By its name or by a process of it. One that we do not know may have begun just now: so systemd is asked first. */
 static int look_up(VarlinkConnection *c, const json_t *parameters, Registry *registry, Machine **ret)
 {
         const json_t *name = json_object_get(parameters, "name");
@@ -166,8 +165,9 @@ static int look_up(VarlinkConnection *c, const json_t *parameters, Registry *reg
                                             : machine1_find_process(registry, pid);
                 if (*ret)
                         return LOOKUP_FOUND;
-                r = varlink_error(c, MACHINE "NoSuchMachine", NULL);
-        } else
+                if (varlink_was_held(c) || registry_hold(registry, c) < 0)
+                        r = varlink_error(c, MACHINE "NoSuchMachine", NULL);
+        } else if (varlink_was_held(c) || registry_hold(registry, c) < 0)
                 return LOOKUP_ALL;
         return r < 0 ? r : LOOKUP_ANSWERED;
 }
@@ -200,56 +200,6 @@ static int list(VarlinkConnection *c, const json_t *parameters, bool more, void 
                         : varlink_error(c, MACHINE "NoSuchMachine", NULL);
 }
 
-/* What is done to one machine. Root only: there is no way yet to ask polkit for somebody at this door. */
-typedef int (*Act)(VarlinkConnection *c, const json_t *parameters, Registry *registry, Machine *m);
-
-static int act(VarlinkConnection *c, const json_t *parameters, Registry *registry, Act action)
-{
-        Machine *m;
-        int r;
-
-        registry_touch(registry);
-        if (varlink_peer(c) != 0)
-                return varlink_error(c, "org.varlink.service.PermissionDenied", NULL);
-        r = look_up(c, parameters, registry, &m);
-        return r < 0 || r == LOOKUP_ANSWERED ? r
-               : r == LOOKUP_FOUND           ? action(c, parameters, registry, m)
-                                             : varlink_invalid(c, "name");
-}
-
-static int reply_done(VarlinkConnection *c, int r)
-{
-        return r < 0 ? varlink_error(c, MACHINE "NotAvailable", NULL) : varlink_reply(c, NULL, false);
-}
-
-static int act_terminate(VarlinkConnection *c, const json_t *parameters, Registry *registry, Machine *m)
-{
-        (void) parameters;
-        return reply_done(c, machine_terminate_quietly(registry, m, NULL));
-}
-
-static int act_kill_processes(VarlinkConnection *c, const json_t *parameters, Registry *registry, Machine *m)
-{
-        const char *whom = json_string_value(json_object_get(parameters, "whom")) ?: "all";
-        const json_t *number = json_object_get(parameters, "signal");
-
-        if (!json_is_integer(number) || json_integer_value(number) < 1 ||
-            json_integer_value(number) > SIGRTMAX)
-                return varlink_invalid(c, "signal");
-        if (!streq(whom, "leader") && !streq(whom, "all"))
-                return varlink_invalid(c, "whom");
-        return reply_done(c, machine_signal(registry, m, whom, json_integer_value(number), NULL));
-}
-
-static int act_unregister(VarlinkConnection *c, const json_t *parameters, Registry *registry, Machine *m)
-{
-        (void) parameters;
-        if (!m->foreign)
-                return varlink_error(c, MACHINE "NotSupported", NULL);
-        registry_remove(registry, m);
-        return varlink_reply(c, NULL, false);
-}
-
 static int take_text(const json_t *parameters, const char *key, char **ret)
 {
         const json_t *value = json_object_get(parameters, key);
@@ -279,6 +229,8 @@ static int take_machine(const json_t *parameters, Machine *m)
         if (r >= 0)
                 r = take_text(parameters, "sshPrivateKeyPath", &m->ssh_key);
         if (r >= 0)
+                r = take_text(parameters, "controlAddress", &m->control_address);
+        if (r >= 0)
                 r = take_text(parameters, "id", &id);
         if (r >= 0 && id)
                 r = parse_id128(id, bytes);
@@ -302,7 +254,7 @@ static int take_machine(const json_t *parameters, Machine *m)
         return r;
 }
 
-/* A unit for it is what the caller has made: allocateUnit is for who asks over D-Bus (CreateMachine). */
+/* It is in the unit that its leader is in, or in one that is made for it. */
 static int add(VarlinkConnection *c, const json_t *parameters, bool more, void *userdata)
 {
         _cleanup_(machine_free_cleanup) Machine *m = machine_new(userdata);
@@ -314,8 +266,6 @@ static int add(VarlinkConnection *c, const json_t *parameters, bool more, void *
         OOM_CHECK(m);
         if (varlink_peer(c) != 0)
                 return varlink_error(c, "org.varlink.service.PermissionDenied", NULL);
-        if (json_is_true(json_object_get(parameters, "allocateUnit")))
-                return varlink_error(c, MACHINE "NotSupported", NULL);
         m->record.leader = varlink_peer_process(c);
         r = take_machine(parameters, m);
         if (r == -EINVAL)
@@ -326,6 +276,8 @@ static int add(VarlinkConnection *c, const json_t *parameters, bool more, void *
                 return varlink_invalid(c, strna(mistake));
         if (r == -EEXIST)
                 return varlink_error(c, MACHINE "MachineExists", NULL);
+        if (r >= 0 && json_is_true(json_object_get(parameters, "allocateUnit")))
+                return door_to_new_machine(c, userdata, m);
         if (r >= 0)
                 r = foreign_find_unit(userdata, m);
         if (r >= 0)
@@ -412,18 +364,6 @@ static int map_to(VarlinkConnection *c, const json_t *parameters, bool more, voi
         return map(c, parameters, userdata, NULL);
 }
 
-#define DEFINE_ACT(name)                                                                           \
-        static int name(VarlinkConnection *c, const json_t *parameters, bool more, void *userdata) \
-        {                                                                                          \
-                (void) more;                                                                       \
-                return act(c, parameters, userdata, act_##name);                                   \
-        }                                                                                          \
-        struct _semicolon_
-
-DEFINE_ACT(terminate);
-DEFINE_ACT(kill_processes);
-DEFINE_ACT(unregister);
-
 static int open_door(VarlinkConnection *c, const json_t *parameters, bool more, void *userdata)
 {
         (void) more;
@@ -435,9 +375,9 @@ static const VarlinkMethod machine_methods[] = {
         { MACHINE "Register", add },
         { MACHINE "MapFrom", map_from },
         { MACHINE "MapTo", map_to },
-        { MACHINE "Terminate", terminate },
-        { MACHINE "Kill", kill_processes },
-        { MACHINE "Unregister", unregister },
+        { MACHINE "Terminate", open_door },
+        { MACHINE "Kill", open_door },
+        { MACHINE "Unregister", open_door },
         { MACHINE "Open", open_door },
         { MACHINE "BindMount", open_door },
         { MACHINE "CopyFrom", open_door },

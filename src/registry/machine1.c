@@ -4,7 +4,9 @@
 #include "basic/fd.h"
 #include "basic/log.h"
 #include "basic/parse.h"
+#include "registry/instance.h"
 #include "registry/machine1.h"
+#include "registry/resolve-hook.h"
 
 #define CONFIG_FILE     SYSCONFDIR "/registry.conf"
 #define CONFIG_FILE_MAX (64U * 1024U)
@@ -103,7 +105,8 @@ static int become_provider(Registry *registry)
         r = state_files_load(registry);
         if (r < 0)
                 return log_error_errno(r, "Failed to read '%s'", MACHINE1_STATE_DIR);
-        return machine1_varlink_setup(registry);
+        r = machine1_varlink_setup(registry);
+        return r < 0 ? r : resolve_hook_setup(registry);
 }
 
 int machine1_setup(Registry *registry)
@@ -173,16 +176,23 @@ static int register_there(Registry *registry, const Machine *m)
         return r < 0 ? r : sd_bus_call_async(registry->bus, NULL, request, on_registered, NULL, 0);
 }
 
-static int tell_clients(Registry *registry, const Machine *m, bool there)
+static int tell_clients(Registry *registry, Machine *m, bool there)
 {
         _cleanup_free_ char *path = machine1_machine_path(m->name);
         int r = 0;
 
         OOM_CHECK(path);
+        if (there && !m->foreign)
+                r = instance_open(m);
+        if (r < 0) /* it is known all the same */
+                log_warning_errno(r, "Failed to open '%s'", strna(m->control_address));
         if (there)
                 r = state_file_write(m);
-        else
+        else {
+                instance_tell(m, "SHUTDOWN");
+                instance_close(m);
                 state_file_remove(m);
+        }
         return r < 0 ? r
                      : sd_bus_emit_signal(registry->bus, MACHINE1_PATH, MACHINE1_MANAGER,
                                           there ? "MachineNew" : "MachineRemoved", "so", m->name, path);
@@ -203,4 +213,5 @@ void machine1_publish(Registry *registry, Machine *machine, bool there)
         if (r < 0)
                 log_warning_errno(r, "Failed to publish machine '%s'", machine->name);
         machine->published = there;
+        resolve_hook_tell(registry);
 }

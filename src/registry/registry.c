@@ -4,6 +4,7 @@
 #include "basic/random.h"
 #include "registry/console.h"
 #include "registry/machine1.h"
+#include "registry/resolve-hook.h"
 #include "registry/transfer.h"
 #include "registry/varlink.h"
 
@@ -33,6 +34,8 @@ Registry *registry_new(void)
 static void waiter_free(Waiter *w)
 {
         sd_bus_message_unref(w->call);
+        if (w->held)
+                varlink_release(w->held);
         free(w);
 }
 DEFINE_CLEANUP(Waiter *, waiter_free);
@@ -48,14 +51,15 @@ static void free_waiters(Waiter *w)
 
 void registry_free(Registry *registry)
 {
-        free_waiters(registry->waiters);
-        free_waiters(registry->next_waiters);
-        for (size_t i = 0; i < registry->n_machines; i++)
-                machine_free(registry->machines[i]);
-        consoles_free(registry);
-        transfers_free(registry);
         varlink_free(registry->userdb_server);
         varlink_free(registry->machine_server);
+        resolve_hook_free(registry);
+        for (size_t i = 0; i < registry->n_machines; i++)
+                machine_free(registry->machines[i]);
+        free_waiters(registry->waiters);
+        free_waiters(registry->next_waiters);
+        consoles_free(registry);
+        transfers_free(registry);
         free(registry->machines);
         free(registry->property_types);
         sd_event_source_unref(registry->refresh_source);
@@ -324,7 +328,7 @@ static void answer_waiters(Registry *registry, Waiter *waiters)
                 _cleanup_(waiter_free_cleanup) Waiter *w = waiters;
                 waiters = w->next;
                 registry->n_waiters--;
-                int r = w->handler(registry, w->call);
+                int r = w->handler ? w->handler(registry, w->call) : 0;
                 if (r < 0)
                         (void) sd_bus_reply_method_errno(w->call, r, NULL);
         }
@@ -375,28 +379,49 @@ static int refresh_start(Registry *registry)
         return r;
 }
 
-int registry_refresh_then(Registry *registry, sd_bus_message *call, RefreshedHandler handler)
+/* -EUSERS where there are too many. */
+static int add_waiter(Registry *registry, Waiter **ret)
 {
-        _cleanup_(waiter_free_cleanup) Waiter *w = NULL;
-        Waiter **tail;
+        Waiter *w, **tail = registry->refresh_slot ? &registry->next_waiters : &registry->waiters;
         int r;
 
         if (registry->n_waiters >= WAITERS_MAX)
-                return sd_bus_reply_method_errorf(call, SD_BUS_ERROR_LIMITS_EXCEEDED,
-                                                  "Too many calls at once.");
+                return -EUSERS;
+        r = refresh_start(registry);
+        if (r < 0)
+                return r;
         w = calloc(1, sizeof(Waiter));
         OOM_CHECK(w);
-        tail = registry->refresh_slot ? &registry->next_waiters : &registry->waiters;
-        r = refresh_start(registry);
+        while (*tail)
+                tail = &(*tail)->next;
+        *tail = *ret = w;
+        registry->n_waiters++;
+        return 1;
+}
+
+int registry_refresh_then(Registry *registry, sd_bus_message *call, RefreshedHandler handler)
+{
+        Waiter *w;
+        int r = add_waiter(registry, &w);
+
+        if (r == -EUSERS)
+                return sd_bus_reply_method_errorf(call, SD_BUS_ERROR_LIMITS_EXCEEDED,
+                                                  "Too many calls at once.");
         if (r < 0)
                 return r;
         w->call = sd_bus_message_ref(call);
         w->handler = handler;
-        while (*tail)
-                tail = &(*tail)->next;
-        *tail = TAKE_PTR(w);
-        registry->n_waiters++;
         return 1;
+}
+
+int registry_hold(Registry *registry, VarlinkConnection *c)
+{
+        Waiter *w;
+        int r = add_waiter(registry, &w);
+
+        if (r >= 0)
+                w->held = varlink_hold(c);
+        return r;
 }
 
 static int on_refresh_timer(sd_event_source *source, uint64_t usec, void *userdata)

@@ -42,6 +42,7 @@ typedef enum Machine1Role {
 
 typedef struct Registry Registry;
 typedef struct Start Start;
+typedef struct VarlinkConnection VarlinkConnection;
 
 typedef struct Machine {
         Registry *registry;
@@ -69,7 +70,9 @@ typedef struct Machine {
         size_t n_interfaces;
         uint32_t vsock_cid; /* of a virtual machine that said so; UINT32_MAX where none did */
         char *ssh_address, *ssh_key;
-        int leader_fd; /* of a foreign one */
+        char *control_address;     /* where it can be controlled over varlink, or NULL */
+        struct Instance *instance; /* what we serve there, where it is ours */
+        int leader_fd;             /* of a foreign one */
         sd_event_source *leader_source;
 } Machine;
 
@@ -79,6 +82,7 @@ typedef int (*RefreshedHandler)(Registry *registry, sd_bus_message *call);
 typedef struct Waiter {
         sd_bus_message *call;
         RefreshedHandler handler;
+        struct VarlinkCall *held; /* instead of both */
         struct Waiter *next;
 } Waiter;
 
@@ -96,6 +100,7 @@ struct Registry {
         Start *starts; /* under way */
         sd_event_source *idle_source, *sweep_source;
         struct VarlinkServer *userdb_server, *machine_server;
+        struct ResolveHook *resolve_hook;
         struct Consoles *consoles;
         struct Transfer *transfers;
         uint32_t last_transfer;
@@ -122,6 +127,9 @@ void registry_refresh_soon(Registry *registry);
 
 /* Calls the handler with this message when a refresh that begins after now is done. */
 int registry_refresh_then(Registry *registry, sd_bus_message *call, RefreshedHandler handler);
+
+/* The same for the call of varlink at hand, which is made anew then. */
+int registry_hold(Registry *registry, VarlinkConnection *c);
 
 /* Somebody wants something: the time until we exit starts anew. */
 void registry_touch(Registry *registry);

@@ -81,6 +81,8 @@ int state_file_write(const Machine *m)
         if (r >= 0)
                 r = append_line(&lines, "SSH_PRIVATE_KEY_PATH", m->ssh_key);
         if (r >= 0)
+                r = append_line(&lines, "CONTROL_ADDRESS", m->control_address);
+        if (r >= 0)
                 r = strv_append(&lines, "");
         text = r < 0 ? NULL : strv_join(lines, "\n");
         OOM_CHECK(text);
@@ -157,6 +159,7 @@ static int load(int dir_fd, const char *name, Machine *m)
                 m->vsock_cid = cid;
         m->ssh_address = env_file_field(text, "SSH_ADDRESS", VALUE_MAX);
         m->ssh_key = env_file_field(text, "SSH_PRIVATE_KEY_PATH", VALUE_MAX);
+        m->control_address = env_file_field(text, "CONTROL_ADDRESS", VALUE_MAX);
         m->owner = owner;
         m->record.leader = leader;
         m->record.handed_over = true;

@@ -31,13 +31,23 @@ struct VarlinkConnection {
         const char *method;
         bool handling; /* of messages: answers are sent when that is done */
         VarlinkCall *deferred;
+        bool held;  /* what is deferred is the call itself: its message is still there */
+        bool again; /* the call at hand was held */
         int out_fd; /* goes with the next byte that is sent */
         uint64_t start_time;
 };
 
 struct VarlinkCall {
         VarlinkConnection *connection; /* NULL when that is gone */
+        json_t *kinds;                 /* of a listener */
+        VarlinkCall *next;
 };
+
+static void call_free(VarlinkCall *call)
+{
+        json_decref(call->kinds);
+        free(call);
+}
 
 struct VarlinkServer {
         sd_event *event;
@@ -183,6 +193,9 @@ static int handle_all(VarlinkConnection *c)
 
                 r = json_is_object(message) ? handle(c, message) : -EBADMSG;
                 json_decref(message);
+                if (c->held)
+                        break;
+                c->again = false;
                 memmove(c->in, c->in + size, c->n_in - size);
                 c->n_in -= size;
         }
@@ -271,28 +284,9 @@ VarlinkCall *varlink_defer(VarlinkConnection *c)
         return call;
 }
 
-void varlink_continue(VarlinkCall *call, json_t *parameters)
+/* After an answer was queued, or not. */
+static void flush(VarlinkConnection *c, int r)
 {
-        if (call->connection && varlink_reply(call->connection, parameters, true) >= 0)
-                return;
-        if (!call->connection)
-                json_decref(parameters);
-}
-
-void varlink_finish(VarlinkCall *call, const char *error, json_t *parameters, int fd)
-{
-        VarlinkConnection *c = call->connection;
-        int r;
-
-        free(call);
-        if (!c) {
-                json_decref(parameters);
-                fd_close(fd);
-                return;
-        }
-        c->deferred = NULL;
-        c->out_fd = fd;
-        r = error ? varlink_error(c, error, parameters) : varlink_reply(c, parameters, false);
         if (c->handling)
                 return; /* should that have failed, memory is short, and whoever waits does so until he loses patience */
         if (r >= 0)
@@ -301,6 +295,114 @@ void varlink_finish(VarlinkCall *call, const char *error, json_t *parameters, in
                 r = go_on(c);
         if (r < 0)
                 connection_free(c);
+}
+
+void varlink_continue(VarlinkCall *call, json_t *parameters)
+{
+        if (call->connection)
+                flush(call->connection, varlink_reply(call->connection, parameters, true));
+        else
+                json_decref(parameters);
+}
+
+VarlinkCall *varlink_hold(VarlinkConnection *c)
+{
+        VarlinkCall *call = varlink_defer(c);
+
+        c->held = call;
+        return call;
+}
+
+bool varlink_was_held(const VarlinkConnection *c)
+{
+        return c->again;
+}
+
+void varlink_release(VarlinkCall *call)
+{
+        VarlinkConnection *c = call->connection;
+
+        call_free(call);
+        if (!c)
+                return;
+        c->deferred = NULL;
+        c->held = false;
+        c->again = true;
+        flush(c, 0);
+}
+
+static void forget_gone(VarlinkListeners *listeners)
+{
+        for (VarlinkCall **p = &listeners->first; *p;) {
+                VarlinkCall *call = *p;
+                if (!call->connection) {
+                        *p = call->next;
+                        call_free(call);
+                } else
+                        p = &call->next;
+        }
+}
+
+int varlink_listen_in(VarlinkListeners *listeners, VarlinkConnection *c, const json_t *kinds)
+{
+        VarlinkCall *call = varlink_defer(c);
+
+        OOM_CHECK(call);
+        forget_gone(listeners);
+        call->kinds = json_is_array(kinds) ? json_deep_copy(kinds) : NULL;
+        call->next = listeners->first;
+        listeners->first = call;
+        return 0;
+}
+
+static bool wants(const VarlinkCall *call, const char *kind)
+{
+        const json_t *wanted;
+        size_t i;
+
+        if (!kind || !call->kinds)
+                return true;
+        json_array_foreach (call->kinds, i, wanted)
+                if (streq_ptr(json_string_value(wanted), kind))
+                        return true;
+        return false;
+}
+
+void varlink_tell(VarlinkListeners *listeners, const char *kind, json_t *parameters)
+{
+        for (VarlinkCall *call = listeners->first; call; call = call->next)
+                if (wants(call, kind))
+                        varlink_continue(call, json_incref(parameters));
+        json_decref(parameters);
+        forget_gone(listeners);
+}
+
+void varlink_listeners_clear(VarlinkListeners *listeners)
+{
+        while (listeners->first) {
+                VarlinkCall *call = listeners->first;
+                listeners->first = call->next;
+                if (call->connection)
+                        call->connection->deferred = NULL;
+                call_free(call);
+        }
+}
+
+void varlink_finish(VarlinkCall *call, const char *error, json_t *parameters, int fd)
+{
+        VarlinkConnection *c = call->connection;
+        int r;
+
+        call_free(call);
+        if (!c) {
+                json_decref(parameters);
+                fd_close(fd);
+                return;
+        }
+        c->deferred = NULL;
+        c->out_fd = fd;
+        r = error ? varlink_error(c, error, parameters) : varlink_reply(c, parameters, false);
+        flush(c, r);
 }
 
 static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
@@ -326,7 +428,7 @@ int varlink_serve(VarlinkServer *s, int fd)
         c->n_in = c->n_out = 0;
         c->out = NULL;
         c->deferred = NULL;
-        c->handling = false;
+        c->handling = c->held = c->again = false;
         c->out_fd = -EBADF;
         c->io_source = c->timer_source = NULL;
         c->server = s;

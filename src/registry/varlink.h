@@ -52,6 +52,26 @@ const char *varlink_method(const VarlinkConnection *c);
 typedef struct VarlinkCall VarlinkCall;
 VarlinkCall *varlink_defer(VarlinkConnection *c);
 
+/* The call at hand waits, and is made anew by varlink_release(): what it is about may be known by then. A call that was held
+ * already is one that is being made anew. */
+VarlinkCall *varlink_hold(VarlinkConnection *c);
+bool varlink_was_held(const VarlinkConnection *c);
+void varlink_release(VarlinkCall *call);
+
+/* Calls that are answered again and again, whenever there is something to tell. */
+typedef struct VarlinkListeners {
+        VarlinkCall *first;
+} VarlinkListeners;
+
+/* The call at hand is one more of them. It hears of the kinds of news in `kinds`, an array, or of all where that is NULL. */
+int varlink_listen_in(VarlinkListeners *listeners, VarlinkConnection *c, const json_t *kinds);
+
+/* Tells all of them; the parameters are taken over. `kind` may be NULL for what all hear. */
+void varlink_tell(VarlinkListeners *listeners, const char *kind, json_t *parameters);
+
+/* Forgets them. Their connections are the server's to end. */
+void varlink_listeners_clear(VarlinkListeners *listeners);
+
 /* One more of several answers. Takes the parameters over. */
 void varlink_continue(VarlinkCall *call, json_t *parameters);
 

@@ -6,6 +6,8 @@
 # shellcheck source=tests/host/lib.sh
 . "$(dirname "$(readlink -f "$0")")/lib.sh"
 host_options=("--with=socat")
+# Its hooks are newer than those of the others.
+[ "$suite" != sid ] || host_options=("--with=socat,systemd-resolved")
 machine_socket=/run/systemd/machine/io.systemd.Machine
 
 # varlink_fd METHOD PARAMETERS PYTHON: prints the answer, and runs what is done with the descriptor that comes with it, "fd".
@@ -95,6 +97,98 @@ s.sendall((call % ("Clone", "{\"name\":\"bb\",\"newName\":\"b\"}")).encode())
 s.close()'
         soon on test -e /var/lib/machines/b
         soon on mctl remove b
+}
+
+# Each machine has a socket of its own.
+test_instances() {
+        local socket=/run/mctl/control/bb
+
+        boot bb
+        equal "The address" "$(varlink $machine_socket io.systemd.Machine.List '{"name":"bb"}' | jq -r .parameters.controlAddress)" $socket
+        equal "The answer" "$(varlink $socket io.systemd.MachineInstance.Describe '{}')" '{"parameters":{"running":true,"status":"running"}}'
+        contains "The answer" "$(varlink $socket io.systemd.MachineInstance.SubscribeEvents '{}')" ExpectedMore
+        # shellcheck disable=SC2016
+        on_sh 'for filter in null "[\"STOP\"]" "[]"; do
+                (printf "{\"method\":\"io.systemd.MachineInstance.SubscribeEvents\",\"parameters\":{\"filter\":$filter},\"more\":true}\0" | socat -t 100 - UNIX-CONNECT:$1 | tr "\0" "\n" >"/run/events$filter" 2>/dev/null &)
+        done' sh $socket
+        sleep 0.3
+        contains "The answer" "$(varlink_as alice $socket io.systemd.MachineInstance.Pause '{}')" PermissionDenied
+        equal "The answer" "$(varlink $socket io.systemd.MachineInstance.Pause '{}')" '{"parameters":{}}'
+        equal "The answer" "$(varlink $socket io.systemd.MachineInstance.Describe '{}')" '{"parameters":{"running":false,"status":"paused"}}'
+        rule 'action.id == "org.mctl.Registry1.manage-machines" && action.lookup("machine") == "bb" && action.lookup("verb") == "resume"'
+        contains "The answer" "$(varlink_as alice $socket io.systemd.MachineInstance.Reboot '{}')" PermissionDenied
+        equal "The answer" "$(varlink_as alice $socket io.systemd.MachineInstance.Resume '{}')" '{"parameters":{}}'
+        no_rule
+        equal "The answer" "$(varlink $socket io.systemd.MachineInstance.Describe '{}')" '{"parameters":{"running":true,"status":"running"}}'
+        contains "The answer" "$(varlink $socket io.systemd.MachineInstance.AddStorage '{}')" io.systemd.MachineInstance.NotSupported
+        contains "The answer" "$(varlink $socket io.systemd.Machine.List '{}')" MethodNotFound
+        equal "The answer" "$(varlink $socket io.systemd.MachineInstance.PowerOff '{}')" '{"parameters":{}}'
+        soon is_gone bb
+        soon on test ! -e $socket
+        equal "All events" "$(on jq -c .parameters.event /run/eventsnull | tr '\n' ' ')" '"STOP" "RESUME" "SHUTDOWN" '
+        equal "The events that were asked for" "$(on jq -c .parameters.event '/run/events["STOP"]')" '"STOP"'
+        empty "No events" "$(on cat '/run/events[]')"
+}
+
+# It is known as soon as it is there.
+test_known_at_once() {
+        for _ in 1 2 3 4 5; do
+                on mctl boot bb >/dev/null
+                equal "The answer" "$(varlink $machine_socket io.systemd.Machine.List '{"name":"bb"}' | jq -r .parameters.name)" bb
+                power_off bb
+        done
+}
+
+test_own_unit() {
+        local pid
+
+        on systemd-run -q --unit=theirs sleep 1000
+        pid=$(property theirs.service MainPID)
+        equal "The answer" "$(varlink $machine_socket io.systemd.Machine.Register \
+                "{\"name\":\"theirs\",\"class\":\"container\",\"service\":\"test\",\"leader\":$pid,\"allocateUnit\":true,\"controlAddress\":\"/run/x\",\"id\":\"0123456789abcdef0123456789abcdef\"}")" '{"parameters":{}}'
+        equal "The unit" "$(field theirs unit)" machine-theirs.scope
+        equal "The cgroup" "$(on cut -d: -f3 "/proc/$pid/cgroup" | tail -1)" "$(on systemctl show -P ControlGroup machine-theirs.scope)"
+        equal "The address" "$(varlink $machine_socket io.systemd.Machine.List '{"name":"theirs"}' | jq -r '.parameters | .controlAddress + " " + .id')" \
+                "/run/x 0123456789abcdef0123456789abcdef"
+        equal "The answer" "$(varlink $machine_socket io.systemd.Machine.Terminate '{"name":"theirs"}')" '{"parameters":{}}'
+        soon is_gone theirs
+        on systemctl reset-failed
+}
+
+question() {
+        varlink /run/systemd/resolve.hook/io.systemd.Machine io.systemd.Resolve.Hook.ResolveRecord \
+                "{\"question\":[{\"key\":{\"class\":1,\"type\":$2,\"name\":\"$1\"}}]}"
+}
+
+# systemd-resolved asks for names.
+test_names() {
+        local hook=/run/systemd/resolve.hook/io.systemd.Machine text
+
+        equal "The names" "$(varlink $hook io.systemd.Resolve.Hook.QueryFilter '{}')" '{"parameters":{"filterDomains":[]}}'
+        on_sh '(printf "{\"method\":\"io.systemd.Resolve.Hook.QueryFilter\",\"more\":true}\0" | socat -t 100 - UNIX-CONNECT:'$hook' >/run/names 2>/dev/null &)'
+        boot bb
+        inside bb ip link set lo up
+        inside bb ip addr add 10.7.0.2/24 dev lo scope global
+        inside bb ip addr add fd00:7::2/64 dev lo
+        text=$(question bb 1)
+        equal "The record" "$(jq -c .parameters.answer[0].rr <<<"$text")" '{"key":{"class":1,"type":1,"name":"bb"},"address":[10,7,0,2]}'
+        equal "The record on the wire" "$(jq -r .parameters.answer[0].raw <<<"$text" | base64 -d | od -An -tx1 | tr -d ' \n')" 0262620000010001000000000004"0a070002"
+        equal "How many records of IPv6" "$(question BB. 28 | jq -c '.parameters.rcode, (.parameters.answer | length)' | tr '\n' ' ')" "0 1 "
+        equal "Records of mail" "$(question bb 15)" '{"parameters":{"rcode":0,"answer":[]}}'
+        equal "A name below" "$(question www.bb 1)" '{"parameters":{"rcode":3}}'
+        equal "Another name" "$(question nobb 1)" '{"parameters":{}}'
+        for text in '{}' '{"question":[]}' '{"question":[{}]}' '{"question":[{"key":{"class":1,"type":1,"name":"a..b"}}]}' \
+                '{"question":[{"key":{"class":1,"type":1,"name":5}}]}'; do
+                contains "The answer to $text" "$(varlink $hook io.systemd.Resolve.Hook.ResolveRecord "$text")" InvalidParameter
+        done
+        if [ "$suite" = sid ]; then
+                contains "What systemd-resolved says" "$(on resolvectl query --legend=no bb)" 10.7.0.2
+                try on resolvectl query --legend=no www.bb
+                contains "What it says of a name below" "$err" "not found"
+        fi
+        power_off bb
+        soon on_sh 'tr "\0" "\n" </run/names | tail -n 1 | grep -q "\[\]"'
+        equal "All that was told of names" "$(on_sh 'tr "\0" "\n" </run/names' | jq -c .parameters.filterDomains | uniq | tr '\n' ' ')" '[] ["bb"] [] '
 }
 
 run_tests
