@@ -15,10 +15,9 @@
 #include "registry/transfer.h"
 #include "registry/worker.h"
 
-#define MACHINE1_IMAGES "/org/freedesktop/machine1/image"
-#define ERROR_NO_IMAGE  "org.freedesktop.machine1.NoSuchImage"
-#define HOST            ".host"
-#define IMAGES_MAX      4096U
+#define ERROR_NO_IMAGE "org.freedesktop.machine1.NoSuchImage"
+#define HOST           ".host"
+#define IMAGES_MAX     4096U
 
 typedef struct ImageStat {
         const char *type;
@@ -641,7 +640,7 @@ static int get_property(sd_bus *bus, const char *path, const char *interface, co
         return sd_bus_message_append(reply, "t", UINT64_MAX); /* usage and limits of quota groups */
 }
 
-static const sd_bus_vtable image_vtable[] = {
+const sd_bus_vtable machine1_image_vtable[] = {
         SD_BUS_VTABLE_START(0),
         SD_BUS_PROPERTY("Name", "s", get_property, 0, 0),
         SD_BUS_PROPERTY("Path", "s", get_property, 0, 0),
@@ -676,9 +675,8 @@ static const sd_bus_vtable image_vtable[] = {
 
 int machine1_images_setup(Registry *registry)
 {
-        int r = sd_bus_add_fallback_vtable(registry->bus, NULL, MACHINE1_IMAGES,
-                                           "org.freedesktop.machine1.Image", image_vtable, object_find,
-                                           registry);
+        int r = sd_bus_add_fallback_vtable(registry->bus, NULL, MACHINE1_IMAGES, MACHINE1_IMAGE,
+                                           machine1_image_vtable, object_find, registry);
 
         return r < 0 ? r
                      : sd_bus_add_node_enumerator(registry->bus, NULL, MACHINE1_IMAGES, node_enumerate,

@@ -50,21 +50,16 @@ Machine *machine1_find_process(Registry *registry, pid_t pid)
         return NULL;
 }
 
-Machine *machine1_find_user(Registry *registry, uint32_t outer, uint32_t *ret_inner)
+Machine *machine1_find_user(Registry *registry, bool group, uint32_t outer, uint32_t *ret_inner)
 {
-        uint32_t size;
-        uid_t base;
-
-        for (size_t i = 0; i < registry->n_machines; i++) {
+        for (size_t i = 0; i < registry->n_machines && outer >= MACHINE1_HOST_IDS; i++) {
                 Machine *m = registry->machines[i];
                 if (!is_registered(m) || (!m->foreign && (m->record.base == 0 || m->record.base > outer)))
                         continue;
                 _cleanup_close_ int proc_fd = machine_open(m);
-                if (proc_fd < 0 || leader_users(proc_fd, &base, &size) < 0 || base < MACHINE1_HOST_IDS ||
-                    outer < base || outer - base >= size)
-                        continue;
-                *ret_inner = outer - base;
-                return m;
+                if (proc_fd >= 0 && !leader_shares(proc_fd, "user") &&
+                    leader_id_from_host(proc_fd, group, outer, ret_inner) >= 0 && *ret_inner != outer)
+                        return m;
         }
         return NULL;
 }
@@ -196,8 +191,7 @@ static int get_ssh(Registry *registry, Machine *m, sd_bus_message *call)
 static int map_from(Registry *registry, Machine *m, sd_bus_message *call)
 {
         bool group = endswith(sd_bus_message_get_member(call), "Group");
-        uint32_t inner, size;
-        uid_t base;
+        uint32_t inner, outer;
 
         (void) registry;
         int r = sd_bus_message_read(call, "u", &inner);
@@ -206,11 +200,11 @@ static int map_from(Registry *registry, Machine *m, sd_bus_message *call)
         _cleanup_close_ int proc_fd = machine_open(m);
         if (proc_fd < 0)
                 return proc_fd;
-        if (leader_users(proc_fd, &base, &size) < 0 || inner >= size)
+        if (leader_id_to_host(proc_fd, group, inner, &outer) < 0)
                 return sd_bus_reply_method_errorf(call,
                                                   group ? ERROR_NO_GROUP_MAPPING : ERROR_NO_USER_MAPPING,
                                                   "Machine '%s' has no mapping for %u.", m->name, inner);
-        return sd_bus_reply_method_return(call, "u", base + inner);
+        return sd_bus_reply_method_return(call, "u", outer);
 }
 
 #define ACTION(name) "org.freedesktop.machine1." name
@@ -345,7 +339,7 @@ static int map_to_refreshed(Registry *registry, sd_bus_message *call)
         if (outer < MACHINE1_HOST_IDS)
                 return sd_bus_reply_method_errorf(call, SD_BUS_ERROR_INVALID_ARGS,
                                                   "%u is an id of the host.", outer);
-        m = machine1_find_user(registry, outer, &inner);
+        m = machine1_find_user(registry, group, outer, &inner);
         if (!m)
                 return sd_bus_reply_method_errorf(call,
                                                   group ? ERROR_NO_GROUP_MAPPING : ERROR_NO_USER_MAPPING,

@@ -26,15 +26,13 @@ static const Machine *machine_of_name(Registry *registry, const char *user, cons
         _cleanup_free_ char *name = dash ? strndup(rest, dash - rest) : NULL;
         const Machine *m = name ? machine1_find(registry, name) : NULL;
         uint64_t number;
-        uint32_t size;
-        uid_t base;
 
         _cleanup_close_ int proc_fd = m ? machine_open(m) : -EBADF;
-        if (proc_fd < 0 || leader_users(proc_fd, &base, &size) < 0 || base < MACHINE1_HOST_IDS ||
-            parse_u64(dash + 1, 0, size - 1, &number) < 0)
+        if (proc_fd < 0 || parse_u64(dash + 1, 0, UINT32_MAX, &number) < 0 ||
+            leader_id_to_host(proc_fd, prefix[1] == 'g', number, ret_outer) < 0 ||
+            *ret_outer < MACHINE1_HOST_IDS || *ret_outer == number)
                 return NULL;
         *ret_inner = number;
-        *ret_outer = base + number;
         return m;
 }
 
@@ -68,7 +66,7 @@ static int get_record(VarlinkConnection *c, const json_t *parameters, bool group
                 return varlink_invalid(c, group ? "gid" : "uid");
         if (json_is_integer(id)) {
                 outer = MIN(json_integer_value(id), (json_int_t) UINT32_MAX);
-                m = machine1_find_user(registry, outer, &inner);
+                m = machine1_find_user(registry, group, outer, &inner);
         } else if (name)
                 m = machine_of_name(registry, name, group ? "vg-" : "vu-", &outer, &inner);
         else
@@ -294,8 +292,7 @@ static int map_one(VarlinkConnection *c, const json_t *parameters, const char *k
 {
         const json_t *id = json_object_get(parameters, key);
         const char *missing = key[0] == 'u' ? MACHINE "NoSuchUser" : MACHINE "NoSuchGroup";
-        uint32_t size, other = 0;
-        uid_t base;
+        uint32_t other = 0;
 
         if (!id || json_is_null(id))
                 return 1;
@@ -304,15 +301,14 @@ static int map_one(VarlinkConnection *c, const json_t *parameters, const char *k
         uint32_t number = json_integer_value(id);
         if (machine) {
                 _cleanup_close_ int proc_fd = machine_open(machine);
-                if (proc_fd < 0 || leader_users(proc_fd, &base, &size) < 0 || number >= size)
+                if (proc_fd < 0 || leader_id_to_host(proc_fd, key[0] == 'g', number, &other) < 0)
                         return varlink_error(c, missing, NULL);
-                other = base + number;
         } else {
                 if (number < MACHINE1_HOST_IDS)
                         return varlink_error(
                                 c, key[0] == 'u' ? MACHINE "UserInHostRange" : MACHINE "GroupInHostRange",
                                 NULL);
-                machine = machine1_find_user(registry, number, &other);
+                machine = machine1_find_user(registry, key[0] == 'g', number, &other);
                 if (!machine)
                         return varlink_error(c, missing, NULL);
                 json_object_set_new(answer, "machineName", json_string(machine->name));

@@ -7,6 +7,7 @@
 #include "registry/instance.h"
 #include "registry/machine1.h"
 #include "registry/resolve-hook.h"
+#include "registry/transfer.h"
 
 #define CONFIG_FILE     SYSCONFDIR "/registry.conf"
 #define CONFIG_FILE_MAX (64U * 1024U)

@@ -13,12 +13,13 @@
  * A machine is known here from the time that it has a leader until it has ended. Machines that others register
  * (systemd-nspawn, libvirt) are machines of ours too, but for their unit: see foreign.c. */
 
-#define IMPORT1_NAME       "org.freedesktop.import1"
 #define MACHINE1_NAME      "org.freedesktop.machine1"
 #define MACHINE1_PATH      "/org/freedesktop/machine1"
 #define MACHINE1_MANAGER   "org.freedesktop.machine1.Manager"
 #define MACHINE1_MACHINE   "org.freedesktop.machine1.Machine"
 #define MACHINE1_MACHINES  "/org/freedesktop/machine1/machine"
+#define MACHINE1_IMAGE     "org.freedesktop.machine1.Image"
+#define MACHINE1_IMAGES    "/org/freedesktop/machine1/image"
 #define MACHINE1_STATE_DIR "/run/systemd/machines"
 
 /* Ids below are of the host, and nobody's in a machine that has a range of its own. */
@@ -53,8 +54,9 @@ int machine1_node_enumerate(sd_bus *bus, const char *path, void *userdata, char 
 /* The machine that a process belongs to, or NULL. */
 Machine *machine1_find_process(Registry *registry, pid_t pid);
 Machine *machine1_find(Registry *registry, const char *name);
-/* The machine that has this user or group of the host, and which one that is inside, or NULL. */
-Machine *machine1_find_user(Registry *registry, uint32_t outer, uint32_t *ret_inner);
+/* The machine that has this user or group of the host, and which one that is inside, or NULL. Ids that are the host's own as
+ * well are no machine's. */
+Machine *machine1_find_user(Registry *registry, bool group, uint32_t outer, uint32_t *ret_inner);
 
 /* machine1-varlink.c: opens the sockets of newer clients, and of nss-systemd. */
 int machine1_varlink_setup(Registry *registry);
@@ -69,6 +71,7 @@ int registry_list_images(sd_bus_message *call, void *userdata, sd_bus_error *err
 int machine1_varlink_list_images(VarlinkConnection *c, const json_t *parameters, bool more, void *userdata);
 
 /* image1.c: images, as methods of the manager and as objects; what changes them is a worker's. */
+extern const sd_bus_vtable machine1_image_vtable[];
 int machine1_images_setup(Registry *registry);
 int machine1_list_images(sd_bus_message *call, void *userdata, sd_bus_error *error);
 int machine1_get_image(sd_bus_message *call, void *userdata, sd_bus_error *error);

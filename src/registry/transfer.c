@@ -12,8 +12,6 @@
 #include "registry/polkit.h"
 #include "registry/worker.h"
 
-#define IMPORT1_PATH     "/org/freedesktop/import1"
-#define IMPORT1_MANAGER  "org.freedesktop.import1.Manager"
 #define IMPORT1_TRANSFER "org.freedesktop.import1.Transfer"
 #define TRANSFERS_PATH   IMPORT1_PATH "/transfer"
 
@@ -527,7 +525,7 @@ static int get_nothing(sd_bus *bus, const char *path, const char *interface, con
 #define PULL_ARGS      "s", url, "s", local_name, "s", verify_mode, "b", force
 #define PULL_ARGS_EX   "s", url, "s", local_name, "s", class, "s", verify_mode, "t", flags
 
-static const sd_bus_vtable manager_vtable[] = {
+const sd_bus_vtable import1_manager_vtable[] = {
         SD_BUS_VTABLE_START(0),
         TRANSFER("ImportTar", IMPORT_ARGS),
         TRANSFER("ImportTarEx", IMPORT_ARGS_EX),
@@ -571,6 +569,19 @@ static const sd_bus_vtable transfer_vtable[] = {
         SD_BUS_VTABLE_END,
 };
 
+int import1_serve(Registry *registry)
+{
+        int r = sd_bus_add_object_vtable(registry->bus, NULL, IMPORT1_PATH, IMPORT1_MANAGER,
+                                         import1_manager_vtable, registry);
+
+        if (r >= 0)
+                r = sd_bus_add_fallback_vtable(registry->bus, NULL, TRANSFERS_PATH, IMPORT1_TRANSFER,
+                                               transfer_vtable, object_find, registry);
+        return r < 0 ? r
+                     : sd_bus_add_node_enumerator(registry->bus, NULL, TRANSFERS_PATH, node_enumerate,
+                                                  registry);
+}
+
 int import1_setup(Registry *registry)
 {
         int r;
@@ -578,14 +589,7 @@ int import1_setup(Registry *registry)
         if (registry->machine1 != MACHINE1_PROVIDER ||
             access("/usr/share/dbus-1/system-services/" IMPORT1_NAME ".service", F_OK) >= 0)
                 return 0;
-        r = sd_bus_add_object_vtable(registry->bus, NULL, IMPORT1_PATH, IMPORT1_MANAGER, manager_vtable,
-                                     registry);
-        if (r >= 0)
-                r = sd_bus_add_fallback_vtable(registry->bus, NULL, TRANSFERS_PATH, IMPORT1_TRANSFER,
-                                               transfer_vtable, object_find, registry);
-        if (r >= 0)
-                r = sd_bus_add_node_enumerator(registry->bus, NULL, TRANSFERS_PATH, node_enumerate,
-                                               registry);
+        r = import1_serve(registry);
         if (r >= 0)
                 r = sd_bus_request_name(registry->bus, IMPORT1_NAME, 0);
         if (r == -EEXIST)

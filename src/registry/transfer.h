@@ -7,14 +7,20 @@
  * They are on org.mctl.Registry1, and where no systemd-importd is installed, on org.freedesktop.import1 (org.freedesktop.import1(5)),
  * where we are also the provider of machine1. */
 
+#define IMPORT1_NAME    "org.freedesktop.import1"
+#define IMPORT1_PATH    "/org/freedesktop/import1"
+#define IMPORT1_MANAGER "org.freedesktop.import1.Manager"
+
 /* Methods of org.mctl.Registry1: ImportImage(s name, s type, h file, t flags) → (u id), ExportImage(s name, s format, h file, x clamp)
  * → (u id), ListTransfers() → (a(ussd)), CancelTransfer(u id). */
 int transfer_begin(sd_bus_message *call, void *userdata, sd_bus_error *error);
 int transfer_list(sd_bus_message *call, void *userdata, sd_bus_error *error);
 int transfer_cancel(sd_bus_message *call, void *userdata, sd_bus_error *error);
 
-/* Takes the name org.freedesktop.import1, where it is to be had. */
+/* Takes the name org.freedesktop.import1, where it is to be had; and the objects that are offered there. */
 int import1_setup(Registry *registry);
+int import1_serve(Registry *registry);
+extern const sd_bus_vtable import1_manager_vtable[];
 
 /* Whether an image of that name is being made. */
 bool transfer_is_making(const Registry *registry, const char *name);

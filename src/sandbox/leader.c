@@ -6,6 +6,9 @@
 #include "basic/process.h"
 #include "sandbox/leader.h"
 
+/* 340 lines of three numbers. */
+#define MAP_MAX 16384U
+
 int leader_open(const Record *record)
 {
         uint64_t start;
@@ -55,4 +58,34 @@ int leader_users(int proc_fd, uid_t *ret_base, uint32_t *ret_size)
         *ret_base = outside;
         *ret_size = size;
         return 0;
+}
+
+/* Each line of a map is a range: where it begins inside, where outside, and how long it is (user_namespaces(7)). */
+static int map_id(int proc_fd, bool group, bool to_host, uint32_t id, uint32_t *ret)
+{
+        _cleanup_free_ char *text = NULL;
+        unsigned inside, outside, size;
+        int r, end;
+
+        r = file_read_at(proc_fd, group ? "gid_map" : "uid_map", MAP_MAX, &text, NULL);
+        if (r < 0)
+                return r;
+        for (const char *p = text; sscanf(p, " %u %u %u%n", &inside, &outside, &size, &end) == 3; p += end) {
+                uint32_t from = to_host ? inside : outside, to = to_host ? outside : inside;
+                if (id >= from && id - from < size) {
+                        *ret = to + (id - from);
+                        return 0;
+                }
+        }
+        return -ENOENT;
+}
+
+int leader_id_to_host(int proc_fd, bool group, uint32_t inside, uint32_t *ret)
+{
+        return map_id(proc_fd, group, true, inside, ret);
+}
+
+int leader_id_from_host(int proc_fd, bool group, uint32_t outside, uint32_t *ret)
+{
+        return map_id(proc_fd, group, false, outside, ret);
 }

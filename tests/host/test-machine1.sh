@@ -540,6 +540,29 @@ test_maps_over_varlink() {
         power_off bb
 }
 
+# Others map their users in several parts, and their groups otherwise.
+test_maps_in_parts() {
+        local pid
+
+        on systemd-run -q --unit=parts unshare --user --mount sleep 1000
+        pid=$(property parts.service MainPID)
+        soon on_sh 'printf "0 200000 1000\n5000 300000 10\n" >"/proc/$1/uid_map"' sh "$pid"
+        on_sh 'printf "0 400000 1000\n" >"/proc/$1/gid_map"' sh "$pid"
+        works on busctl call "${m1[@]}" RegisterMachine sayssus parts 0 test container "$pid" ""
+        equal "A user" "$(on busctl call "${m1[@]}" MapFromMachineUser su parts 5003)" "u 300003"
+        equal "A group" "$(on busctl call "${m1[@]}" MapFromMachineGroup su parts 7)" "u 400007"
+        refused 1 "no mapping" on busctl call "${m1[@]}" MapFromMachineUser su parts 1000
+        refused 1 "no mapping" on busctl call "${m1[@]}" MapFromMachineGroup su parts 5003
+        contains "A user of the host" "$(on busctl call "${m1[@]}" MapToMachineUser u 300009)" '"parts"'
+        contains "Which he is" "$(on busctl call "${m1[@]}" MapToMachineUser u 300009)" 5009
+        refused 1 "No machine" on busctl call "${m1[@]}" MapToMachineGroup u 300009
+        equal "The name of a user" "$(on getent passwd 300003 | cut -d: -f1)" vu-parts-5003
+        equal "The number of a group" "$(on getent group vg-parts-7 | cut -d: -f3)" 400007
+        refused 1 "as one range" on busctl call "${m1[@]}" GetMachineUIDShift s parts
+        on systemctl stop parts
+        soon is_unknown parts
+}
+
 test_varlink_is_hostile() {
         local pid
 
