@@ -45,7 +45,7 @@ typedef struct Context {
         bool quiet, legend, pager, ask_password;
         bool all, dry_run, wait, follow, raw, now, effective, runtime, force, make_target, stream, attach,
                 default_keys;
-        const char *name, *slice, *signal, *kill_whom, *wait_for, *since, *format;
+        const char *name, *slice, *signal, *kill_whom, *wait_for, *since, *format, *image_type, *verify;
         Strv properties;
         int lines;  /* -1: as many as suit the verb */
         Spec *spec; /* settings given as options */
@@ -150,6 +150,8 @@ int verb_read_only(Context *c, char **args);
 int verb_set_limit(Context *c, char **args);
 int verb_import(Context *c, char **args);
 int verb_export(Context *c, char **args);
+int verb_pull_tar(Context *c, char **args);
+int verb_pull_raw(Context *c, char **args);
 int verb_transfers(Context *c, char **args);
 int verb_cancel(Context *c, char **args);
 int verb_complete(Context *c, char **args);

@@ -282,6 +282,12 @@ static int parse_option(Context *c, int id, const char *argument)
         case OPT_FORCE:
                 c->force = true;
                 return 0;
+        case OPT_TYPE:
+                c->image_type = argument;
+                return 0;
+        case OPT_VERIFY:
+                c->verify = argument;
+                return 0;
         case OPT_FORMAT:
                 c->format = argument;
                 return 0;

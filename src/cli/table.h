@@ -33,6 +33,8 @@ enum {
         OPT_NO_STREAM,
         OPT_FORCE,
         OPT_FORMAT,
+        OPT_TYPE,
+        OPT_VERIFY,
         OPT_MKDIR,
         OPT_EPHEMERAL,
         OPT_CONSOLE,

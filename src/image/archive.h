@@ -36,6 +36,8 @@ typedef struct ArchiveJob {
         /* Called now and then, with the bytes of the archive that were read or written, or of the tree that were read. A
          * negative result ends the job with it. */
         int (*progress)(void *userdata, uint64_t bytes);
+        /* Unpacking: gets every byte of the archive as it is, in order, and what follows it, maybe in another thread. May be NULL. */
+        void (*seen)(void *userdata, const void *data, size_t n);
         void *userdata;
         uint64_t
                 clamp_sec; /* packing: no file is younger, in seconds since 1970; UINT64_MAX for as they are */
@@ -47,6 +49,12 @@ typedef struct ArchiveJob {
  * and holes, owners, modes, times, hard links, extended attributes in "user." (but for those of overlayfs), file capabilities,
  * access lists. -EBADMSG for what is no such archive, -EINVAL for one with a path that leaves the tree, -EFBIG for one beyond the bounds. */
 int archive_unpack(ArchiveJob *job, int in_fd, int dir_fd);
+
+/* The same for a disk: what in_fd has is one file, of whatever compression, which is written to out_fd, with holes where there is
+ * nothing but zeros. -EBADMSG for what is empty, damaged or of another format. And a disk, as it is or compressed; the format says by
+ * what. A regular file gets holes. */
+int archive_unpack_file(ArchiveJob *job, int in_fd, int out_fd);
+int archive_pack_file(ArchiveJob *job, int in_fd, ArchiveFormat format, int out_fd);
 
 /* Packs the tree dir_fd, its entries sorted by name, below `prefix` in the archive: "." for a tree that has no name there. The
  * same tree gives the same bytes. A file that changes meanwhile has the size that it had when it was begun. */

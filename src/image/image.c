@@ -50,6 +50,112 @@ int image_find(const char *image, char **ret_path, char **ret_error)
         return 0;
 }
 
+/* What a file of that name is, beside directories and devices. */
+static const struct {
+        const char *suffix;
+        ImageType type;
+} suffixes[] = {
+        { ".raw", IMAGE_RAW },
+};
+
+const char *image_type_to_string(ImageType type)
+{
+        static const char *const names[_IMAGE_TYPE_MAX] = {
+                [IMAGE_DIRECTORY] = "directory",
+                [IMAGE_SUBVOLUME] = "subvolume",
+                [IMAGE_RAW] = "raw",
+                [IMAGE_BLOCK] = "block",
+        };
+
+        return names[type];
+}
+
+/* -ENOENT for what is no image of that type. */
+static int check_type(int fd, ImageType wanted, ImageType *ret)
+{
+        struct stat st;
+
+        if (fstat(fd, &st) < 0)
+                return -errno;
+        if (wanted == IMAGE_RAW) {
+                *ret = IMAGE_RAW;
+                return S_ISREG(st.st_mode) ? 0 : -ENOENT;
+        }
+        *ret = S_ISBLK(st.st_mode)      ? IMAGE_BLOCK
+               : image_is_subvolume(fd) ? IMAGE_SUBVOLUME
+                                        : IMAGE_DIRECTORY;
+        return S_ISBLK(st.st_mode) || S_ISDIR(st.st_mode) ? 0 : -ENOENT;
+}
+
+static int open_typed(int store_fd, const char *file, int flags, ImageType wanted, ImageType *ret)
+{
+        _cleanup_close_ int fd = openat(store_fd, file, O_PATH | O_CLOEXEC | flags);
+        int r = fd < 0 ? -errno : check_type(fd, wanted, ret);
+
+        return r < 0 ? r : TAKE_FD(fd);
+}
+
+int image_open_in(int store_fd, const char *name, int flags, ImageType *ret_type, char **ret_file)
+{
+        _cleanup_free_ char *file = strdup(name);
+        ImageType type;
+
+        OOM_CHECK(file);
+        _cleanup_close_ int fd = open_typed(store_fd, file, flags, IMAGE_DIRECTORY, &type);
+        for (size_t i = 0; i < ELEMENTSOF(suffixes) && fd < 0; i++) {
+                free(file);
+                file = strf("%s%s", name, suffixes[i].suffix);
+                OOM_CHECK(file);
+                fd = open_typed(store_fd, file, flags, suffixes[i].type, &type);
+        }
+        if (fd < 0)
+                return fd == -ENAMETOOLONG ? -ENOENT : fd;
+        if (ret_type)
+                *ret_type = type;
+        if (ret_file)
+                *ret_file = TAKE_PTR(file);
+        return TAKE_FD(fd);
+}
+
+bool image_new_name_valid(const char *name)
+{
+        for (size_t i = 0; i < ELEMENTSOF(suffixes); i++)
+                if (endswith(name, suffixes[i].suffix))
+                        return false;
+        return image_name_valid(name) && !endswith(name, ".nspawn") && !streq(name, "lost+found");
+}
+
+int image_name_from_file(const char *file, char **ret)
+{
+        size_t n = strlen(file);
+
+        for (size_t i = 0; i < ELEMENTSOF(suffixes); i++)
+                if (endswith(file, suffixes[i].suffix))
+                        n = strlen(file) - strlen(suffixes[i].suffix);
+        *ret = strndup(file, n);
+        OOM_CHECK(*ret);
+        if (image_name_valid(*ret))
+                return 0;
+        free(*ret);
+        *ret = NULL;
+        return -EINVAL;
+}
+
+int verify_mode_from_string(const char *s)
+{
+        static const char *const names[_VERIFY_MODE_MAX] = {
+                [VERIFY_DEFAULT] = "",
+                [VERIFY_NO] = "no",
+                [VERIFY_CHECKSUM] = "checksum",
+                [VERIFY_SIGNATURE] = "signature",
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(names); i++)
+                if (streq(s, names[i]))
+                        return (int) i;
+        return -EINVAL;
+}
+
 void image_info_clear(ImageInfo *info)
 {
         free(info->init);
@@ -115,8 +221,11 @@ bool image_is_subvolume(int image_fd)
 bool image_is_read_only(int image_fd)
 {
         uint64_t subvolume = 0;
+        struct stat st;
         int flags = 0;
 
+        if (fstat(image_fd, &st) >= 0 && S_ISREG(st.st_mode))
+                return !(st.st_mode & 0222);
         if (image_is_subvolume(image_fd))
                 return ioctl(image_fd, BTRFS_IOC_SUBVOL_GETFLAGS, &subvolume) >= 0 &&
                        (subvolume & BTRFS_SUBVOL_RDONLY);

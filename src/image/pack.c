@@ -4,25 +4,18 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
-#include "image/archive.h"
+#include "image/sink.h"
 
 #define BLOCK_SIZE (128U * 1024U)
 #define DEPTH_MAX  512U
 /* The library takes holes as zeros: what is larger takes too long. */
 #define FILE_SIZE_MAX (INT64_C(64) << 40)
 
-static const int filters[_ARCHIVE_FORMAT_MAX] = {
-        [ARCHIVE_TAR] = ARCHIVE_FILTER_NONE,        [ARCHIVE_TAR_GZIP] = ARCHIVE_FILTER_GZIP,
-        [ARCHIVE_TAR_XZ] = ARCHIVE_FILTER_XZ,       [ARCHIVE_TAR_ZSTD] = ARCHIVE_FILTER_ZSTD,
-        [ARCHIVE_TAR_BZIP2] = ARCHIVE_FILTER_BZIP2,
-};
-
 typedef struct Packer {
         ArchiveJob *job;
         struct archive *archive, *disk;
         struct archive_entry_linkresolver *links;
-        uint64_t n_bytes; /* of the tree */
-        int out_fd;
+        Sink sink; /* its bytes are those of the tree */
         bool finished;
         char buffer[BLOCK_SIZE];
 } Packer;
@@ -138,8 +131,8 @@ static int pack_data(Packer *p, int fd, const char *path, int64_t size)
                 if (archive_write_data(p->archive, p->buffer, n) < 0)
                         return fail_library(p, p->archive);
                 at += n;
-                p->n_bytes += n;
-                int r = p->job->progress ? p->job->progress(p->job->userdata, p->n_bytes) : 0;
+                p->sink.n_bytes += n;
+                int r = p->job->progress ? p->job->progress(p->job->userdata, p->sink.n_bytes) : 0;
                 if (r < 0)
                         return r;
         }
@@ -227,39 +220,18 @@ static int pack_one(Packer *p, int path_fd, const char *path, unsigned depth)
         return S_ISDIR(st.st_mode) ? pack_children(p, fd, path, depth) : 0;
 }
 
-/* What interrupts us may be that we are to end. */
-static la_ssize_t write_block(struct archive *archive, void *userdata, const void *data, size_t size)
-{
-        Packer *p = userdata;
-
-        for (;;) {
-                ssize_t n = write(p->out_fd, data, size);
-                if (n >= 0)
-                        return n;
-                int r = errno != EINTR     ? -errno
-                        : p->job->progress ? p->job->progress(p->job->userdata, p->n_bytes)
-                                           : 0;
-                if (r < 0) {
-                        archive_set_error(archive, -r, "Not written");
-                        return -1;
-                }
-        }
-}
-
 static int open_archive(Packer *p, ArchiveFormat format)
 {
         if (archive_read_disk_set_behavior(p->disk, ARCHIVE_READDISK_NO_FFLAGS) < ARCHIVE_WARN)
                 return fail_library(p, p->disk);
         if (archive_write_set_format_pax(p->archive) != ARCHIVE_OK ||
             archive_write_set_format_option(p->archive, "pax", "xattrheader", "SCHILY") < ARCHIVE_WARN ||
-            archive_write_add_filter(p->archive, filters[format]) < ARCHIVE_WARN)
+            !sink_add_filter(p->archive, format))
                 return fail_library(p, p->archive);
-        if (format == ARCHIVE_TAR_GZIP)
-                (void) archive_write_set_filter_option(p->archive, "gzip", "timestamp", NULL);
         archive_entry_linkresolver_set_strategy(p->links, ARCHIVE_FORMAT_TAR_PAX_INTERCHANGE);
         /* As much as there is, and no more: a pipe has no blocks. */
         (void) archive_write_set_bytes_in_last_block(p->archive, 1);
-        return archive_write_open(p->archive, p, NULL, write_block, NULL) != ARCHIVE_OK
+        return archive_write_open(p->archive, &p->sink, NULL, sink_write_block, NULL) != ARCHIVE_OK
                        ? fail_library(p, p->archive)
                        : 0;
 }
@@ -277,7 +249,7 @@ int archive_pack(ArchiveJob *job, int dir_fd, const char *prefix, ArchiveFormat 
         p->links = archive_entry_linkresolver_new();
         if (!p->archive || !p->disk || !p->links)
                 return -ENOMEM;
-        p->out_fd = out_fd;
+        p->sink = (Sink){ .job = job, .fd = out_fd };
         r = open_archive(p, format);
         if (r >= 0)
                 r = pack_one(p, dir_fd, prefix, DEPTH_MAX);

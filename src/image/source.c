@@ -7,6 +7,14 @@
 
 #define PIPE_SIZE (1024 * 1024)
 
+/* Bytes of the archive as it is. */
+static void see(Source *s, const void *data, size_t n)
+{
+        s->n_read += n;
+        if (s->job->seen)
+                s->job->seen(s->job->userdata, data, n);
+}
+
 /* What interrupts us may be that we are to end. */
 static ssize_t read_some(Source *s, int fd, char *buffer)
 {
@@ -72,7 +80,7 @@ static int inflate_all(Source *s, struct inflate_state *state, uint8_t *in, uint
                         return -errno;
                 if (k == 0)
                         return between ? 0 : -EBADMSG; /* it ends in the middle */
-                s->n_read += k;
+                see(s, in, k);
                 n = k;
         }
 }
@@ -137,7 +145,7 @@ static la_ssize_t read_block(struct archive *archive, void *userdata, const void
                 n = read_some(s, s->fd, s->first);
                 if (n < 0)
                         return fail(s, archive, n);
-                s->n_read += n;
+                see(s, s->first, n);
                 s->n_first = n;
                 if (!start_inflating(s)) {
                         *ret = s->first;
@@ -146,10 +154,47 @@ static la_ssize_t read_block(struct archive *archive, void *userdata, const void
         }
         n = read_some(s, s->inflating ? s->pipe_fds[0] : s->fd, s->block);
         if (n > 0 && !s->inflating)
-                s->n_read += n;
+                see(s, s->block, n);
         if (n == 0 && s->inflating && s->failed < 0)
                 return fail(s, archive, s->failed);
         return n < 0 ? fail(s, archive, n) : n;
+}
+
+bool source_add_filters(struct archive *archive)
+{
+        return archive_read_support_filter_gzip(archive) >= ARCHIVE_WARN &&
+               archive_read_support_filter_xz(archive) >= ARCHIVE_WARN &&
+               archive_read_support_filter_zstd(archive) >= ARCHIVE_WARN &&
+               archive_read_support_filter_bzip2(archive) >= ARCHIVE_WARN;
+}
+
+static int skip(Source *s, int fd, bool is_archive)
+{
+        ssize_t n;
+
+        while ((n = read_some(s, fd, s->block)) > 0)
+                if (is_archive)
+                        see(s, s->block, n);
+        return (int) n;
+}
+
+int source_drain(Source *s)
+{
+        int r = 0;
+
+        if (!s->job->seen || !s->begun)
+                return 0;
+        if (s->inflating) {
+                r = skip(s, s->pipe_fds[0], false);
+                if (r >= 0)
+                        (void) pthread_join(s->thread, NULL);
+                s->inflating = r < 0;
+        }
+        /* The thread may have given up early. */
+        if (r >= 0)
+                r = skip(s, s->fd, true);
+        s->error = r < 0 ? r : s->failed;
+        return s->error;
 }
 
 int source_open(Source *s, struct archive *archive)

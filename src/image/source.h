@@ -26,8 +26,14 @@ typedef struct Source {
         char *block, *first; /* of SOURCE_BLOCK bytes */
 } Source;
 
+/* Lets an archive be compressed by what we know. False where the library does not, and says why. */
+bool source_add_filters(struct archive *archive);
+
 /* Opens an archive on a source that has a job and a descriptor and is empty else. Returns what the library does. */
 int source_open(Source *source, struct archive *archive);
+
+/* Reads what follows the archive, or where it was given up, for who wants to see every byte. */
+int source_drain(Source *source);
 
 /* Ends the thread. */
 void source_close(Source *source);

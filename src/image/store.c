@@ -22,21 +22,76 @@ static int subvolume_error(enum btrfs_util_error error)
         return error == BTRFS_UTIL_OK ? 0 : errno > 0 ? -errno : -EIO;
 }
 
-static int set_read_only(int image_fd, bool read_only)
+static int set_read_only(int fd, bool read_only)
 {
+        struct stat st;
         int flags;
 
-        if (image_is_subvolume(image_fd))
-                return subvolume_error(btrfs_util_set_subvolume_read_only_fd(image_fd, read_only));
-        if (ioctl(image_fd, FS_IOC_GETFLAGS, &flags) < 0)
+        if (fstat(fd, &st) < 0)
+                return -errno;
+        if (S_ISREG(st.st_mode))
+                return RET_NERRNO(fchmod(fd, read_only ? st.st_mode & 07555 : st.st_mode | 0200));
+        if (image_is_subvolume(fd))
+                return subvolume_error(btrfs_util_set_subvolume_read_only_fd(fd, read_only));
+        if (ioctl(fd, FS_IOC_GETFLAGS, &flags) < 0)
                 return errno == ENOTTY ? -EOPNOTSUPP : -errno;
         flags = read_only ? flags | FS_IMMUTABLE_FL : flags & ~FS_IMMUTABLE_FL;
-        return RET_NERRNO(ioctl(image_fd, FS_IOC_SETFLAGS, &flags));
+        return RET_NERRNO(ioctl(fd, FS_IOC_SETFLAGS, &flags));
 }
 
-static int open_image(int store_fd, const char *name)
+/* Opens a directory or a file, whatever it is called, for flags and modes. */
+static int open_file(int store_fd, const char *file)
 {
-        return RET_NERRNO(openat(store_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+        struct stat st;
+
+        _cleanup_close_ int fd = openat(store_fd, file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+        if (fd < 0 || fstat(fd, &st) < 0)
+                return -errno;
+        return S_ISDIR(st.st_mode) || S_ISREG(st.st_mode) ? TAKE_FD(fd) : -ENOTDIR;
+}
+
+typedef struct Image {
+        ImageType type;
+        char *file; /* what it is called in the store */
+        int fd;
+} Image;
+
+static void image_clear(Image *image)
+{
+        free(image->file);
+        fd_close(image->fd);
+}
+#define _cleanup_image_ _cleanup_(image_clear)
+
+/* Opens an image of that name; disks that are not in the store are not ours to change. */
+static int find(int store_fd, const char *name, Image *ret)
+{
+        _cleanup_free_ char *file = NULL;
+        ImageType type;
+
+        _cleanup_close_ int path_fd = image_open_in(store_fd, name, O_NOFOLLOW, &type, &file);
+        if (path_fd < 0)
+                return path_fd;
+        _cleanup_close_ int fd = open_file(store_fd, file);
+        if (fd < 0)
+                return fd;
+        *ret = (Image){ type, TAKE_PTR(file), TAKE_FD(fd) };
+        return 0;
+}
+
+/* What an image of the same type is called by another name. */
+static int file_name(ImageType type, const char *name, char **ret)
+{
+        *ret = strf("%s%s", name, type == IMAGE_RAW ? ".raw" : "");
+        OOM_CHECK(*ret);
+        return 0;
+}
+
+bool store_has(int store_fd, const char *name)
+{
+        _cleanup_close_ int fd = image_open_in(store_fd, name, O_NOFOLLOW, NULL, NULL);
+
+        return fd >= 0 || faccessat(store_fd, name, F_OK, AT_SYMLINK_NOFOLLOW) >= 0;
 }
 
 /* --- hidden names ------------------------------------------------------------------------------------------------- */
@@ -70,7 +125,7 @@ static int list(int store_fd, const char *prefix, Strv *ret)
 /* The tree of a hidden name. A subvolume goes at once, with those below it. */
 int store_destroy(int store_fd, const char *name)
 {
-        _cleanup_close_ int fd = open_image(store_fd, name);
+        _cleanup_close_ int fd = open_file(store_fd, name);
 
         if (fd >= 0) {
                 (void) set_read_only(fd, false);
@@ -126,31 +181,42 @@ int store_open(const char *path)
         return TAKE_FD(store_fd);
 }
 
-int store_lock_image(int store_fd, const char *name, bool exclusive)
+int store_lock_image(int store_fd, const char *name, bool exclusive, StoreLock *ret)
 {
-        _cleanup_free_ char *file = strf(".#%s.lck", name);
+        _cleanup_free_ char *file = NULL, *lock_file = NULL;
         struct stat st;
 
-        OOM_CHECK(file);
+        _cleanup_close_ int image_fd = image_open_in(store_fd, name, O_NOFOLLOW, NULL, &file);
+        lock_file = strf(".#%s.lck", image_fd >= 0 ? file : name);
+        OOM_CHECK(lock_file);
+        _cleanup_close_ int own_fd = fcntl(store_fd, F_DUPFD_CLOEXEC, 3);
+        if (own_fd < 0)
+                return -errno;
         for (;;) {
-                _cleanup_close_ int fd = openat(store_fd, file, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC,
-                                                0600);
+                _cleanup_close_ int fd = openat(store_fd, lock_file,
+                                                O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
                 if (fd < 0)
-                        return errno == EROFS && !exclusive ? -EROFS : -errno;
+                        return -errno;
                 int r = lock(fd, exclusive ? F_WRLCK : F_RDLCK, false);
                 if (r < 0)
                         return r == -EAGAIN || r == -EACCES ? -EBUSY : r;
-                if (fstat(fd, &st) >= 0 && st.st_nlink > 0)
-                        return TAKE_FD(fd); /* else whoever had it before has removed the file */
+                if (fstat(fd, &st) >= 0 && st.st_nlink > 0) {
+                        /* Else whoever had it before has removed the file. */
+                        *ret = (StoreLock){ TAKE_FD(own_fd), TAKE_FD(fd), TAKE_PTR(lock_file) };
+                        return 0;
+                }
         }
 }
 
-void store_unlock_image(int store_fd, const char *name, int lock_fd)
+void store_unlock_image(StoreLock *l)
 {
-        _cleanup_free_ char *file = strf(".#%s.lck", name);
-
-        if (file && lock_fd >= 0 && lock(lock_fd, F_WRLCK, false) >= 0)
-                (void) unlinkat(store_fd, file, 0);
+        if (l->fd >= 0 && lock(l->fd, F_WRLCK, false) >= 0)
+                (void) unlinkat(l->store_fd, l->file, 0);
+        if (l->fd >= 0)
+                fd_close(l->store_fd);
+        l->fd = fd_close(l->fd);
+        free(l->file);
+        l->file = NULL;
 }
 
 /* --- changes ------------------------------------------------------------------------------------------------------ */
@@ -217,99 +283,139 @@ static int copy_sidecar(int store_fd, const char *sidecar, const char *new_sidec
         return r == -EEXIST ? 0 : r < 0 ? r : 1;
 }
 
-/* A directory is a copy first, and then read-only; where it cannot be that, it is not kept. */
-static int copy_image(int store_fd, const char *name, const char *new_name, bool read_only,
+/* An image is a copy first, and then read-only; where it cannot be that, it is not kept. */
+static int copy_image(int store_fd, const Image *image, const char *new_file, bool read_only,
                       char **ret_failed)
 {
-        int r = copy(store_fd, name, new_name, ret_failed);
+        int r = copy(store_fd, image->file, new_file, ret_failed);
 
-        if (r < 0 || !read_only)
-                return r;
-        r = store_set_read_only(store_fd, new_name, true);
         if (r < 0)
-                (void) store_remove(store_fd, new_name);
+                return r;
+        _cleanup_close_ int fd = open_file(store_fd, new_file);
+        if (fd < 0)
+                return fd;
+        /* What a read-only file is a copy of is no reason to be that. */
+        r = read_only || image->type == IMAGE_RAW ? set_read_only(fd, read_only) : 0;
+        if (r < 0)
+                (void) store_destroy(store_fd, new_file);
         return r;
 }
 
 int store_clone(int store_fd, const char *name, const char *new_name, bool read_only, char **ret_failed)
 {
-        _cleanup_free_ char *sidecar = NULL, *new_sidecar = NULL;
+        _cleanup_free_ char *sidecar = NULL, *new_sidecar = NULL, *new_file = NULL;
+        _cleanup_image_ Image image = { .fd = -EBADF };
         int r;
 
-        _cleanup_close_ int fd = open_image(store_fd, name);
-        if (fd < 0)
-                return fd;
-        if (faccessat(store_fd, new_name, F_OK, AT_SYMLINK_NOFOLLOW) >= 0)
+        r = find(store_fd, name, &image);
+        if (r < 0)
+                return r;
+        if (store_has(store_fd, new_name))
                 return -EEXIST;
         r = sidecar_name(name, &sidecar);
         if (r >= 0)
                 r = sidecar_name(new_name, &new_sidecar);
         if (r >= 0)
+                r = file_name(image.type, new_name, &new_file);
+        if (r >= 0)
                 r = copy_sidecar(store_fd, sidecar, new_sidecar);
         if (r < 0)
                 return r;
         bool copied = r > 0;
-        r = image_is_subvolume(fd) ? snapshot(store_fd, fd, new_name, read_only)
-                                   : copy_image(store_fd, name, new_name, read_only, ret_failed);
+        r = image.type == IMAGE_SUBVOLUME ? snapshot(store_fd, image.fd, new_file, read_only)
+                                          : copy_image(store_fd, &image, new_file, read_only, ret_failed);
         if (r < 0 && copied)
                 (void) unlinkat(store_fd, new_sidecar, 0);
         return r;
 }
 
-int store_begin(int store_fd, char **ret_hidden)
+static int make_empty(int store_fd, ImageType type, const char *file)
+{
+        if (type == IMAGE_RAW) {
+                _cleanup_close_ int fd = openat(store_fd, file, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC,
+                                                0600);
+                return fd < 0 ? -errno : 0;
+        }
+        return btrfs_util_create_subvolume_fd(store_fd, file, 0, NULL, NULL) == BTRFS_UTIL_OK
+                       ? 0
+                       : RET_NERRNO(mkdirat(store_fd, file, 0755));
+}
+
+int store_begin(int store_fd, ImageType type, char **ret_hidden)
 {
         _cleanup_free_ char *hidden = hidden_name();
         int r;
 
         OOM_CHECK(hidden);
-        r = btrfs_util_create_subvolume_fd(store_fd, hidden, 0, NULL, NULL) == BTRFS_UTIL_OK
-                    ? 0
-                    : RET_NERRNO(mkdirat(store_fd, hidden, 0755));
+        r = make_empty(store_fd, type, hidden);
         if (r >= 0)
                 *ret_hidden = TAKE_PTR(hidden);
         return r;
 }
 
-int store_commit(int store_fd, const char *hidden, const char *name, bool replace)
+/* What has the name of the new image, or one that is the same image by another type: that goes last. */
+static int replace(int store_fd, const char *hidden, const char *name, const char *file)
 {
-        int r = rename_new(store_fd, hidden, name);
+        _cleanup_free_ char *other = NULL;
+        _cleanup_image_ Image image = { .fd = -EBADF };
+        int r = find(store_fd, name, &image);
 
-        if (r == -EEXIST && replace) {
-                _cleanup_close_ int fd = open_image(store_fd, name);
-                if (fd < 0)
-                        return -ENOTDIR; /* a link, or a file: no image of ours to replace */
-                (void) set_read_only(fd, false);
-                r = RET_NERRNO(renameat2(store_fd, hidden, store_fd, name, RENAME_EXCHANGE));
-        }
+        if (r < 0)
+                return r == -ENOENT ? -ENOTDIR : r; /* a link, or a file: no image of ours to replace */
+        (void) set_read_only(image.fd, false);
+        if (streq(image.file, file))
+                return RET_NERRNO(renameat2(store_fd, hidden, store_fd, file, RENAME_EXCHANGE));
+        other = hidden_name();
+        OOM_CHECK(other);
+        r = rename_new(store_fd, hidden, file);
+        if (r >= 0)
+                r = rename_new(store_fd, image.file, other);
+        return r < 0 ? r : rename_new(store_fd, other, hidden);
+}
+
+int store_commit(int store_fd, ImageType type, const char *hidden, const char *name, bool replacing)
+{
+        _cleanup_free_ char *file = NULL;
+        int r = file_name(type, name, &file);
+
+        if (r >= 0)
+                r = !store_has(store_fd, name) ? rename_new(store_fd, hidden, file)
+                    : replacing                ? replace(store_fd, hidden, name, file)
+                                               : -EEXIST;
         return r < 0 ? r : RET_NERRNO(fsync(store_fd));
 }
 
 /* What is immutable cannot be renamed. */
-static int rename_image(int store_fd, const char *name, const char *new_name)
+static int rename_image(int store_fd, const Image *image, const char *new_file)
 {
-        _cleanup_close_ int fd = open_image(store_fd, name);
-        if (fd < 0)
-                return fd;
-        bool immutable = !image_is_subvolume(fd) && image_is_read_only(fd);
-        int r = immutable ? set_read_only(fd, false) : 0;
+        bool immutable = image->type == IMAGE_DIRECTORY && image_is_read_only(image->fd);
+        int r = immutable ? set_read_only(image->fd, false) : 0;
 
         if (r >= 0)
-                r = rename_new(store_fd, name, new_name);
+                r = rename_new(store_fd, image->file, new_file);
         if (immutable)
-                (void) set_read_only(fd, true);
+                (void) set_read_only(image->fd, true);
         return r;
 }
 
 int store_rename(int store_fd, const char *name, const char *new_name)
 {
-        _cleanup_free_ char *sidecar = NULL, *new_sidecar = NULL;
+        _cleanup_free_ char *sidecar = NULL, *new_sidecar = NULL, *new_file = NULL;
+        _cleanup_image_ Image image = { .fd = -EBADF };
         int r;
 
+        r = find(store_fd, name, &image);
+        if (r < 0)
+                return r;
+        if (store_has(store_fd, new_name))
+                return -EEXIST;
         r = sidecar_name(name, &sidecar);
         if (r >= 0)
                 r = sidecar_name(new_name, &new_sidecar);
         if (r >= 0)
-                r = rename_image(store_fd, name, new_name);
+                r = file_name(image.type, new_name, &new_file);
+        if (r >= 0)
+                r = rename_image(store_fd, &image, new_file);
         if (r >= 0 && is_sidecar(store_fd, sidecar))
                 (void) rename_new(store_fd, sidecar, new_sidecar);
         return r;
@@ -318,12 +424,15 @@ int store_rename(int store_fd, const char *name, const char *new_name)
 int store_hide(int store_fd, const char *name, char **ret_hidden)
 {
         _cleanup_free_ char *hidden = hidden_name(), *sidecar = NULL;
+        _cleanup_image_ Image image = { .fd = -EBADF };
         int r;
 
         OOM_CHECK(hidden);
-        r = sidecar_name(name, &sidecar);
+        r = find(store_fd, name, &image);
         if (r >= 0)
-                r = rename_image(store_fd, name, hidden);
+                r = sidecar_name(name, &sidecar);
+        if (r >= 0)
+                r = rename_image(store_fd, &image, hidden);
         if (r < 0)
                 return r;
         (void) unlinkat(store_fd, sidecar, 0);
@@ -331,17 +440,17 @@ int store_hide(int store_fd, const char *name, char **ret_hidden)
         return 0;
 }
 
-int store_remove(int store_fd, const char *name)
-{
-        _cleanup_free_ char *hidden = NULL;
-        int r = store_hide(store_fd, name, &hidden);
-
-        return r < 0 ? r : store_destroy(store_fd, hidden);
-}
-
 int store_set_read_only(int store_fd, const char *name, bool read_only)
 {
-        _cleanup_close_ int fd = open_image(store_fd, name);
+        _cleanup_image_ Image image = { .fd = -EBADF };
+        int r = find(store_fd, name, &image);
+
+        return r < 0 ? r : set_read_only(image.fd, read_only);
+}
+
+int store_set_hidden_read_only(int store_fd, const char *hidden, bool read_only)
+{
+        _cleanup_close_ int fd = open_file(store_fd, hidden);
 
         return fd < 0 ? fd : set_read_only(fd, read_only);
 }
@@ -353,14 +462,15 @@ int store_set_limit(int store_fd, const char *name, uint64_t limit)
                 .lim = { .flags = BTRFS_QGROUP_LIMIT_MAX_RFER, .max_rfer = limit },
         };
 
-        _cleanup_close_ int fd = open_image(store_fd, name);
-        if (fd < 0)
-                return fd;
-        if (!image_is_subvolume(fd))
+        _cleanup_image_ Image image = { .fd = -EBADF };
+        int r = find(store_fd, name, &image);
+        if (r < 0)
+                return r;
+        if (image.type != IMAGE_SUBVOLUME)
                 return -EOPNOTSUPP;
-        if (limit != UINT64_MAX && ioctl(fd, BTRFS_IOC_QUOTA_CTL, &quota) < 0)
+        if (limit != UINT64_MAX && ioctl(image.fd, BTRFS_IOC_QUOTA_CTL, &quota) < 0)
                 return -errno;
-        int r = RET_NERRNO(ioctl(fd, BTRFS_IOC_QGROUP_LIMIT, &args));
+        r = RET_NERRNO(ioctl(image.fd, BTRFS_IOC_QGROUP_LIMIT, &args));
         return r == -ENOTCONN && limit == UINT64_MAX ? 0 : r; /* without quotas there is no limit */
 }
 
@@ -373,10 +483,16 @@ int store_list(int store_fd, bool all, Strv *ret)
         STRV_FOREACH (name, names) {
                 if (r < 0)
                         return r;
-                _cleanup_close_ int fd = open_image(store_fd, *name);
-                if (fd >= 0 && image_name_valid(*name + ((*name)[0] == '.')) && !startswith(*name, ".#") &&
-                    !streq(*name, "lost+found"))
-                        r = strv_append(&images, *name);
+                bool hidden = (*name)[0] == '.';
+                _cleanup_free_ char *image = NULL, *full = NULL, *file = NULL;
+                if (startswith(*name, ".#") || streq(*name, "lost+found") ||
+                    image_name_from_file(*name + hidden, &image) < 0)
+                        continue;
+                full = strf("%s%s", hidden ? "." : "", image);
+                OOM_CHECK(full);
+                _cleanup_close_ int fd = image_open_in(store_fd, full, O_NOFOLLOW, NULL, &file);
+                if (fd >= 0 && streq(file, *name))
+                        r = strv_append(&images, full);
         }
         if (r >= 0)
                 *ret = TAKE_PTR(images);

@@ -3,6 +3,7 @@
 
 #include "basic/fd.h"
 #include "basic/str.h"
+#include "image/image.h"
 
 /* What changes the images of a store, a directory of images. A change is seen whole or not at all: what is being made or
  * removed has a hidden name, which whoever changes something next sweeps away, if we were killed over it.
@@ -12,21 +13,31 @@
 /* Opens a store for changes, and sweeps it where nobody else changes it. */
 int store_open(const char *path);
 
+/* Whether there is an image of that name, or anything else that is in its way. */
+bool store_has(int store_fd, const char *name);
+
 /* Copies an image: a subvolume of btrfs by a snapshot; else file by file, which share their data where the file system can.
  * -ENOENT, -EEXIST; ret_failed is what could not be copied, or NULL. */
 int store_clone(int store_fd, const char *name, const char *new_name, bool read_only, char **ret_failed);
 
-/* A new image, to be filled: an empty directory, or subvolume of btrfs, under a hidden name, which the caller frees. With
- * store_commit() it has its name, once the caller has synced the file system; -EEXIST where something else has that, unless `replace`: then that has the
- * hidden name afterwards. What is not committed is store_destroy()ed. */
-int store_begin(int store_fd, char **ret_hidden);
-int store_commit(int store_fd, const char *hidden, const char *name, bool replace);
+/* A new image, to be filled: an empty file for a disk, else an empty directory, or subvolume of btrfs, under a hidden name, which the
+ * caller frees. With store_commit() it has its name, once the caller has synced the file system; -EEXIST where something else
+ * has that, unless it is to be replaced: then that has the hidden name afterwards. What is not committed is store_destroy()ed. */
+int store_begin(int store_fd, ImageType type, char **ret_hidden);
+int store_commit(int store_fd, ImageType type, const char *hidden, const char *name, bool replacing);
 
-/* Locks an image as systemd's tools do, with a file ".#NAME.lck" beside it: exclusively, or shared by who only reads. Returns the
- * descriptor that holds the lock; -EBUSY where somebody else has it. Giving it back removes the file where nobody else has it;
- * the descriptor is the caller's to close. */
-int store_lock_image(int store_fd, const char *name, bool exclusive);
-void store_unlock_image(int store_fd, const char *name, int lock_fd);
+/* A lock of an image as systemd's tools take it, on a file ".#NAME.lck" beside it. */
+typedef struct StoreLock {
+        int store_fd;
+        int fd; /* negative for none */
+        char *file;
+} StoreLock;
+
+/* Locks an image exclusively, or shared by who only reads; -EBUSY where somebody else has it. Giving it back removes the file where
+ * nobody else has it; for what is empty, it does nothing. */
+int store_lock_image(int store_fd, const char *name, bool exclusive, StoreLock *ret);
+void store_unlock_image(StoreLock *lock);
+#define _cleanup_store_lock_ _cleanup_(store_unlock_image)
 
 /* Gives an image another name. -ENOENT, -EEXIST. */
 int store_rename(int store_fd, const char *name, const char *new_name);
@@ -37,9 +48,10 @@ int store_remove(int store_fd, const char *name);
 int store_hide(int store_fd, const char *name, char **ret_hidden);
 int store_destroy(int store_fd, const char *hidden);
 
-/* Whether nobody can write to an image: a flag of a subvolume, or the immutable flag of a directory, which is for
- * the directory itself. -EOPNOTSUPP where the file system has none. */
+/* Whether nobody can write to an image: a flag of a subvolume, the immutable flag of a directory, which is for
+ * the directory itself, the mode of a file. -EOPNOTSUPP where the file system has none. The other is for one that is being made. */
 int store_set_read_only(int store_fd, const char *name, bool read_only);
+int store_set_hidden_read_only(int store_fd, const char *hidden, bool read_only);
 
 /* How much a subvolume may hold, in bytes, UINT64_MAX for no limit; this switches the quotas of its file system on.
  * -EOPNOTSUPP for other images. */

@@ -416,6 +416,34 @@ static int set_dir_times(Unpacker *u)
         return 0;
 }
 
+static int unpack_all(Unpacker *u)
+{
+        struct archive_entry *entry;
+        int r;
+
+        if (!source_add_filters(u->archive) || archive_read_support_format_tar(u->archive) != ARCHIVE_OK ||
+            source_open(&u->source, u->archive) != ARCHIVE_OK)
+                return fail(u);
+        while ((r = archive_read_next_header(u->archive, &entry)) == ARCHIVE_OK || r == ARCHIVE_WARN) {
+                if (++u->n_entries > UNPACK_ENTRIES_MAX)
+                        return fail_entry(u, archive_entry_pathname(entry) ?: "", -EFBIG,
+                                          "is one entry too many");
+                r = check_bounds(u, archive_entry_pathname(entry) ?: "", 0);
+                if (r >= 0)
+                        r = unpack_entry(u, entry);
+                if (r < 0)
+                        return r;
+        }
+        if (r != ARCHIVE_EOF)
+                return fail(u);
+        if (u->n_entries == 0) {
+                snprintf(u->job->failed, sizeof(u->job->failed), "there is nothing in it");
+                return -EBADMSG;
+        }
+        r = set_dir_times(u);
+        return r < 0 ? fail_entry(u, "directory", r, NULL) : 0;
+}
+
 int archive_unpack(ArchiveJob *job, int in_fd, int dir_fd)
 {
         _cleanup_(unpacker_clear) Unpacker u = {
@@ -425,34 +453,12 @@ int archive_unpack(ArchiveJob *job, int in_fd, int dir_fd)
                 .root_fd = dir_fd,
                 .parent_fd = -EBADF,
         };
-        struct archive_entry *entry;
         int r;
 
         job->failed[0] = 0;
         OOM_CHECK(u.archive);
-        if (archive_read_support_filter_gzip(u.archive) < ARCHIVE_WARN ||
-            archive_read_support_filter_xz(u.archive) < ARCHIVE_WARN ||
-            archive_read_support_filter_zstd(u.archive) < ARCHIVE_WARN ||
-            archive_read_support_filter_bzip2(u.archive) < ARCHIVE_WARN ||
-            archive_read_support_format_tar(u.archive) != ARCHIVE_OK ||
-            source_open(&u.source, u.archive) != ARCHIVE_OK)
-                return fail(&u);
-        while ((r = archive_read_next_header(u.archive, &entry)) == ARCHIVE_OK || r == ARCHIVE_WARN) {
-                if (++u.n_entries > UNPACK_ENTRIES_MAX)
-                        return fail_entry(&u, archive_entry_pathname(entry) ?: "", -EFBIG,
-                                          "is one entry too many");
-                r = check_bounds(&u, archive_entry_pathname(entry) ?: "", 0);
-                if (r >= 0)
-                        r = unpack_entry(&u, entry);
-                if (r < 0)
-                        return r;
-        }
-        if (r != ARCHIVE_EOF)
-                return fail(&u);
-        if (u.n_entries == 0) {
-                snprintf(job->failed, sizeof(job->failed), "there is nothing in it");
-                return -EBADMSG;
-        }
-        r = set_dir_times(&u);
-        return r < 0 ? fail_entry(&u, "directory", r, NULL) : 0;
+        r = unpack_all(&u);
+        if ((r >= 0 || r == -EBADMSG) && source_drain(&u.source) < 0 && r >= 0)
+                r = fail(&u);
+        return r;
 }

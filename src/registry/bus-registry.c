@@ -238,6 +238,10 @@ const sd_bus_vtable registry_vtable[] = {
                                 SD_BUS_RESULT("u", id), transfer_begin, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("ExportImage", SD_BUS_ARGS("s", name, "s", format, "h", file, "x", clamp),
                                 SD_BUS_RESULT("u", id), transfer_begin, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS(
+                "PullImage",
+                SD_BUS_ARGS("s", url, "s", name, "s", type, "s", verify, "t", flags, "as", environment),
+                SD_BUS_RESULT("u", id), transfer_begin, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("ListTransfers", SD_BUS_NO_ARGS, SD_BUS_RESULT("a(ussd)", transfers),
                                 transfer_list, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("CancelTransfer", SD_BUS_ARGS("u", id), SD_BUS_NO_RESULT, transfer_cancel,

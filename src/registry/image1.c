@@ -20,30 +20,42 @@
 #define IMAGES_MAX     4096U
 
 typedef struct ImageStat {
-        const char *type;
+        ImageType type;
+        char *path;
         bool read_only;
         uint64_t created, modified; /* µs since 1970, 0 when it is not known */
+        uint64_t size;              /* bytes on disk; UINT64_MAX for what would have to be counted */
 } ImageStat;
+
+static void image_stat_clear(ImageStat *st)
+{
+        free(st->path);
+}
+#define _cleanup_image_stat_ _cleanup_(image_stat_clear)
 
 /* What of the host is read-only to us is not so for others: its first process sees it as it is. */
 #define HOST_ROOT "/proc/1/root"
 
-/* Opens an image of the store; ".host" is the host itself. */
-static int open_image(const char *name)
+/* Opens an image of the store; ".host" is the host itself. Both may be NULL; the caller frees the path. */
+static int open_image(const char *name, ImageType *ret_type, char **ret_path)
 {
-        if (streq(name, HOST))
-                return RET_NERRNO(open(HOST_ROOT "/", O_PATH | O_DIRECTORY | O_CLOEXEC));
-        if (!image_name_valid(name))
+        _cleanup_free_ char *file = NULL, *path = NULL;
+        bool host = streq(name, HOST);
+
+        if (!host && !image_name_valid(name))
                 return -ENOENT;
-        _cleanup_close_ int store_fd = open(HOST_ROOT IMAGE_STORE, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        _cleanup_close_ int store_fd = open(host ? HOST_ROOT "/" : HOST_ROOT IMAGE_STORE,
+                                            O_PATH | O_DIRECTORY | O_CLOEXEC);
         if (store_fd < 0)
                 return -errno;
-        return RET_NERRNO(openat(store_fd, name, O_PATH | O_DIRECTORY | O_CLOEXEC));
-}
-
-static char *image_path(const char *name)
-{
-        return streq(name, HOST) ? strdup("/") : strf(IMAGE_STORE "/%s", name);
+        _cleanup_close_ int fd = image_open_in(store_fd, host ? "." : name, 0, ret_type, &file);
+        if (fd < 0)
+                return fd;
+        path = host ? strdup("/") : strf(IMAGE_STORE "/%s", file);
+        OOM_CHECK(path);
+        if (ret_path)
+                *ret_path = TAKE_PTR(path);
+        return TAKE_FD(fd);
 }
 
 static uint64_t to_usec(const struct statx_timestamp *t)
@@ -53,28 +65,53 @@ static uint64_t to_usec(const struct statx_timestamp *t)
 
 static int stat_image(const char *name, ImageStat *ret)
 {
+        _cleanup_free_ char *path = NULL;
         struct statvfs vfs;
         struct statx sx;
+        ImageType type;
 
-        _cleanup_close_ int fd = open_image(name);
+        _cleanup_close_ int fd = open_image(name, &type, &path);
         if (fd < 0)
                 return fd;
-        _cleanup_close_ int read_fd = fd_reopen(fd, O_RDONLY | O_DIRECTORY);
-        if (statx(fd, "", AT_EMPTY_PATH, STATX_BTIME | STATX_MTIME | STATX_INO, &sx) < 0 ||
+        _cleanup_close_ int read_fd = type == IMAGE_BLOCK ? -EBADF : fd_reopen(fd, O_RDONLY | O_NONBLOCK);
+        if (statx(fd, "", AT_EMPTY_PATH, STATX_BTIME | STATX_MTIME | STATX_INO | STATX_BLOCKS, &sx) < 0 ||
             fstatvfs(fd, &vfs) < 0)
                 return -errno;
         *ret = (ImageStat){
-                .type = image_is_subvolume(read_fd) ? "subvolume" : "directory",
+                .type = type,
+                .path = TAKE_PTR(path),
                 .read_only = (vfs.f_flag & ST_RDONLY) || image_is_read_only(read_fd),
+                .size = type == IMAGE_RAW ? sx.stx_blocks * 512 : UINT64_MAX,
                 .created = sx.stx_mask & STATX_BTIME ? to_usec(&sx.stx_btime) : 0,
                 .modified = to_usec(&sx.stx_mtime),
         };
         return 0;
 }
 
+bool machine1_image_is_disk(const char *name)
+{
+        ImageType type;
+        _cleanup_close_ int fd = open_image(name, &type, NULL);
+
+        return fd >= 0 && type == IMAGE_RAW;
+}
+
 static int compare_names(const void *a, const void *b)
 {
         return strcmp(*(char *const *) a, *(char *const *) b);
+}
+
+/* There may be a directory and a disk of one name; the directory has it then. */
+static void remove_doubles(Strv names)
+{
+        size_t kept = 1;
+
+        for (size_t i = 1; names[0] && names[i]; i++)
+                if (streq(names[kept - 1], names[i]))
+                        free(names[i]);
+                else
+                        names[kept++] = names[i];
+        names[kept] = NULL;
 }
 
 static int list_names(Strv *ret)
@@ -87,12 +124,16 @@ static int list_names(Strv *ret)
         r = strv_append(&names, HOST);
         for (struct dirent *e; r >= 0 && dir && n < IMAGES_MAX && (e = readdir(dir));)
                 if (image_name_valid(e->d_name)) {
-                        r = strv_append(&names, e->d_name);
+                        _cleanup_free_ char *name = NULL;
+                        r = image_name_from_file(e->d_name, &name);
+                        if (r >= 0)
+                                r = strv_append(&names, name);
                         n++;
                 }
-        if (r < 0)
+        if (r < 0 && r != -EINVAL)
                 return r;
         qsort(names, strv_length(names), sizeof(char *), compare_names);
+        remove_doubles(names);
         *ret = TAKE_PTR(names);
         return 0;
 }
@@ -119,14 +160,14 @@ int machine1_list_images(sd_bus_message *call, void *userdata, sd_bus_error *err
                 r = sd_bus_message_open_container(reply, 'a', "(ssbttto)");
         STRV_FOREACH (name, names) {
                 _cleanup_free_ char *path = object_path(*name);
-                ImageStat st;
+                _cleanup_image_stat_ ImageStat st = {};
                 if (r < 0)
                         break;
                 if (!path)
                         return -ENOMEM;
                 if (stat_image(*name, &st) >= 0)
-                        r = sd_bus_message_append(reply, "(ssbttto)", *name, st.type, st.read_only,
-                                                  st.created, st.modified, UINT64_MAX, path);
+                        r = sd_bus_message_append(reply, "(ssbttto)", *name, image_type_to_string(st.type),
+                                                  st.read_only, st.created, st.modified, st.size, path);
         }
         if (r >= 0)
                 r = sd_bus_message_close_container(reply);
@@ -145,7 +186,7 @@ static int open_of_call(sd_bus_message *call, char **ret_name)
                 if (r >= 0)
                         r = free_and_strdup(ret_name, name);
         }
-        return r < 0 ? r : open_image(*ret_name);
+        return r < 0 ? r : open_image(*ret_name, NULL, NULL);
 }
 
 static int reply_no_image(sd_bus_message *call, const char *name)
@@ -207,24 +248,26 @@ int machine1_ask_image(sd_bus_message *call, void *userdata, sd_bus_error *error
 
 static int append_image(sd_bus_message *m, const Registry *registry, const char *name)
 {
-        _cleanup_free_ char *path = image_path(name), *os = NULL;
+        _cleanup_free_ char *os = NULL;
         const Machine *user = machine1_image_user(registry, name);
-        ImageStat st;
+        _cleanup_image_stat_ ImageStat st = {};
         int r;
 
-        OOM_CHECK(path);
-        _cleanup_close_ int fd = open_image(name);
+        _cleanup_close_ int fd = open_image(name, NULL, NULL);
         if (fd < 0 || stat_image(name, &st) < 0)
                 return 0; /* gone meanwhile */
         (void) os_release_read(fd, &os, NULL);
         r = sd_bus_message_open_container(m, 'a', "{sv}");
         if (r >= 0)
-                r = sd_bus_message_append(m, "{sv}{sv}{sv}{sv}", "Name", "s", name, "Type", "s", st.type,
-                                          "Path", "s", path, "ReadOnly", "b", st.read_only);
+                r = sd_bus_message_append(m, "{sv}{sv}{sv}{sv}", "Name", "s", name, "Type", "s",
+                                          image_type_to_string(st.type), "Path", "s", st.path, "ReadOnly",
+                                          "b", st.read_only);
         if (r >= 0 && st.created > 0)
                 r = sd_bus_message_append(m, "{sv}", "Created", "t", st.created);
         if (r >= 0)
                 r = sd_bus_message_append(m, "{sv}", "Modified", "t", st.modified);
+        if (r >= 0 && st.size != UINT64_MAX)
+                r = sd_bus_message_append(m, "{sv}", "Size", "t", st.size);
         if (r >= 0 && os)
                 r = sd_bus_message_append(m, "{sv}", "OS", "s", os);
         if (r >= 0 && user)
@@ -276,7 +319,7 @@ static void add_metadata(const char *name, json_t *o)
         _cleanup_strv_ Strv os = NULL, machine = NULL;
         _cleanup_free_ char *hostname = NULL;
 
-        _cleanup_close_ int fd = open_image(name);
+        _cleanup_close_ int fd = open_image(name, NULL, NULL);
         if (fd < 0)
                 return;
         (void) rootfs_read_file(fd, "/etc/hostname", 256, &hostname, NULL);
@@ -295,14 +338,15 @@ static void add_metadata(const char *name, json_t *o)
 
 static json_t *describe(const char *name, bool metadata)
 {
-        _cleanup_free_ char *path = image_path(name);
-        ImageStat st;
+        _cleanup_image_stat_ ImageStat st = {};
         json_t *o;
 
         if (stat_image(name, &st) < 0)
                 return NULL;
-        o = json_pack("{ss ss* ss ss sb}", "name", name, "path", path, "type", st.type, "class", "machine",
-                      "readOnly", st.read_only);
+        o = json_pack("{ss ss* ss ss sb}", "name", name, "path", st.path, "type",
+                      image_type_to_string(st.type), "class", "machine", "readOnly", st.read_only);
+        if (st.size != UINT64_MAX)
+                json_object_set_new(o, "usage", json_integer((json_int_t) st.size));
         if (st.created > 0)
                 json_object_set_new(o, "creationTimestamp", json_integer((json_int_t) st.created));
         json_object_set_new(o, "modificationTimestamp", json_integer((json_int_t) st.modified));
@@ -350,8 +394,11 @@ int machine1_varlink_list_images(VarlinkConnection *c, const json_t *parameters,
  * start takes; of others nobody else knows. */
 const Machine *machine1_image_user(const Registry *registry, const char *name)
 {
-        _cleanup_free_ char *path = image_path(name);
+        _cleanup_free_ char *path = NULL;
+        _cleanup_close_ int fd = open_image(name, NULL, &path);
 
+        if (fd == -ENOENT)
+                return NULL;
         for (size_t i = 0; i < registry->n_machines; i++) {
                 const Machine *m = registry->machines[i];
                 if (m->state != MACHINE_FAILED && (!path || streq_ptr(m->record.root, path)))
@@ -414,7 +461,7 @@ static int read_arguments(Registry *registry, const Change *change, sd_bus_messa
                 int r = sd_bus_message_read_basic(call, change->types[i], &v);
                 if (r < 0)
                         return r;
-                if (change->types[i] == 's' && (!image_name_valid(v.s) || endswith(v.s, ".nspawn")))
+                if (change->types[i] == 's' && !image_new_name_valid(v.s))
                         return MIN(reply_bad_name(call), 0);
                 if (change->types[i] == 's' && transfer_is_making(registry, v.s))
                         return MIN(sd_bus_reply_method_errorf(call, "System.Error.EBUSY",
@@ -583,7 +630,7 @@ static int object_find(sd_bus *bus, const char *path, const char *interface, voi
         r = sd_bus_path_decode(path, MACHINE1_IMAGES, &name);
         if (r <= 0)
                 return r;
-        _cleanup_close_ int fd = open_image(name);
+        _cleanup_close_ int fd = open_image(name, NULL, NULL);
         *ret = userdata;
         return fd >= 0;
 }
@@ -610,8 +657,8 @@ static int node_enumerate(sd_bus *bus, const char *path, void *userdata, char **
 static int get_property(sd_bus *bus, const char *path, const char *interface, const char *property,
                         sd_bus_message *reply, void *userdata, sd_bus_error *error)
 {
-        _cleanup_free_ char *name = NULL, *file = NULL;
-        ImageStat st;
+        _cleanup_image_stat_ ImageStat st = {};
+        _cleanup_free_ char *name = NULL;
         int r;
 
         (void) bus;
@@ -623,21 +670,21 @@ static int get_property(sd_bus *bus, const char *path, const char *interface, co
                 r = stat_image(name, &st);
         if (r < 0)
                 return r;
-        file = image_path(name);
-        OOM_CHECK(file);
         if (streq(property, "Name"))
                 return sd_bus_message_append(reply, "s", name);
         if (streq(property, "Path"))
-                return sd_bus_message_append(reply, "s", file);
+                return sd_bus_message_append(reply, "s", st.path);
         if (streq(property, "Type"))
-                return sd_bus_message_append(reply, "s", st.type);
+                return sd_bus_message_append(reply, "s", image_type_to_string(st.type));
+        if (startswith(property, "Usage"))
+                return sd_bus_message_append(reply, "t", st.size);
         if (streq(property, "ReadOnly"))
                 return sd_bus_message_append(reply, "b", st.read_only);
         if (streq(property, "CreationTimestamp"))
                 return sd_bus_message_append(reply, "t", st.created);
         if (streq(property, "ModificationTimestamp"))
                 return sd_bus_message_append(reply, "t", st.modified);
-        return sd_bus_message_append(reply, "t", UINT64_MAX); /* usage and limits of quota groups */
+        return sd_bus_message_append(reply, "t", UINT64_MAX); /* limits of quota groups */
 }
 
 const sd_bus_vtable machine1_image_vtable[] = {

@@ -64,6 +64,9 @@ int machine1_varlink_setup(Registry *registry);
 /* image1.c: a machine that runs from that image of the store, or NULL. */
 const Machine *machine1_image_user(const Registry *registry, const char *name);
 
+/* Whether an image of the store is a disk. */
+bool machine1_image_is_disk(const char *name);
+
 /* ListImages() of org.mctl.Registry1, → (aa{sv}) */
 int registry_list_images(sd_bus_message *call, void *userdata, sd_bus_error *error);
 

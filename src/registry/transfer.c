@@ -8,6 +8,7 @@
 #include "basic/log.h"
 #include "basic/names.h"
 #include "image/archive.h"
+#include "image/image.h"
 #include "registry/machine1.h"
 #include "registry/polkit.h"
 #include "registry/worker.h"
@@ -15,15 +16,21 @@
 #define IMPORT1_TRANSFER "org.freedesktop.import1.Transfer"
 #define TRANSFERS_PATH   IMPORT1_PATH "/transfer"
 
+#define URL_MAX 4096
+
 /* Flags of both. */
 #define TRANSFER_REPLACE   UINT64_C(1)
 #define TRANSFER_READ_ONLY UINT64_C(2)
+/* Of pulls over import1: a second copy is kept as it came. There is none: who wants one clones the image. */
+#define PULL_KEEP UINT64_C(4)
 
 typedef struct Transfer {
         Registry *registry;
         uint32_t id;
         const char *type; /* as import1 has it: a constant */
         char *local;      /* the name of the image */
+        char *remote;     /* where it comes from, "" for a file */
+        char *verify;     /* how that is verified, "" where it is not */
         double progress;
         char *unit;
         uid_t owner; /* who began it */
@@ -38,6 +45,8 @@ static void transfer_free(Transfer *t)
                         break;
                 }
         free(t->local);
+        free(t->remote);
+        free(t->verify);
         free(t->unit);
         free(t);
 }
@@ -113,10 +122,17 @@ static void on_finished(void *userdata, int error, const char *message, const js
 
 typedef struct Wanted {
         const char *type, *local, *format;
-        int fd; /* the message's */
+        const char *url, *verify; /* of a pull */
+        Strv environment;         /* of it */
+        int fd;                   /* the message's, or negative for a pull */
         uint64_t flags;
         int64_t clamp; /* seconds since 1970, -1 for none */
 } Wanted;
+
+static void wanted_clear(Wanted *w)
+{
+        strv_free(w->environment);
+}
 
 static int read_import(sd_bus_message *call, Wanted *w)
 {
@@ -125,14 +141,19 @@ static int read_import(sd_bus_message *call, Wanted *w)
 
         if (r < 0)
                 return r;
-        w->type = streq(type, "tar") ? "import-tar" : streq(type, "directory") ? "import-fs" : NULL;
+        w->type = streq(type, "tar")         ? "import-tar"
+                  : streq(type, "raw")       ? "import-raw"
+                  : streq(type, "directory") ? "import-fs"
+                                             : NULL;
         return w->type ? 0 : -EOPNOTSUPP;
 }
 
 static int read_export(sd_bus_message *call, Wanted *w)
 {
-        w->type = "export-tar";
-        return sd_bus_message_read(call, "sshx", &w->local, &w->format, &w->fd, &w->clamp);
+        int r = sd_bus_message_read(call, "sshx", &w->local, &w->format, &w->fd, &w->clamp);
+
+        w->type = r >= 0 && machine1_image_is_disk(w->local) ? "export-raw" : "export-tar";
+        return r;
 }
 
 /* …Ex() have a class, and flags in the place of booleans. */
@@ -149,7 +170,9 @@ static int read_import1_import(sd_bus_message *call, Wanted *w)
         const char *member = sd_bus_message_get_member(call);
         int replace, read_only, r;
 
-        w->type = startswith(member, "ImportTar") ? "import-tar" : "import-fs";
+        w->type = startswith(member, "ImportTar")   ? "import-tar"
+                  : startswith(member, "ImportRaw") ? "import-raw"
+                                                    : "import-fs";
         r = sd_bus_message_read(call, "hs", &w->fd, &w->local);
         if (r >= 0 && endswith(member, "Ex")) {
                 r = read_class(call);
@@ -164,11 +187,12 @@ static int read_import1_import(sd_bus_message *call, Wanted *w)
 
 static int read_import1_export(sd_bus_message *call, Wanted *w)
 {
-        bool extended = endswith(sd_bus_message_get_member(call), "Ex");
+        const char *member = sd_bus_message_get_member(call);
+        bool extended = endswith(member, "Ex");
         uint64_t flags = 0;
         int r;
 
-        w->type = "export-tar";
+        w->type = startswith(member, "ExportRaw") ? "export-raw" : "export-tar";
         r = sd_bus_message_read(call, "s", &w->local);
         if (r >= 0 && extended)
                 r = read_class(call);
@@ -179,11 +203,55 @@ static int read_import1_export(sd_bus_message *call, Wanted *w)
         return r < 0 ? r : flags != 0 ? -EINVAL : 0;
 }
 
-static int read_unsupported(sd_bus_message *call, Wanted *w)
+/* What leads to a server: nothing else of somebody's environment is the worker's. */
+static int read_environment(sd_bus_message *call, Wanted *w)
 {
-        (void) call;
-        (void) w;
-        return -EOPNOTSUPP;
+        static const char *const names[] = { "http_proxy=", "https_proxy=", "HTTPS_PROXY=", "all_proxy=",
+                                             "ALL_PROXY=",  "no_proxy=",    "NO_PROXY=" };
+        const char *assignment;
+        int r;
+
+        r = sd_bus_message_enter_container(call, 'a', "s");
+        while (r >= 0 && (r = sd_bus_message_read(call, "s", &assignment)) > 0) {
+                bool known = false;
+                for (size_t i = 0; i < ELEMENTSOF(names); i++)
+                        known = known || startswith(assignment, names[i]);
+                r = known && str_is_clean(assignment) ? strv_append(&w->environment, assignment) : -EINVAL;
+        }
+        return r < 0 ? r : sd_bus_message_exit_container(call);
+}
+
+static int read_pull(sd_bus_message *call, Wanted *w)
+{
+        const char *type;
+        int r = sd_bus_message_read(call, "sssst", &w->url, &w->local, &type, &w->verify, &w->flags);
+
+        if (r >= 0)
+                r = read_environment(call, w);
+        if (r < 0)
+                return r;
+        w->type = streq(type, "tar") ? "pull-tar" : streq(type, "raw") ? "pull-raw" : NULL;
+        return w->type ? 0 : -EOPNOTSUPP;
+}
+
+static int read_import1_pull(sd_bus_message *call, Wanted *w)
+{
+        const char *member = sd_bus_message_get_member(call);
+        int force = false, r;
+
+        w->type = startswith(member, "PullTar") ? "pull-tar" : "pull-raw";
+        r = sd_bus_message_read(call, "ss", &w->url, &w->local);
+        if (r >= 0 && endswith(member, "Ex")) {
+                r = read_class(call);
+                if (r >= 0)
+                        r = sd_bus_message_read(call, "st", &w->verify, &w->flags);
+                w->flags &= ~PULL_KEEP;
+                return r;
+        }
+        if (r >= 0)
+                r = sd_bus_message_read(call, "sb", &w->verify, &force);
+        w->flags = force ? TRANSFER_REPLACE : 0;
+        return r;
 }
 
 static const struct Method {
@@ -193,20 +261,21 @@ static const struct Method {
 } methods[] = {
         { "ImportImage", REGISTRY_NAME ".manage-images", read_import },
         { "ExportImage", REGISTRY_NAME ".manage-images", read_export },
+        { "PullImage", REGISTRY_NAME ".manage-images", read_pull },
         { "ImportTar", IMPORT1_NAME ".import", read_import1_import },
         { "ImportTarEx", IMPORT1_NAME ".import", read_import1_import },
         { "ImportFileSystem", IMPORT1_NAME ".import", read_import1_import },
         { "ImportFileSystemEx", IMPORT1_NAME ".import", read_import1_import },
         { "ExportTar", IMPORT1_NAME ".export", read_import1_export },
         { "ExportTarEx", IMPORT1_NAME ".export", read_import1_export },
-        { "ImportRaw", IMPORT1_NAME ".import", read_unsupported },
-        { "ImportRawEx", IMPORT1_NAME ".import", read_unsupported },
-        { "ExportRaw", IMPORT1_NAME ".export", read_unsupported },
-        { "ExportRawEx", IMPORT1_NAME ".export", read_unsupported },
-        { "PullTar", IMPORT1_NAME ".pull", read_unsupported },
-        { "PullTarEx", IMPORT1_NAME ".pull", read_unsupported },
-        { "PullRaw", IMPORT1_NAME ".pull", read_unsupported },
-        { "PullRawEx", IMPORT1_NAME ".pull", read_unsupported },
+        { "ImportRaw", IMPORT1_NAME ".import", read_import1_import },
+        { "ImportRawEx", IMPORT1_NAME ".import", read_import1_import },
+        { "ExportRaw", IMPORT1_NAME ".export", read_import1_export },
+        { "ExportRawEx", IMPORT1_NAME ".export", read_import1_export },
+        { "PullTar", IMPORT1_NAME ".pull", read_import1_pull },
+        { "PullTarEx", IMPORT1_NAME ".pull", read_import1_pull },
+        { "PullRaw", IMPORT1_NAME ".pull", read_import1_pull },
+        { "PullRawEx", IMPORT1_NAME ".pull", read_import1_pull },
 };
 
 static const struct Method *find_method(sd_bus_message *call)
@@ -226,16 +295,37 @@ static int reply_bad_name(sd_bus_message *call)
                                           "That is no name for an image of the store.");
 }
 
+/* What is wrong with where it comes from, or NULL. Files of the host are root's, as far as we know. */
+static const char *find_mistake(sd_bus_message *call, const Wanted *w)
+{
+        bool is_file = startswith(w->url, "file:///");
+        uid_t uid;
+
+        if (!startswith(w->url, "https://") && !startswith(w->url, "http://") && !is_file)
+                return "A URL begins with https://, http:// or file:///.";
+        for (const char *c = w->url; *c; c++)
+                if (*c <= ' ' || *c >= 0x7f || c - w->url > URL_MAX)
+                        return "A URL has no spaces, and only characters of ASCII; others are written with '%'.";
+        if (is_file && (caller_read(call, NULL, &uid) < 0 || uid != 0))
+                return "Only root can have a file of the host by its URL; an import takes any file that you can open.";
+        return verify_mode_from_string(w->verify) < 0
+                       ? "An image is verified by signature, by checksum, or with no not at all."
+                       : NULL;
+}
+
 /* Returns 0 when an error has been replied. */
 static int judge(Registry *registry, sd_bus_message *call, const Wanted *w)
 {
+        const char *mistake = w->url ? find_mistake(call, w) : NULL;
         const Machine *user;
 
-        if (!image_name_valid(w->local) || streq(w->local, "lost+found") || endswith(w->local, ".nspawn"))
+        if (!image_new_name_valid(w->local))
                 return MIN(reply_bad_name(call), 0);
-        int mode = fcntl(w->fd, F_GETFL);
+        if (mistake)
+                return MIN(sd_bus_reply_method_errorf(call, SD_BUS_ERROR_INVALID_ARGS, "%s", mistake), 0);
+        int mode = w->url ? 0 : fcntl(w->fd, F_GETFL);
         if (mode < 0 || mode & O_PATH ||
-            (mode & O_ACCMODE) == (startswith(w->type, "export") ? O_RDONLY : O_WRONLY))
+            (!w->url && (mode & O_ACCMODE) == (startswith(w->type, "export") ? O_RDONLY : O_WRONLY)))
                 return MIN(sd_bus_reply_method_errorf(call, SD_BUS_ERROR_INVALID_ARGS,
                                                       "That descriptor was not opened for this."),
                            0);
@@ -264,8 +354,8 @@ static int judge(Registry *registry, sd_bus_message *call, const Wanted *w)
 
 static json_t *make_request(const Wanted *w)
 {
-        json_t *request = json_pack("{ss ss sb sb sb}", "operation", w->type, "name", w->local, "data", true,
-                                    "replace", (w->flags & TRANSFER_REPLACE) != 0, "readOnly",
+        json_t *request = json_pack("{ss ss sb sb sb}", "operation", w->type, "name", w->local, "data",
+                                    !w->url, "replace", (w->flags & TRANSFER_REPLACE) != 0, "readOnly",
                                     (w->flags & TRANSFER_READ_ONLY) != 0);
 
         if (w->format)
@@ -273,6 +363,14 @@ static json_t *make_request(const Wanted *w)
                                     json_string(isempty(w->format) ? "uncompressed" : w->format));
         if (w->clamp >= 0)
                 json_object_set_new(request, "clamp", json_integer(w->clamp));
+        if (w->url) {
+                json_t *environment = json_array();
+                STRV_FOREACH (s, w->environment)
+                        json_array_append_new(environment, json_string(*s));
+                json_object_set_new(request, "url", json_string(w->url));
+                json_object_set_new(request, "verify", json_string(w->verify));
+                json_object_set_new(request, "environment", environment);
+        }
         return request;
 }
 
@@ -304,14 +402,17 @@ static int begin(Registry *registry, sd_bus_message *call, const Wanted *w)
                 .id = ++registry->last_transfer,
                 .type = w->type,
                 .local = strdup(w->local),
+                .remote = strdup(w->url ?: ""),
+                .verify = strdup(w->verify ?: ""),
         };
         r = caller_read(call, NULL, &t->owner);
-        if (r < 0 || !t->local || !what)
+        if (r < 0 || !t->local || !t->remote || !t->verify || !what)
                 return r < 0 ? r : -ENOMEM;
         r = worker_run(registry,
                        &(WorkerTask){ .request = make_request(w),
                                       .what = what,
                                       .data_fd = w->fd,
+                                      .network = w->url,
                                       .progress = on_progress,
                                       .finished = on_finished,
                                       .userdata = t },
@@ -328,16 +429,17 @@ static int begin(Registry *registry, sd_bus_message *call, const Wanted *w)
 
 static int begin_refreshed(Registry *registry, sd_bus_message *call)
 {
-        Wanted w = { .fd = -EBADF, .clamp = -1 };
+        _cleanup_(wanted_clear) Wanted w = { .fd = -EBADF, .clamp = -1 };
         int r;
 
         r = sd_bus_message_rewind(call, true);
         if (r >= 0)
                 r = find_method(call)->read(call, &w);
         if (r == -EOPNOTSUPP)
-                return sd_bus_reply_method_errorf(call, SD_BUS_ERROR_NOT_SUPPORTED,
-                                                  "Images are tar archives and directories; disk images, "
-                                                  "downloads and other classes are not supported.");
+                return sd_bus_reply_method_errorf(
+                        call, SD_BUS_ERROR_NOT_SUPPORTED,
+                        "Images are tar archives, disks and directories, and of the class "
+                        "machine; there are no others.");
         if (r >= 0)
                 r = judge(registry, call, &w);
         return r <= 0 ? r : begin(registry, call, &w);
@@ -351,7 +453,7 @@ static int begin_authorized(Registry *registry, sd_bus_message *call)
 int transfer_begin(sd_bus_message *call, void *userdata, sd_bus_error *error)
 {
         const struct Method *m = find_method(call);
-        Wanted w = { .fd = -EBADF, .clamp = -1 };
+        _cleanup_(wanted_clear) Wanted w = { .fd = -EBADF, .clamp = -1 };
         int r;
 
         (void) error;
@@ -388,10 +490,10 @@ int transfer_list(sd_bus_message *call, void *userdata, sd_bus_error *error)
                 _cleanup_free_ char *path = transfer_path(t);
                 OOM_CHECK(path);
                 r = ours ? sd_bus_message_append(reply, "(ussd)", t->id, t->type, t->local, t->progress)
-                    : extended ? sd_bus_message_append(reply, "(ussssdo)", t->id, t->type, "", t->local,
-                                                       "machine", t->progress, path)
-                               : sd_bus_message_append(reply, "(usssdo)", t->id, t->type, "", t->local,
-                                                       t->progress, path);
+                    : extended ? sd_bus_message_append(reply, "(ussssdo)", t->id, t->type, t->remote,
+                                                       t->local, "machine", t->progress, path)
+                               : sd_bus_message_append(reply, "(usssdo)", t->id, t->type, t->remote,
+                                                       t->local, t->progress, path);
         }
         if (r >= 0)
                 r = sd_bus_message_close_container(reply);
@@ -501,18 +603,6 @@ static int cancel_object(sd_bus_message *call, void *userdata, sd_bus_error *err
         return transfer_cancel(call, t->registry, error);
 }
 
-static int get_nothing(sd_bus *bus, const char *path, const char *interface, const char *property,
-                       sd_bus_message *reply, void *userdata, sd_bus_error *error)
-{
-        (void) bus;
-        (void) path;
-        (void) interface;
-        (void) property;
-        (void) userdata;
-        (void) error;
-        return sd_bus_message_append(reply, "s", "");
-}
-
 /* What begins a transfer, and its arguments: for tar archives and for disk images they are the same. */
 #define TRANSFER(name, ...)                                                                          \
         SD_BUS_METHOD_WITH_ARGS(name, SD_BUS_ARGS(__VA_ARGS__),                                      \
@@ -558,9 +648,9 @@ static const sd_bus_vtable transfer_vtable[] = {
         SD_BUS_VTABLE_START(0),
         SD_BUS_PROPERTY("Id", "u", NULL, offsetof(Transfer, id), SD_BUS_VTABLE_PROPERTY_CONST),
         SD_BUS_PROPERTY("Local", "s", NULL, offsetof(Transfer, local), SD_BUS_VTABLE_PROPERTY_CONST),
-        SD_BUS_PROPERTY("Remote", "s", get_nothing, 0, SD_BUS_VTABLE_PROPERTY_CONST),
+        SD_BUS_PROPERTY("Remote", "s", NULL, offsetof(Transfer, remote), SD_BUS_VTABLE_PROPERTY_CONST),
         SD_BUS_PROPERTY("Type", "s", NULL, offsetof(Transfer, type), SD_BUS_VTABLE_PROPERTY_CONST),
-        SD_BUS_PROPERTY("Verify", "s", get_nothing, 0, SD_BUS_VTABLE_PROPERTY_CONST),
+        SD_BUS_PROPERTY("Verify", "s", NULL, offsetof(Transfer, verify), SD_BUS_VTABLE_PROPERTY_CONST),
         SD_BUS_PROPERTY("Progress", "d", NULL, offsetof(Transfer, progress), 0),
         SD_BUS_METHOD_WITH_ARGS("Cancel", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, cancel_object,
                                 SD_BUS_VTABLE_UNPRIVILEGED),

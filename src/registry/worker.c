@@ -141,7 +141,7 @@ static int append_properties(sd_bus_message *m, const WorkerTask *task, const ch
         if (r >= 0)
                 r = sd_bus_message_append(m, "(sv)(sv)(sv)(sv)(sv)(sv)(sv)", "Description", "s", description,
                                           "CollectMode", "s", "inactive-or-failed", "NoNewPrivileges", "b",
-                                          true, "PrivateNetwork", "b", true, "LimitNOFILE", "t",
+                                          true, "PrivateNetwork", "b", !task->network, "LimitNOFILE", "t",
                                           UINT64_C(65536), "TimeoutStopUSec", "t", 5 * USEC_PER_SEC,
                                           "MemoryMax", "t", WORKER_MEMORY_MAX);
         if (r >= 0 && task->bind)

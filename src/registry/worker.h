@@ -14,6 +14,7 @@ typedef struct WorkerTask {
         const char *what; /* of errors, and of the unit */
         int data_fd;      /* that the work is about, or negative; it stays the caller's */
         const char *bind; /* the unit that it ends with, or NULL */
+        bool network;     /* it may use that of the host */
         bool staging;     /* it gets a /var/tmp of its own, which systemd removes with it */
         void (*progress)(void *userdata, double share); /* of all that is to be done; may be NULL */
         /* Once, whatever happens, but where worker_run() fails: error is 0 or a number of errno(3). The texts are not the

@@ -27,8 +27,9 @@ static int find_user(int run_fd, int store_fd, const char *name, char **ret)
 {
         struct stat image;
 
-        if (fstatat(store_fd, name, &image, AT_SYMLINK_NOFOLLOW) < 0)
-                return -errno;
+        _cleanup_close_ int image_fd = image_open_in(store_fd, name, O_NOFOLLOW, NULL, NULL);
+        if (image_fd < 0 || fstat(image_fd, &image) < 0)
+                return image_fd < 0 ? image_fd : -errno;
         for (MachineUnitKind kind = 0; kind < _MACHINE_UNIT_KIND_MAX; kind++) {
                 _cleanup_(closedir_cleanup) DIR *dir = NULL;
                 int fd = machine_dir_open(run_fd, kind, ".", false);
@@ -63,12 +64,11 @@ int while_idle(const char *name, int (*change)(int store_fd, const char *name, v
         if (r < 0)
                 return r;
         /* Others, systemd-nspawn among them, tell that so. */
-        _cleanup_close_ int image_lock_fd = store_lock_image(store_fd, name, true);
-        if (image_lock_fd == -EBUSY)
+        _cleanup_store_lock_ StoreLock lock = { .fd = -EBADF };
+        r = store_lock_image(store_fd, name, true, &lock);
+        if (r == -EBUSY)
                 return set_failure(ret_error, -EBUSY, "Image '%s' is in use.", name);
-        r = image_lock_fd < 0 ? image_lock_fd : change(store_fd, name, userdata);
-        store_unlock_image(store_fd, name, image_lock_fd);
-        return r;
+        return r < 0 ? r : change(store_fd, name, userdata);
 }
 
 static int rename_it(int store_fd, const char *name, void *userdata)
@@ -106,13 +106,13 @@ int work_image_clone(const Request *request, char **ret_error)
         _cleanup_close_ int store_fd = store_open(IMAGE_STORE);
         if (store_fd < 0)
                 return store_fd;
-        _cleanup_close_ int lock_fd = store_lock_image(store_fd, request_text(request, "name"), false);
-        if (lock_fd == -EBUSY)
+        _cleanup_store_lock_ StoreLock lock = { .fd = -EBADF };
+        int r = store_lock_image(store_fd, request_text(request, "name"), false, &lock);
+        if (r == -EBUSY)
                 return set_failure(ret_error, -EBUSY, "Image '%s' is in use.",
                                    request_text(request, "name"));
-        int r = store_clone(store_fd, request_text(request, "name"), request_text(request, "newName"),
-                            request_flag(request, "readOnly"), &failed);
-        store_unlock_image(store_fd, request_text(request, "name"), lock_fd);
+        r = store_clone(store_fd, request_text(request, "name"), request_text(request, "newName"),
+                        request_flag(request, "readOnly"), &failed);
         if (r < 0 && failed)
                 return set_failure(ret_error, r, "'%s': %s", failed, strerror(-r));
         return explain(request, r, ret_error);

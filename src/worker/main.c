@@ -30,8 +30,12 @@ static const struct {
         { "image-limit", work_image_limit },
         { "image-clean", work_image_clean },
         { "import-tar", work_import_tar },
+        { "import-raw", work_import_raw },
         { "import-fs", work_import_directory },
+        { "pull-tar", work_pull_tar },
+        { "pull-raw", work_pull_raw },
         { "export-tar", work_export_tar },
+        { "export-raw", work_export_raw },
         { "pack", work_pack },
         { "unpack", work_unpack },
 };

@@ -5,6 +5,7 @@
 
 #include "basic/fd.h"
 #include "basic/str.h"
+#include "image/image.h"
 
 /* mctl-worker: what the registry has done outside of its own sandbox and event loop, each time by a unit of its own. The
  * request is one JSON object on standard input, from the registry, which has judged it:
@@ -23,8 +24,7 @@ typedef struct Request {
         int data_fd;          /* that came with the request, or negative */
         int proc_fd;          /* /proc/PID of the leader */
         int root_fd;          /* its root */
-        uid_t base;           /* the machine's users on the host; 0 where they are the host's */
-        uint32_t size;
+        void *userdata;       /* of the operation, for what it has called */
 } Request;
 
 /* Carries a request out. On failure ret_error may get a text for people; the caller frees it. */
@@ -47,14 +47,41 @@ int work_image_read_only(const Request *request, char **ret_error);
 int work_image_limit(const Request *request, char **ret_error);
 int work_image_clean(const Request *request, char **ret_error);
 
-/* transfer.c: an image "name" from what data_fd has, a tar archive or a directory; with "replace", in the place of one that is there,
- * and with "readOnly". And an image as an archive of that "format". */
+/* import.c: an image "name" from what data_fd has, a tar archive, a disk or a directory; with "replace", in the place of one that is
+ * there, and with "readOnly". */
 int work_import_tar(const Request *request, char **ret_error);
+int work_import_raw(const Request *request, char **ret_error);
 int work_import_directory(const Request *request, char **ret_error);
+/* pull.c: the same from a "url", with the "environment" of proxies; "verify" as trust.h has it. */
+int work_pull_tar(const Request *request, char **ret_error);
+int work_pull_raw(const Request *request, char **ret_error);
+/* transfer.c: an image as an archive of that "format". */
 int work_export_tar(const Request *request, char **ret_error);
+int work_export_raw(const Request *request, char **ret_error);
 /* A tree of a machine's as an archive on data_fd, and an archive unpacked into a directory of a machine. */
 int work_pack(const Request *request, char **ret_error);
 int work_unpack(const Request *request, char **ret_error);
+
+/* Where an archive comes from: how much it is, 0 where nobody knows or the download does, and who wants to see its bytes, or NULL. */
+typedef struct Stream {
+        int fd;
+        uint64_t size;
+        const struct Download *download;
+        void (*seen)(void *userdata, const void *data, size_t n);
+        void *userdata;
+} Stream;
+
+/* transfer.c: what came with the request; and a stream unpacked into a directory, or a file for a disk. */
+Stream stream_of_request(const Request *request);
+int stream_unpack(const Request *request, Stream *stream, bool disk, int fd, char **ret_error);
+
+/* import.c: the same for an image, whose archive may have the tree in a directory of its own. */
+int import_stream(const Request *request, Stream *stream, bool disk, int image_fd, char **ret_error);
+
+/* make.c: makes an image "name" of that type, which `fill` fills: an empty directory, or an empty file. Nobody sees it before it is
+ * whole and on disk. With "replace", what has the name goes, and with "readOnly" it is that. */
+typedef int (*Fill)(const Request *request, int image_fd, char **ret_error);
+int make_image(const Request *request, ImageType type, Fill fill, char **ret_error);
 
 /* images.c: calls `change` while no machine that runs from the image can start; -EBUSY where one has. */
 int while_idle(const char *name, int (*change)(int store_fd, const char *name, void *userdata), int store_fd,

@@ -756,30 +756,4 @@ test_host() {
 }
 
 # As on a host where machinectl comes without systemd-importd.
-test_import_clients() {
-        local service=/usr/share/dbus-1/system-services/org.freedesktop.import1.service
-
-        on_sh 'mv "$1" /root/kept; systemctl stop systemd-importd 2>/dev/null || :; systemctl reload dbus; systemctl restart mctl-registryd' sh "$service"
-        works on mctl export bb /root/x.tar.gz
-        try on machinectl --no-pager import-tar /root/x.tar.gz imported
-        equal "The exit status" "$status" 0
-        works on test -e /var/lib/machines/imported/bin/busybox
-        try on machinectl import-tar /root/x.tar.gz imported
-        differ "The exit status" "$status" 0
-        try on machinectl --force --read-only import-tar /root/x.tar.gz imported
-        equal "The exit status" "$status" 0
-        contains "The image" "$(on mctl show-image imported)" ReadOnly=yes
-        try on machinectl import-fs /var/lib/machines/bb fs
-        equal "The exit status" "$status" 0
-        try on machinectl --format=xz export-tar fs /root/fs.tar.xz
-        equal "The exit status" "$status" 0
-        works on_sh 'xz -t /root/fs.tar.xz 2>/dev/null || python3 -c "import lzma" 2>/dev/null || head -c 6 /root/fs.tar.xz | grep -q 7zXZ'
-        try on machinectl import-raw /root/x.tar.gz raw
-        differ "The exit status" "$status" 0
-        try on machinectl --no-legend list-transfers
-        equal "The exit status" "$status" 0
-        works on mctl remove imported fs
-        on_sh 'mv /root/kept "$1"; systemctl reload dbus; rm /root/x.tar.gz /root/fs.tar.xz; systemctl restart mctl-registryd' sh "$service"
-}
-
 run_tests

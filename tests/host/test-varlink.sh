@@ -10,6 +10,11 @@ host_options=("--with=socat")
 [ "$suite" != sid ] || host_options=("--with=socat,systemd-resolved")
 machine_socket=/run/systemd/machine/io.systemd.Machine
 
+# The sockets are there as long as the registry is.
+prepare_host() {
+        on mctl list >/dev/null
+}
+
 # varlink_fd METHOD PARAMETERS PYTHON: prints the answer, and runs what is done with the descriptor that comes with it, "fd".
 varlink_fd() {
         on python3 -c 'import os, socket, sys

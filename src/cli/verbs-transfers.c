@@ -1,0 +1,445 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Images from archives, disks and servers, and archives of them. The registry has them made; how far it is, is shown. */
+
+#include <poll.h>
+#include <signal.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "basic/fd.h"
+#include "basic/parse.h"
+#include "basic/time.h"
+#include "cli/cli.h"
+#include "cli/process.h"
+
+typedef struct Transfer {
+        uint32_t id;
+        const char *what; /* of the line that shows how far it is */
+        uint64_t begun;   /* µs */
+        bool shown;
+        bool cancelled;
+        char *result, *message;
+} Transfer;
+
+static void transfer_clear(Transfer *t)
+{
+        free(t->result);
+        free(t->message);
+}
+
+/* A bar, the share, and the time that is left if it goes on like this. */
+static void show_progress(Transfer *t, double share)
+{
+        static const char bar[] = "########################################";
+        uint64_t passed = now_usec(CLOCK_MONOTONIC) - t->begun;
+        unsigned left = share > 0.01 ? (unsigned) ((double) passed / share * (1 - share) / USEC_PER_SEC) : 0;
+
+        fprintf(stderr, "\r%s [%-40.*s] %3.0f%%  %u:%02u left\033[K", t->what, (int) (share * 40), bar,
+                share * 100, left / 60, left % 60);
+        t->shown = true;
+}
+
+static int on_progress(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        Transfer *t = userdata;
+        uint32_t id;
+        double share;
+
+        (void) error;
+        if (sd_bus_message_read(m, "ud", &id, &share) >= 0 && id == t->id && t->what)
+                show_progress(t, share);
+        return 0;
+}
+
+static int on_removed(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        Transfer *t = userdata;
+        const char *result, *message;
+        uint32_t id;
+
+        (void) error;
+        if (sd_bus_message_read(m, "uss", &id, &result, &message) >= 0 && id == t->id) {
+                t->result = strdup(result);
+                t->message = strdup(message);
+        }
+        return 0;
+}
+
+/* Nobody tells us any more how it goes; it goes on, though. */
+static int on_owner_changed(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        Transfer *t = userdata;
+        const char *name, *old;
+
+        (void) error;
+        if (sd_bus_message_read(m, "ss", &name, &old) >= 0 && streq(name, REGISTRY_NAME) && *old &&
+            t->id > 0 && !t->result) {
+                t->result = strdup("lost");
+                t->message = strdup(
+                        "The registry was ended. An import goes on as a unit mctl-work-….service; an export to a file is lost.");
+        }
+        return 0;
+}
+
+static int watch(Context *c, Transfer *t)
+{
+        static const struct {
+                const char *sender, *path, *interface, *member;
+                sd_bus_message_handler_t handler;
+        } signals[] = {
+                { REGISTRY_NAME, REGISTRY_PATH, REGISTRY_INTERFACE, "TransferProgress", on_progress },
+                { REGISTRY_NAME, REGISTRY_PATH, REGISTRY_INTERFACE, "TransferRemoved", on_removed },
+                { "org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus",
+                  "NameOwnerChanged", on_owner_changed },
+        };
+        int r = bus_connect(c);
+
+        for (size_t i = 0; i < ELEMENTSOF(signals) && r >= 0; i++)
+                r = sd_bus_match_signal(c->bus, NULL, signals[i].sender, signals[i].path,
+                                        signals[i].interface, signals[i].member, signals[i].handler, t);
+        return r < 0 ? log_error_errno(r, "Failed to watch transfers") : 0;
+}
+
+static int report(const Transfer *t)
+{
+        if (t->shown)
+                fputs("\r\033[K", stderr);
+        if (streq_ptr(t->result, "done")) {
+                if (!isempty(t->message))
+                        log_warning("%s", t->message);
+                return 0;
+        }
+        log_error("%s: %s", streq_ptr(t->result, "canceled") ? "Cancelled" : "Failed",
+                  isempty(t->message) ? strna(t->result) : t->message);
+        return EXIT_STATUS_FAILURE;
+}
+
+/* Whoever interrupts us has it cancelled, and sees it cleaned up; who insists does not wait for that. */
+static int wait_transfer(Context *c, Transfer *t, int signal_fd)
+{
+        struct signalfd_siginfo info;
+        int r;
+
+        while (!t->result) {
+                r = sd_bus_process(c->bus, NULL);
+                if (r < 0)
+                        return log_error_errno(r, "Failed to wait for the transfer");
+                if (r > 0)
+                        continue;
+                struct pollfd fds[] = {
+                        { .fd = sd_bus_get_fd(c->bus), .events = sd_bus_get_events(c->bus) },
+                        { .fd = signal_fd, .events = POLLIN },
+                };
+                if (poll(fds, ELEMENTSOF(fds), -1) < 0 && errno != EINTR)
+                        return log_error_errno(-errno, "Failed to wait for the transfer");
+                if (fds[1].revents && read(signal_fd, &info, sizeof(info)) == sizeof(info)) {
+                        if (t->cancelled)
+                                return 128 + (int) info.ssi_signo;
+                        t->cancelled = true;
+                        (void) bus_call_registry(c, "Failed to cancel", "CancelTransfer", NULL, "u", t->id);
+                }
+        }
+        return report(t);
+}
+
+/* Begins what the call is about, and waits. */
+static int transfer(Context *c, sd_bus_message *call, const char *what)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        _cleanup_(transfer_clear) Transfer t = {
+                .what = isatty(STDERR_FILENO) && !c->quiet ? what : NULL,
+                .begun = now_usec(CLOCK_MONOTONIC),
+        };
+        uint32_t id;
+        int r;
+
+        r = watch(c, &t);
+        if (r < 0)
+                return r;
+        r = bus_call(c, what, call, &reply); /* somebody may be typing a password, and think better of it */
+        if (r >= 0)
+                r = sd_bus_message_read(reply, "u", &id);
+        if (r < 0)
+                return r;
+        t.id = id;
+        _cleanup_close_ int signal_fd = process_block_signals();
+        if (!c->run.detach)
+                return wait_transfer(c, &t, signal_fd);
+        printf("%u\n", id);
+        return 0;
+}
+
+/* What the name of a file says of how it was made. */
+static const struct {
+        const char *suffix, *format;
+} compressions[] = {
+        { ".gz", "gzip" },
+        { ".xz", "xz" },
+        { ".zst", "zstd" },
+        { ".bz2", "bzip2" },
+};
+
+static const struct {
+        const char *suffix, *type;
+} types[] = {
+        { ".tar", "tar" },  { ".tgz", "tar" }, { ".txz", "tar" }, { ".tzst", "tar" },
+        { ".tbz2", "tar" }, { ".raw", "raw" }, { ".img", "raw" }, { ".qcow2", "raw" },
+};
+
+static size_t strip(const char *name, size_t n, const char *suffix)
+{
+        size_t length = strlen(suffix);
+
+        return n > length && strncmp(name + n - length, suffix, length) == 0 ? n - length : n;
+}
+
+/* A file's name without that: "debian-12.tar.xz" is "debian-12", which the caller frees, and a tar archive. What says nothing is
+ * one as well. */
+static char *name_from_file(const char *path, const char **ret_type)
+{
+        size_t end = strcspn(path, strstr(path, "://") ? "?#" : ""), begin, n;
+
+        while (end > 1 && path[end - 1] == '/')
+                end--;
+        for (begin = end; begin > 0 && path[begin - 1] != '/';)
+                begin--;
+        const char *name = path + begin;
+        n = end - begin;
+        for (size_t i = 0; i < ELEMENTSOF(compressions); i++)
+                n = strip(name, n, compressions[i].suffix);
+        *ret_type = "tar";
+        for (size_t i = 0; i < ELEMENTSOF(types); i++)
+                if (strip(name, n, types[i].suffix) < n) {
+                        *ret_type = types[i].type;
+                        return strndup(name, strip(name, n, types[i].suffix));
+                }
+        return strndup(name, n);
+}
+
+/* Flags of imports. */
+enum {
+        TRANSFER_REPLACE = 1,
+        TRANSFER_READ_ONLY = 2,
+};
+
+static uint64_t transfer_flags(const Context *c)
+{
+        return (c->force ? TRANSFER_REPLACE : 0) | (c->spec->read_only ? TRANSFER_READ_ONLY : 0);
+}
+
+static int new_call(Context *c, const char *method, sd_bus_message **ret)
+{
+        int r = bus_connect(c);
+
+        return r < 0 ? r
+                     : sd_bus_message_new_method_call(c->bus, ret, REGISTRY_NAME, REGISTRY_PATH,
+                                                      REGISTRY_INTERFACE, method);
+}
+
+int verb_import(Context *c, char **args)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL;
+        _cleanup_free_ char *name = NULL, *what = NULL;
+        bool from_stdin = streq(args[0], "-");
+        const char *type;
+        struct stat st;
+        int r;
+
+        if (from_stdin && !args[1])
+                return log_error("What comes from standard input needs a name: mctl import - NAME."),
+                       EXIT_STATUS_USAGE;
+        name = name_from_file(args[0], &type);
+        if (args[1] && free_and_strdup(&name, args[1]) < 0)
+                return log_oom();
+        what = name ? strf("Import of '%s'", name) : NULL;
+        if (!what)
+                return log_oom();
+        _cleanup_close_ int file_fd = from_stdin ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3)
+                                                 : open(args[0], O_RDONLY | O_NOCTTY | O_CLOEXEC);
+        if (file_fd < 0 || fstat(file_fd, &st) < 0)
+                return log_error_errno(-errno, "Cannot open '%s'", args[0]);
+        if (from_stdin && isatty(file_fd))
+                return log_error_return(-EINVAL, "Standard input is a terminal, and no archive.");
+        type = c->image_type         ? c->image_type
+               : S_ISDIR(st.st_mode) ? "directory"
+               : S_ISBLK(st.st_mode) ? "raw"
+                                     : type;
+        r = new_call(c, "ImportImage", &call);
+        if (r >= 0)
+                r = sd_bus_message_append(call, "ssht", name, type, file_fd, transfer_flags(c));
+        return r < 0 ? r : transfer(c, call, what);
+}
+
+/* What leads to servers; the names are those of curl(1). */
+static int append_proxies(sd_bus_message *call)
+{
+        static const char *const names[] = { "http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy",
+                                             "ALL_PROXY",  "no_proxy",    "NO_PROXY" };
+        int r = sd_bus_message_open_container(call, 'a', "s");
+
+        for (size_t i = 0; i < ELEMENTSOF(names) && r >= 0; i++) {
+                const char *value = getenv(names[i]);
+                _cleanup_free_ char *assignment = value ? strf("%s=%s", names[i], value) : NULL;
+                if (assignment)
+                        r = sd_bus_message_append_basic(call, 's', assignment);
+        }
+        return r < 0 ? r : sd_bus_message_close_container(call);
+}
+
+static int pull(Context *c, char **args, const char *type)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL;
+        _cleanup_free_ char *name = NULL, *what = NULL;
+        const char *unused;
+        int r;
+
+        if (!strstr(args[0], "://"))
+                return log_error("'%s' is no URL; 'mctl import' takes files.", args[0]), EXIT_STATUS_USAGE;
+        name = args[1] ? strdup(args[1]) : name_from_file(args[0], &unused);
+        what = name ? strf("Download of '%s'", name) : NULL;
+        if (!what)
+                return log_oom();
+        r = new_call(c, "PullImage", &call);
+        if (r >= 0)
+                r = sd_bus_message_append(call, "sssst", args[0], name, type, c->verify ?: "",
+                                          transfer_flags(c));
+        if (r >= 0)
+                r = append_proxies(call);
+        return r < 0 ? r : transfer(c, call, what);
+}
+
+int verb_pull_tar(Context *c, char **args)
+{
+        return pull(c, args, "tar");
+}
+
+int verb_pull_raw(Context *c, char **args)
+{
+        return pull(c, args, "raw");
+}
+
+/* What the name of the file says, unless somebody said otherwise. */
+static const char *choose_format(Context *c, const char *path)
+{
+        const char *dot = strrchr(path, '.');
+
+        if (c->format)
+                return c->format;
+        /* ".tgz" is as good as ".tar.gz". */
+        for (size_t i = 0; dot && i < ELEMENTSOF(compressions); i++)
+                if (streq(dot, compressions[i].suffix) ||
+                    (startswith(dot, ".t") && streq(dot + 2, compressions[i].suffix + 1)))
+                        return compressions[i].format;
+        return "uncompressed";
+}
+
+/* A file is there when it is whole: until then it has no name. */
+static int export_to_file(Context *c, sd_bus_message *call, const char *path, int fd, const char *what)
+{
+        _cleanup_free_ char *temporary = strf("%s.mctl-%i", path, getpid());
+        char link[FD_PATH_MAX];
+        int r = transfer(c, call, what);
+
+        if (r != 0)
+                return r;
+        if (!temporary)
+                return log_oom();
+        if (fsync(fd) < 0)
+                return log_error_errno(-errno, "Failed to write '%s'", path);
+        r = RET_NERRNO(linkat(AT_FDCWD, fd_path(fd, link), AT_FDCWD, path, AT_SYMLINK_FOLLOW));
+        if (r == -EEXIST && c->force) {
+                r = RET_NERRNO(linkat(AT_FDCWD, fd_path(fd, link), AT_FDCWD, temporary, AT_SYMLINK_FOLLOW));
+                if (r >= 0)
+                        r = RET_NERRNO(rename(temporary, path));
+        }
+        return r < 0 ? log_error_errno(r, "Failed to write '%s'", path) : 0;
+}
+
+int verb_export(Context *c, char **args)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL;
+        _cleanup_free_ char *directory = NULL, *what = strf("Export of '%s'", args[0]);
+        const char *path = args[1] && !streq(args[1], "-") ? args[1] : NULL,
+                   *epoch = getenv("SOURCE_DATE_EPOCH");
+        uint64_t clamp = UINT64_MAX;
+        struct stat st;
+        int r;
+
+        if (!path && isatty(STDOUT_FILENO))
+                return log_error_return(-EINVAL, "Standard output is a terminal: name a file.");
+        if (epoch && parse_u64(epoch, 0, INT64_MAX, &clamp) < 0)
+                return log_error_return(-EINVAL, "$SOURCE_DATE_EPOCH is no number of seconds.");
+        if (path && c->run.detach)
+                return log_error_return(-EINVAL,
+                                        "A file is made when its export is done: -d goes with standard "
+                                        "output only.");
+        if (path && stat(path, &st) >= 0 && !S_ISREG(st.st_mode))
+                return log_error_return(-EEXIST, "'%s' is there already, and no file.", path);
+        if (path && !c->force && access(path, F_OK) >= 0)
+                return log_error_return(-EEXIST, "'%s' is there already; --force replaces it.", path);
+        directory = path ? strndup(path, strrchr(path, '/') ? strrchr(path, '/') - path + 1 : 0) : NULL;
+        if (!what || (path && !directory))
+                return log_oom();
+        _cleanup_close_ int file_fd = path ? open(*directory ? directory : ".",
+                                                  O_RDWR | O_TMPFILE | O_CLOEXEC, 0666)
+                                           : fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
+        if (file_fd < 0)
+                return log_error_errno(-errno, "Cannot make a file for '%s'", path ?: "-");
+        r = new_call(c, "ExportImage", &call);
+        if (r >= 0)
+                r = sd_bus_message_append(call, "sshx", args[0], choose_format(c, path ?: ""), file_fd,
+                                          clamp == UINT64_MAX ? (int64_t) -1 : (int64_t) clamp);
+        if (r < 0)
+                return r;
+        return path ? export_to_file(c, call, path, file_fd, what) : transfer(c, call, what);
+}
+
+static char *format_share(const json_t *value)
+{
+        return strf("%.0f%%", json_number_value(value) * 100);
+}
+
+int verb_transfers(Context *c, char **args)
+{
+        static const Column columns[] = {
+                { "id", "ID", NULL },
+                { "type", "TYPE", NULL },
+                { "image", "IMAGE", NULL },
+                { "progress", "PROGRESS", format_share },
+        };
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        json_t *rows = json_array();
+        const char *type, *image;
+        double progress;
+        uint32_t id;
+        int r;
+
+        (void) args;
+        r = bus_call_registry(c, "Failed to list transfers", "ListTransfers", &reply, "");
+        if (r >= 0)
+                r = sd_bus_message_enter_container(reply, 'a', "(ussd)");
+        while (r >= 0 && (r = sd_bus_message_read(reply, "(ussd)", &id, &type, &image, &progress)) > 0)
+                json_array_append_new(rows, json_pack("{si ss ss sf}", "id", (int) id, "type", type, "image",
+                                                      image, "progress", progress));
+        if (r >= 0)
+                r = output_array(c, rows, columns, ELEMENTSOF(columns), "transfer");
+        json_decref(rows);
+        return r;
+}
+
+int verb_cancel(Context *c, char **args)
+{
+        uint64_t id;
+        int r = 0;
+
+        STRV_FOREACH (arg, args)
+                if (parse_u64(*arg, 1, UINT32_MAX, &id) < 0)
+                        return log_error("'%s' is no number of a transfer.", *arg), EXIT_STATUS_USAGE;
+        STRV_FOREACH (arg, args)
+                if (r >= 0 && parse_u64(*arg, 1, UINT32_MAX, &id) >= 0)
+                        r = bus_call_registry(c, "Not cancelled", "CancelTransfer", NULL, "u",
+                                              (uint32_t) id);
+        return r;
+}

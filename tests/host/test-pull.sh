@@ -1,0 +1,211 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# Images from servers: fetched, verified, broken off, gone on with.
+
+# shellcheck source=tests/host/lib.sh
+. "$(dirname "$(readlink -f "$0")")/lib.sh"
+host_options=("--with=python3,openssl,minisign,zstd")
+store=/var/lib/machines
+trust=/etc/mctl/trust.d
+
+prepare_host() {
+        "$host_command" put "$host" "$test_dir/server.py" /root/server.py
+        on_sh 'ip link set lo up; mkdir -p /srv/www /etc/mctl/trust.d /root/keys && cd /root/keys
+                openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 -keyout ca.key -out ca.pem -subj "/CN=test authority" 2>/dev/null
+                openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout server.key -out server.csr -subj "/CN=localhost" 2>/dev/null
+                echo "subjectAltName=DNS:localhost,IP:127.0.0.1" >ext
+                openssl x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 30 -extfile ext -out server.pem 2>/dev/null
+                cp ca.pem /usr/local/share/ca-certificates/test.crt && update-ca-certificates >/dev/null 2>&1
+                mctl export bb /srv/www/bb.tar.gz && truncate -s 3M /srv/www/disk.raw && echo disk | dd of=/srv/www/disk.raw bs=1M seek=1 conv=notrunc status=none
+                zstd -q /srv/www/disk.raw && cd /srv/www && sha256sum -- *.* >SHA256SUMS
+                systemd-run -q --unit=server python3 /root/server.py /srv/www 8443 /root/keys/server.pem /root/keys/server.key
+                systemd-run -q --unit=plain python3 /root/server.py /srv/www 8080'
+        soon on bash -c 'echo >/dev/tcp/127.0.0.1/8443 && echo >/dev/tcp/127.0.0.1/8080'
+}
+
+https=https://localhost:8443 http=http://localhost:8080
+
+store_is_clean() {
+        on_sh '! ls -A /var/lib/machines | grep "^[.]#" | grep -v "^[.]#mctl[.]lck$"' || fail "Something is left in the store"
+}
+
+absent() {
+        on test ! -e "$store/$1" -a ! -e "$store/$1.raw" || fail "Image '$1' is there"
+}
+
+test_checksum() {
+        works on mctl pull-tar --verify=checksum $https/bb.tar.gz new
+        equal "The files" "$(on_sh 'cd $1/new && find . | sort' sh $store)" "$(on_sh 'cd $1/bb && find . | sort' sh $store)"
+        works on mctl run --rm new true
+        refused 1 "something called 'new' already" on mctl pull-tar --verify=checksum $https/bb.tar.gz new
+        works on mctl pull-tar --verify=checksum --force --read-only "$https/bb.tar.gz?x=/y#z" new
+        contains "The image" "$(on mctl show-image new)" ReadOnly=yes
+        works on mctl remove new
+        works on mctl pull-raw --verify=checksum $https/disk.raw.zst
+        equal "The disk" "$(on_sh 'cmp /srv/www/disk.raw $1/disk.raw && stat -c %a $1/disk.raw' sh $store)" 600
+        contains "The image" "$(on mctl show-image disk)" Type=raw
+        works on mctl remove disk
+        # One byte more, one less, another.
+        on_sh 'cd /srv/www && for f in more less other; do cp bb.tar.gz $f.tar.gz; done
+                echo >>more.tar.gz; truncate -s -1 less.tar.gz; printf X | dd of=other.tar.gz bs=1 seek=4 conv=notrunc status=none
+                for f in more less other; do echo "$(sha256sum <bb.tar.gz | cut -c 1-64)  $f.tar.gz"; done >>SHA256SUMS'
+        refused 1 "expected was" on mctl pull-tar --verify=checksum $https/more.tar.gz
+        matches "What is said" "$err" "[0-9]+ bytes have [0-9a-f]{64}"
+        refused 1 "" on mctl pull-tar --verify=checksum $https/less.tar.gz
+        refused 1 "expected was" on mctl pull-tar --verify=checksum $https/other.tar.gz
+        for f in more less other; do absent $f; done
+        on_sh 'echo x >/srv/www/unknown.tar'
+        refused 1 "has no checksum of 'unknown.tar'" on mctl pull-tar --verify=checksum $https/unknown.tar
+        refused 1 "no tar archive" on mctl pull-tar --verify=no $https/unknown.tar
+        refused 1 "404" on mctl pull-tar --verify=no $https/nothere.tar
+        refused 1 "over http changes" on mctl pull-tar --verify=checksum $http/bb.tar.gz
+        works on mctl pull-tar --verify=no $http/bb.tar.gz plain
+        works on mctl remove plain
+        store_is_clean
+}
+
+test_sources() {
+        refused 1 "No file in" on mctl pull-tar $https/bb.tar.gz x
+        refused 2 "is no URL" on mctl pull-tar /srv/www/bb.tar.gz
+        refused 1 "begins with https" on mctl pull-tar --verify=no ftp://localhost/x.tar
+        refused 1 "by signature, by checksum" on mctl pull-tar --verify=maybe $https/bb.tar.gz x
+        refused 1 "no spaces" on mctl pull-tar --verify=no "$https/b b" x
+        refused 1 "no name for an image" on mctl pull-tar --verify=no $https/bb.tar.gz ../x
+        # The server's name and its authority count, and http is not spoken where https was asked for.
+        refused 1 "SSL" on mctl pull-tar --verify=no https://127.0.0.2:8443/bb.tar.gz x
+        refused 1 "Cannot fetch" on mctl pull-tar --verify=no "$https/redirect?to=$http/bb.tar.gz" x
+        refused 1 "Cannot fetch" on mctl pull-tar --verify=no "$https/redirect?to=file:///srv/www/bb.tar.gz" x
+        works on mctl pull-tar --verify=no "$https/redirect?to=$https/bb.tar.gz" x
+        works on mctl remove x
+        works on mctl pull-tar --verify=checksum file:///srv/www/bb.tar.gz x
+        works on mctl remove x
+        refused 1 "No such file" on mctl pull-tar --verify=no file:///srv/www/nothere.tar x
+        rule 'action.id == "org.mctl.Registry1.manage-images"'
+        refused 1 "Only root" on_user alice mctl pull-tar --verify=no file:///srv/www/bb.tar.gz x
+        works on_user alice mctl pull-tar --verify=no $https/bb.tar.gz x
+        no_rule
+        works on mctl remove x
+        absent x
+        # The proxy of who asks is asked.
+        refused 1 "Cannot fetch" on env https_proxy=http://127.0.0.1:9 mctl pull-tar --verify=no $https/bb.tar.gz x
+        works on env https_proxy=http://127.0.0.1:9 no_proxy=localhost mctl pull-tar --verify=no $https/bb.tar.gz x
+        works on mctl remove x
+        # Who talks to the server is nobody.
+        works on_sh 'mctl pull-tar --verify=no "$1/slow?file=bb.tar.gz" x & sleep 1; ps -o user= -C mctl-worker | sort | tr "\n" " "; wait' sh $https
+        equal "Whose the processes are" "$out" "nobody root "
+        works on mctl remove x
+        store_is_clean
+}
+
+sign() {
+        on_sh "cd /srv/www && rm -f SHA256SUMS.*; $1"
+}
+
+trusts() {
+        # shellcheck disable=SC2016
+        on_sh 'file=$1; shift; printf "%s\n" "$@" >"$file"' sh "$trust/${file:-test}.trust" "$@"
+}
+
+test_signatures() {
+        local kind
+
+        on_sh 'cd /srv/www && sha256sum bb.tar.gz disk.raw.zst >SHA256SUMS; cd /root/keys
+                openssl genpkey -algorithm ed25519 -out ed.key 2>/dev/null && openssl pkey -in ed.key -pubout -out ed.pub
+                openssl genrsa -out rsa.key 2048 2>/dev/null && openssl pkey -in rsa.key -pubout -out rsa.pub
+                openssl ecparam -genkey -name prime256v1 -noout -out ec.key && openssl pkey -in ec.key -pubout -out ec.pub
+                openssl req -x509 -key rsa.key -days 30 -out signer.pem -subj "/CN=signer" 2>/dev/null
+                minisign -G -W -f -p mini.pub -s mini.key >/dev/null 2>&1 || printf "\n\n" | minisign -G -f -p mini.pub -s mini.key >/dev/null
+                cp -- *.pub *.pem /etc/mctl/trust.d'
+        trusts "# a comment" "Source=https://localhost:8443/" "Key=ed.pub"
+        sign ':'
+        refused 1 "not signed in a way" on mctl pull-tar $https/bb.tar.gz x
+        sign 'openssl pkeyutl -sign -rawin -inkey /root/keys/ed.key -in SHA256SUMS -out SHA256SUMS.sig'
+        works on mctl pull-tar $https/bb.tar.gz x
+        works on mctl remove x
+        trusts "Source=https://localhost:8443/" "Key=rsa.pub"
+        refused 1 "by none of the keys" on mctl pull-tar $https/bb.tar.gz x
+        for kind in rsa ec; do
+                trusts "Source=https://localhost:8443/" "Key=ed.pub" "Key=$kind.pub"
+                sign "openssl dgst -sha256 -sign /root/keys/$kind.key -out SHA256SUMS.sig SHA256SUMS"
+                works on mctl pull-tar $https/bb.tar.gz x
+                works on mctl remove x
+        done
+        trusts "Source=https://localhost:8443/" "Key=signer.pem"
+        refused 1 "not signed in a way" on mctl pull-tar $https/bb.tar.gz x
+        sign 'openssl cms -sign -binary -outform DER -signer /root/keys/signer.pem -inkey /root/keys/rsa.key -in SHA256SUMS -out SHA256SUMS.p7s'
+        works on mctl pull-raw $https/disk.raw.zst x
+        works on mctl remove x
+        sign 'openssl cms -sign -binary -outform PEM -signer /root/keys/ca.pem -inkey /root/keys/ca.key -in SHA256SUMS -out SHA256SUMS.p7s'
+        refused 1 "by none of the keys" on mctl pull-tar $https/bb.tar.gz x
+        # Who was signed by who is trusted is trusted.
+        trusts "Source=https://localhost:8443/" "Key=ca.pem"
+        sign 'openssl cms -sign -binary -outform PEM -signer /root/keys/server.pem -inkey /root/keys/server.key -in SHA256SUMS -out SHA256SUMS.p7s'
+        works on mctl pull-tar $https/bb.tar.gz x
+        works on mctl remove x
+        trusts "Source=https://localhost:8443/" "Key=mini.pub"
+        sign 'printf "\n" | minisign -S -s /root/keys/mini.key -m SHA256SUMS >/dev/null'
+        works on mctl pull-tar $https/bb.tar.gz x
+        works on mctl remove x
+        on_sh 'sed -i "s/trusted comment: t/trusted comment: T/" /srv/www/SHA256SUMS.minisig'
+        refused 1 "by none of the keys" on mctl pull-tar $https/bb.tar.gz x
+        sign 'printf "\n" | minisign -S -s /root/keys/mini.key -m SHA256SUMS >/dev/null; echo >>SHA256SUMS'
+        refused 1 "by none of the keys" on mctl pull-tar $https/bb.tar.gz x
+        # The longest source counts, and says what is done by default.
+        trusts "Source=https://localhost:8443/" "Key=mini.pub" "Verify=signature"
+        file=longer trusts "Source=https://localhost:8443/bb" "Verify=checksum"
+        works on mctl pull-tar $https/bb.tar.gz x
+        works on mctl remove x
+        refused 1 "by none of the keys" on mctl pull-raw $https/disk.raw.zst x
+        refused 1 "names no key" on mctl pull-tar --verify=signature $https/bb.tar.gz x
+        file=longer trusts "Source=https://localhost:8443/bb" "Keys=x"
+        refused 1 "longer.trust:2: a line is Source=, Key= or Verify=" on mctl pull-tar $https/bb.tar.gz x
+        on rm $trust/longer.trust
+        trusts "Source=https://localhost:8443/" "Key=nothere.pub"
+        refused 1 "Cannot read the key" on mctl pull-tar $https/bb.tar.gz x
+        on_sh "rm $trust/*"
+        absent x
+        store_is_clean
+}
+
+# A connection that breaks is made again, and goes on where it was; a file that is another one by then is not taken.
+test_breaks() {
+        on_sh 'cd /srv/www && head -c 3M /dev/urandom >/run/r && tar -C /run -cf big.tar r && sha256sum big.tar >SHA256SUMS'
+        works on mctl pull-tar --verify=checksum "$https/big.tar?break=1000000" x
+        equal "The file" "$(on_sh 'cmp /run/r $1/x/r && echo same' sh $store)" same
+        contains "What the server saw" "$(on journalctl -u server -o cat)" "Range: bytes="
+        works on mctl remove x
+        refused 1 "does not go on" on mctl pull-tar --verify=checksum "$https/big.tar?break=1000000&etag=new" x
+        absent x
+        # Who goes away takes it with him, and so does ^C; -d does not.
+        try on_sh 'mctl pull-tar --verify=no "$1/slow?file=big.tar" x & sleep 1; mctl transfers --json | jq -r ".[0].type"; kill -INT $!; wait $!' sh $https
+        equal "What was under way" "$out" pull-tar
+        contains "What was said" "$err" "It was cancelled"
+        soon on_sh '[ "$(mctl transfers --json)" = "[]" ]'
+        absent x
+        works on mctl pull-tar -d --verify=no "$https/slow?file=big.tar" x
+        refused 1 "under way" on mctl pull-tar --verify=no $https/big.tar x
+        on_sh 'systemctl kill -s KILL "mctl-work-*"'
+        soon on_sh '[ "$(mctl transfers --json)" = "[]" ]'
+        soon on_sh '! pgrep -u nobody mctl-worker'
+        works on mctl pull-tar --verify=checksum $https/big.tar x
+        works on mctl remove x
+        on rm /run/r
+        store_is_clean
+}
+
+test_import1() {
+        local i1=(org.freedesktop.import1 /org/freedesktop/import1 org.freedesktop.import1.Manager)
+
+        on_sh 'cd /srv/www && sha256sum bb.tar.gz disk.raw.zst >SHA256SUMS'
+        works on busctl call "${i1[@]}" PullTar sssb $https/bb.tar.gz x checksum false
+        soon on test -e $store/x
+        works on busctl call "${i1[@]}" PullRawEx sssst $https/disk.raw.zst y machine checksum 2
+        soon on test -e $store/y.raw
+        contains "The disk" "$(on mctl show-image y)" ReadOnly=yes
+        refused 1 "class" on busctl call "${i1[@]}" PullTarEx sssst $https/bb.tar.gz z portable no 0
+        refused 1 "verified by signature" on busctl call "${i1[@]}" PullTar sssb $https/bb.tar.gz z gpg false
+        works on mctl remove x y
+}
+
+run_tests
