@@ -16,40 +16,6 @@
 
 static const char *const init_paths[] = { "/usr/lib/systemd/systemd", "/lib/systemd/systemd", "/sbin/init" };
 
-int image_find(const char *image, char **ret_path, char **ret_error)
-{
-        _cleanup_free_ char *path = NULL;
-        bool by_name = image[0] != '/';
-        struct stat st, root;
-
-        if (by_name && !image_name_valid(image)) {
-                _cleanup_free_ char *shown = str_escape(image);
-                *ret_error = strf("Invalid name of an image: '%.80s'.", strna(shown));
-                return -EINVAL;
-        }
-        path = by_name ? strf("%s/%s", IMAGE_STORE, image) : strdup(image);
-        OOM_CHECK(path);
-
-        if (stat(path, &st) < 0) {
-                int e = errno;
-                if (e == ENOENT && by_name)
-                        *ret_error = strf("No image '%s' in %s.", image, IMAGE_STORE);
-                else
-                        *ret_error = strf("Cannot open image '%s': %s.", image, strerror(e));
-                return -e;
-        }
-        if (!S_ISDIR(st.st_mode)) {
-                *ret_error = strf("Image '%s' is not a directory.", image);
-                return -ENOTDIR;
-        }
-        if (stat("/", &root) >= 0 && st.st_dev == root.st_dev && st.st_ino == root.st_ino) {
-                *ret_error = strdup("The root of the host is no image.");
-                return -EBUSY;
-        }
-        *ret_path = TAKE_PTR(path);
-        return 0;
-}
-
 /* What a file of that name is, beside directories and devices. */
 static const struct {
         const char *suffix;
@@ -115,6 +81,55 @@ int image_open_in(int store_fd, const char *name, int flags, ImageType *ret_type
         if (ret_file)
                 *ret_file = TAKE_PTR(file);
         return TAKE_FD(fd);
+}
+
+static int find_in_store(const char *name, char **ret_path)
+{
+        _cleanup_free_ char *file = NULL;
+        _cleanup_close_ int store_fd = open(IMAGE_STORE, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        _cleanup_close_ int fd = store_fd < 0 ? -errno : image_open_in(store_fd, name, 0, NULL, &file);
+
+        if (fd < 0)
+                return fd;
+        *ret_path = strf("%s/%s", IMAGE_STORE, file);
+        return 0;
+}
+
+int image_find(const char *image, char **ret_path, char **ret_error)
+{
+        _cleanup_free_ char *path = NULL;
+        bool by_name = image[0] != '/';
+        struct stat st, root;
+        int r;
+
+        if (by_name && !image_name_valid(image)) {
+                _cleanup_free_ char *shown = str_escape(image);
+                *ret_error = strf("Invalid name of an image: '%.80s'.", strna(shown));
+                return -EINVAL;
+        }
+        r = by_name ? find_in_store(image, &path) : 0;
+        if (r >= 0 && !by_name)
+                path = strdup(image);
+        if (r >= 0)
+                OOM_CHECK(path);
+        if (r < 0 || stat(path, &st) < 0) {
+                int e = r < 0 ? -r : errno;
+                if (e == ENOENT && by_name)
+                        *ret_error = strf("No image '%s' in %s.", image, IMAGE_STORE);
+                else
+                        *ret_error = strf("Cannot open image '%s': %s.", image, strerror(e));
+                return -e;
+        }
+        if (!S_ISDIR(st.st_mode) && !S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode)) {
+                *ret_error = strf("Image '%s' is neither a directory nor a disk.", image);
+                return -ENOTDIR;
+        }
+        if (stat("/", &root) >= 0 && st.st_dev == root.st_dev && st.st_ino == root.st_ino) {
+                *ret_error = strdup("The root of the host is no image.");
+                return -EBUSY;
+        }
+        *ret_path = TAKE_PTR(path);
+        return 0;
 }
 
 bool image_new_name_valid(const char *name)

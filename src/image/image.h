@@ -3,7 +3,7 @@
 
 #include "spec/spec.h"
 
-/* The path of an image: of that name in the store, or the absolute path itself. The caller frees it. -ENOENT and
+/* The path of an image, a directory or a disk: of that name in the store, or the absolute path itself. The caller frees it. -ENOENT and
  * -ENOTDIR with a text in ret_error. */
 int image_find(const char *image, char **ret_path, char **ret_error);
 

@@ -48,6 +48,13 @@ static int make_dir(int dir_fd, const char *name, const char *uuid)
         return streq(present, name) ? 0 : -EEXIST;
 }
 
+static bool is_directory(const char *path)
+{
+        struct stat st;
+
+        return stat(path, &st) >= 0 && S_ISDIR(st.st_mode);
+}
+
 int journal_link(const Spec *spec, const char *root, const char *uuid)
 {
         LinkJournal mode = spec->link_journal;
@@ -61,6 +68,13 @@ int journal_link(const Spec *spec, const char *root, const char *uuid)
         /* What is thrown away with the machine is no journal to link to. */
         if (attempt && !host && (is_host_id(uuid) || spec->volatile_mode != VOLATILE_NO))
                 return 0;
+        /* The journal on a disk is nowhere on the host. */
+        if (attempt && !host && !is_directory(root))
+                return 0;
+        if (!host && !is_directory(root))
+                return log_error_return(
+                        -EOPNOTSUPP,
+                        "The journal of a disk cannot be linked to: set LinkJournal=host or =no.");
         if (is_host_id(uuid))
                 return log_error_return(
                         -EEXIST, "The image has the machine ID of this host; give it one of its own, or set "

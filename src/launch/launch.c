@@ -113,7 +113,7 @@ typedef struct Launch {
         char *unit;
         int machine_fd; /* the caller's */
         int root_fd;    /* the tree that is to be the root */
-        int image_fd;   /* the image as it is on disk */
+        int image_fd;   /* the image as it is on disk; the caller's */
         int userns_fd;
         int unit_fd, payload_fd;
         int control_fd; /* cgroup.subtree_control */
@@ -130,7 +130,6 @@ typedef struct Launch {
 static void launch_clear(Launch *l)
 {
         fd_close(l->root_fd);
-        fd_close(l->image_fd);
         fd_close(l->userns_fd);
         fd_close(l->unit_fd);
         fd_close(l->payload_fd);
@@ -142,29 +141,6 @@ static void launch_clear(Launch *l)
         free(l->controllers);
         free(l->unit);
         free(l->filter);
-}
-
-/* Our own mount namespace: what we attach is ours until the child takes its copy, and goes when we go. Mounts of the
- * host reach it, none of ours reaches the host. */
-static int prepare_mounts(Launch *l)
-{
-        int r;
-
-        if (unshare(CLONE_NEWNS) < 0)
-                return log_error_errno(-errno, "Failed to create a mount namespace");
-        if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
-                return log_error_errno(-errno, "Failed to part the mount namespace from the host's");
-
-        _cleanup_close_ int stage_fd = dir_open_or_make_at(AT_FDCWD, STAGE_DIR, 0700);
-        _cleanup_close_ int tmpfs_fd = mounts_make_tmpfs(0700, 0, NULL, 0);
-        r = stage_fd < 0 ? stage_fd : tmpfs_fd < 0 ? tmpfs_fd : mounts_attach(tmpfs_fd, stage_fd);
-        if (r < 0)
-                return log_error_errno(r, "Failed to mount '" STAGE_DIR "'");
-
-        l->image_fd = open(l->plan->root, O_PATH | O_DIRECTORY | O_CLOEXEC);
-        if (l->image_fd < 0)
-                return log_error_errno(-errno, "Failed to open the image '%s'", l->plan->root);
-        return 0;
 }
 
 /* A network that is there already is joined before the child is born into it. */
@@ -428,14 +404,15 @@ static void log_lifecycle(const char *message_id, const char *event, MachineUnit
                 (void) journal_send(lines);
 }
 
-int launch_run(const Plan *plan, MachineUnitKind kind, int machine_fd, Record *record, int *ret_status)
+int launch_run(const Plan *plan, MachineUnitKind kind, int machine_fd, int image_fd, Record *record,
+               int *ret_status)
 {
         _cleanup_(launch_clear) Launch l = {
                 .plan = plan,
                 .unit = machine_unit_name(kind, plan->spec->name),
                 .machine_fd = machine_fd,
                 .root_fd = -EBADF,
-                .image_fd = -EBADF,
+                .image_fd = image_fd,
                 .userns_fd = -EBADF,
                 .unit_fd = -EBADF,
                 .payload_fd = -EBADF,
@@ -455,8 +432,6 @@ int launch_run(const Plan *plan, MachineUnitKind kind, int machine_fd, Record *r
                 return r;
         checkpoint();
         r = prepare_filter(&l);
-        if (r >= 0)
-                r = prepare_mounts(&l);
         if (r < 0)
                 return r;
         prepare_console(&l);

@@ -7,9 +7,10 @@
 
 /* Carries a plan out, as the main process of the machine's unit: builds the tree, starts the first process of the
  * container as a child of the service manager, and hands it over as the unit's main process. Returns 0 when all is
- * done and this process has only to exit. Errors have been logged; ret_status is set where they are about the program,
+ * done and this process has only to exit. image_fd is from tree_open(). Errors have been logged; ret_status is set where they are about the program,
  * to what to exit with. */
-int launch_run(const Plan *plan, MachineUnitKind kind, int machine_fd, Record *record, int *ret_status);
+int launch_run(const Plan *plan, MachineUnitKind kind, int machine_fd, int image_fd, Record *record,
+               int *ret_status);
 
 /* Takes the name for this unit, the image and a range of ids, and writes a first record. -EBUSY, logged, when the machine
  * runs as another unit or another machine writes to the image. */

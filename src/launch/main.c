@@ -12,6 +12,7 @@
 #include "image/image.h"
 #include "launch/launch.h"
 #include "launch/program.h"
+#include "launch/tree.h"
 #include "sandbox/notify.h"
 #include "sandbox/users.h"
 
@@ -73,15 +74,12 @@ static void choose_uuid(const Spec *spec, const ImageInfo *info, char ret[33])
                 make_uuid(ret);
 }
 
-static int make_plan(const Spec *spec, const char *root, ImageInfo *info, Record *record, Plan **ret)
+static int make_plan(const Spec *spec, int image_fd, ImageInfo *info, Record *record, Plan **ret)
 {
         char id[33], boot_id[37];
         int r;
 
-        _cleanup_close_ int root_fd = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
-        if (root_fd < 0)
-                return log_error_errno(-errno, "Failed to open '%s'", root);
-        r = image_inspect(root_fd, info);
+        r = image_inspect(image_fd, info);
         if (r < 0)
                 return log_error_errno(r, "Failed to inspect image '%s'", spec->image);
         if (spec->boot && !info->init)
@@ -94,7 +92,7 @@ static int make_plan(const Spec *spec, const char *root, ImageInfo *info, Record
                  id + 20);
 
         const PlanInput input = {
-                .root = root,
+                .root = record->root,
                 .init = info->init,
                 .uuid = record->uuid,
                 .boot_id = boot_id,
@@ -130,18 +128,25 @@ static int start(MachineUnitKind kind, const char *name, char *argv[], int *ret_
         r = image_find(spec->image, &record.root, &error);
         if (r < 0)
                 return log_error_return(r, "%s", strna(error));
-        r = make_plan(spec, record.root, &info, &record, &plan);
-        if (r < 0)
-                return r;
         r = launch_claim(spec, kind, run_fd, machine_fd, &record);
         if (r < 0)
                 return r;
+        _cleanup_close_ int image_fd = tree_open(spec, record.root, run_fd);
+        if (image_fd < 0)
+                return image_fd;
+        r = make_plan(spec, image_fd, &info, &record, &plan);
+        if (r < 0)
+                return r;
+        /* What is to be done away with is known by its ID, too. */
+        r = record_write(machine_fd, &record);
+        if (r < 0)
+                return log_error_errno(r, "Failed to record the start of the machine");
         if (kind == MACHINE_UNIT_TEMPLATE) {
                 r = machine_spec_write(machine_fd, spec);
                 if (r < 0)
                         return log_error_errno(r, "Failed to write the spec of machine '%s'", name);
         }
-        return launch_run(plan, kind, machine_fd, &record, ret_status);
+        return launch_run(plan, kind, machine_fd, image_fd, &record, ret_status);
 }
 
 int main(int argc, char *argv[])

@@ -210,6 +210,38 @@ int machine1_get_image(sd_bus_message *call, void *userdata, sd_bus_error *error
         return sd_bus_reply_method_return(call, "o", path);
 }
 
+static int append_told(sd_bus_message *reply, const json_t *answer, const char *key)
+{
+        _cleanup_strv_ Strv pairs = NULL;
+        const json_t *value;
+        size_t i;
+        int r = 0;
+
+        json_array_foreach (json_object_get(answer, key), i, value)
+                if (r >= 0)
+                        r = strv_append(&pairs, strna(json_string_value(value)));
+        return r < 0 ? r : machine1_append_pairs(reply, pairs);
+}
+
+/* The worker has looked into a disk. */
+static int answer_disk(sd_bus_message *call, const json_t *answer)
+{
+        const char *member = sd_bus_message_get_member(call);
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        int r = sd_bus_message_new_method_return(call, &reply);
+
+        if (r >= 0 && endswith(member, "Hostname"))
+                r = sd_bus_message_append(reply, "s",
+                                          strna(json_string_value(json_object_get(answer, "hostname"))));
+        else if (r >= 0 && endswith(member, "MachineID"))
+                r = machine1_append_id(reply,
+                                       strna(json_string_value(json_object_get(answer, "machineId"))));
+        else if (r >= 0)
+                r = append_told(reply, answer,
+                                endswith(member, "MachineInfo") ? "machineInfo" : "osRelease");
+        return r < 0 ? r : sd_bus_send(sd_bus_message_get_bus(call), reply, NULL);
+}
+
 /* The image's own word on itself: its files are read with bounds, as far as they are clean. */
 int machine1_ask_image(sd_bus_message *call, void *userdata, sd_bus_error *error)
 {
@@ -225,6 +257,11 @@ int machine1_ask_image(sd_bus_message *call, void *userdata, sd_bus_error *error
         _cleanup_close_ int fd = open_of_call(call, &name);
         if (fd < 0)
                 return reply_no_image(call, name);
+        if (machine1_image_is_disk(name))
+                return worker_start(
+                        userdata, call,
+                        json_pack("{ss ss sb}", "operation", "image-inspect", "name", name, "staging", true),
+                        -EBADF, answer_disk, "Failed to look into image '%s'", name);
         r = sd_bus_message_new_method_return(call, &reply);
         if (r >= 0 && endswith(member, "Hostname")) {
                 (void) rootfs_read_file(fd, "/etc/hostname", 256, &text, NULL);

@@ -50,6 +50,7 @@ void machine_free(Machine *machine)
         free(machine->name);
         free(machine->unit);
         free(machine->os);
+        free(machine->image);
         free(machine);
 }
 
@@ -70,9 +71,28 @@ static int forget_record(Machine *machine)
 
 const char *machine_image(const Machine *machine)
 {
-        const char *root = machine->record.root ?: "", *name = startswith(root, IMAGE_STORE "/");
+        return machine->image ?: machine->record.root ?: "";
+}
 
-        return name && image_name_valid(name) ? name : root;
+/* What is in the store has a name there. */
+static void read_image(Machine *machine)
+{
+        const char *file = startswith(machine->record.root, IMAGE_STORE "/");
+
+        free(machine->image);
+        machine->image = NULL;
+        if (file)
+                (void) image_name_from_file(file, &machine->image);
+}
+
+/* Of a directory it can be read when the machine is gone, too; what is on a disk, only the machine sees. */
+static int open_tree_of(const Machine *machine)
+{
+        _cleanup_close_ int root_fd = open(machine->record.root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        if (root_fd >= 0)
+                return TAKE_FD(root_fd);
+        _cleanup_close_ int proc_fd = machine->record.handed_over ? machine_open(machine) : -ESRCH;
+        return proc_fd < 0 ? proc_fd : leader_open_root(proc_fd);
 }
 
 void machine_read_os(Machine *machine)
@@ -81,7 +101,8 @@ void machine_read_os(Machine *machine)
         machine->os = NULL;
         if (!machine->record.root)
                 return;
-        _cleanup_close_ int root_fd = open(machine->record.root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        read_image(machine);
+        _cleanup_close_ int root_fd = open_tree_of(machine);
         if (root_fd >= 0 && os_release_read(root_fd, &machine->os, NULL) < 0)
                 machine->os = NULL;
 }

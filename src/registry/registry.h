@@ -55,6 +55,7 @@ typedef struct Machine {
         struct timespec record_time; /* of the file that it was read from */
         ino_t record_file;           /* its number */
         char *os;
+        char *image;               /* what it is called in the store, or NULL */
         sd_bus_slot *changed_slot; /* for what systemd says of the unit */
         bool paused;               /* by the freezer of its cgroup */
         bool watch_freezer;        /* it was, or is to be: a refresh looks */

@@ -43,7 +43,7 @@ int claim_look(int run_fd, const char *path, const char *holder, char **ret_othe
 }
 
 /* The root is written to, or a part of the image that is bound as it is ("+"). */
-static bool writes_image(const Spec *spec)
+bool claim_writes_image(const Spec *spec)
 {
         STRV_FOREACH (entry, spec->bind)
                 if (memchr(*entry, '+', strspn(*entry, "+-")))
@@ -59,7 +59,7 @@ int claim_look_image(int run_fd, const Spec *spec, const char *root, const char 
         int r;
 
         ret_path[0] = 0;
-        if (!writes_image(spec))
+        if (!claim_writes_image(spec))
                 return 0;
         if (stat(root, &st) < 0)
                 return -errno;

@@ -18,6 +18,9 @@ void claim_users_path(uid_t base, char ret[static CLAIM_MAX]);
  * is stored in ret_other, which the caller frees. */
 int claim_look(int run_fd, const char *path, const char *holder, char **ret_other);
 
+/* Whether a machine writes to its image. */
+bool claim_writes_image(const Spec *spec);
+
 /* The same for the image of a machine, whose directory is `root`, and the path of the claim; "" where the machine does
  * not write to its image. The error that the caller frees is set where there is a text for the user. */
 int claim_look_image(int run_fd, const Spec *spec, const char *root, const char *holder,

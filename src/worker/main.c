@@ -23,6 +23,7 @@ static const struct {
         { "copy-from", work_copy_from },
         { "bind", work_bind },
         { "unbind", work_unbind },
+        { "image-inspect", work_image_inspect },
         { "image-clone", work_image_clone },
         { "image-rename", work_image_rename },
         { "image-remove", work_image_remove },

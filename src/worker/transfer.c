@@ -12,9 +12,6 @@
 #include "sandbox/leader.h"
 #include "worker/worker.h"
 
-/* Where trees of machines are on their way. */
-#define STAGING "/var/tmp"
-
 static int on_progress(void *userdata, uint64_t bytes)
 {
         const Stream *s = userdata;

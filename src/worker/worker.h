@@ -39,6 +39,12 @@ int work_copy_from(const Request *request, char **ret_error);
 int work_bind(const Request *request, char **ret_error);
 int work_unbind(const Request *request, char **ret_error);
 
+/* With "staging", this is the unit's own, which systemd removes with it. */
+#define STAGING "/var/tmp"
+
+/* inspect.c: what is on a disk: "hostname", "machineId", and as keys and values by turns "machineInfo" and "osRelease". */
+int work_image_inspect(const Request *request, char **ret_error);
+
 /* images.c: by "name", with "newName", "readOnly", "limit", and for a clean-up "all" and names to "keep". */
 int work_image_clone(const Request *request, char **ret_error);
 int work_image_rename(const Request *request, char **ret_error);

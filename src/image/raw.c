@@ -1,0 +1,490 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "image/raw.h"
+
+#include <blkid/blkid.h>
+#include <dlfcn.h>
+#include <linux/loop.h>
+#include <stdarg.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include "basic/rootfs.h"
+#include "basic/syscalls.h"
+
+#define SECTOR         UINT64_C(512)
+#define LOOP_ATTEMPTS  64U
+#define LOOPS_MAX      4096U
+#define FLAG_READ_ONLY (UINT64_C(1) << 60)
+#define FLAG_NO_AUTO   (UINT64_C(1) << 63)
+#define TYPE_MAX       40U
+
+static int fail(char **ret_error, int r, const char *format, ...) _printf_(3, 4);
+
+static int fail(char **ret_error, int r, const char *format, ...)
+{
+        va_list ap;
+
+        va_start(ap, format);
+        if (vasprintf(ret_error, format, ap) < 0)
+                *ret_error = NULL;
+        va_end(ap);
+        return r;
+}
+
+/* --- libblkid ------------------------------------------------------------------------------------------------------- */
+
+/* It is loaded where there is a disk to look at, which most machines do not run from. */
+static struct {
+        void *library;
+        blkid_probe (*new_probe)(void);
+        void (*free_probe)(blkid_probe);
+        int (*set_device)(blkid_probe, int, blkid_loff_t, blkid_loff_t);
+        int (*enable_superblocks)(blkid_probe, int);
+        int (*set_superblocks_flags)(blkid_probe, int);
+        int (*enable_partitions)(blkid_probe, int);
+        int (*set_partitions_flags)(blkid_probe, int);
+        int (*safeprobe)(blkid_probe);
+        int (*lookup_value)(blkid_probe, const char *, const char **, size_t *);
+        blkid_partlist (*get_partitions)(blkid_probe);
+        int (*numof_partitions)(blkid_partlist);
+        blkid_partition (*get_partition)(blkid_partlist, int);
+        const char *(*get_type_string)(blkid_partition);
+        int (*get_type)(blkid_partition);
+        blkid_loff_t (*get_start)(blkid_partition);
+        blkid_loff_t (*get_size)(blkid_partition);
+        unsigned long long (*get_flags)(blkid_partition);
+        int (*get_partno)(blkid_partition);
+} blkid;
+
+static int load_blkid(void)
+{
+        static const struct {
+                const char *name;
+                void **target;
+        } symbols[] = {
+                { "blkid_new_probe", (void **) &blkid.new_probe },
+                { "blkid_free_probe", (void **) &blkid.free_probe },
+                { "blkid_probe_set_device", (void **) &blkid.set_device },
+                { "blkid_probe_enable_superblocks", (void **) &blkid.enable_superblocks },
+                { "blkid_probe_set_superblocks_flags", (void **) &blkid.set_superblocks_flags },
+                { "blkid_probe_enable_partitions", (void **) &blkid.enable_partitions },
+                { "blkid_probe_set_partitions_flags", (void **) &blkid.set_partitions_flags },
+                { "blkid_do_safeprobe", (void **) &blkid.safeprobe },
+                { "blkid_probe_lookup_value", (void **) &blkid.lookup_value },
+                { "blkid_probe_get_partitions", (void **) &blkid.get_partitions },
+                { "blkid_partlist_numof_partitions", (void **) &blkid.numof_partitions },
+                { "blkid_partlist_get_partition", (void **) &blkid.get_partition },
+                { "blkid_partition_get_type_string", (void **) &blkid.get_type_string },
+                { "blkid_partition_get_type", (void **) &blkid.get_type },
+                { "blkid_partition_get_start", (void **) &blkid.get_start },
+                { "blkid_partition_get_size", (void **) &blkid.get_size },
+                { "blkid_partition_get_flags", (void **) &blkid.get_flags },
+                { "blkid_partition_get_partno", (void **) &blkid.get_partno },
+        };
+
+        if (blkid.library)
+                return 0;
+        void *library = dlopen("libblkid.so.1", RTLD_NOW | RTLD_NODELETE);
+        for (size_t i = 0; library && i < ELEMENTSOF(symbols); i++)
+                if (!(*symbols[i].target = dlsym(library, symbols[i].name)))
+                        return -ELIBACC;
+        blkid.library = library;
+        return library ? 0 : -ELIBACC;
+}
+
+static void free_probe(blkid_probe *probe)
+{
+        if (*probe)
+                blkid.free_probe(*probe);
+}
+#define _cleanup_probe_ _cleanup_(free_probe)
+
+/* --- what is on it -------------------------------------------------------------------------------------------------- */
+
+typedef struct FileSystem {
+        const char *type, *kernel;
+        bool read_only,
+                boot; /* it cannot be written to; it is one for the partitions that firmware reads only */
+} FileSystem;
+
+static const FileSystem file_systems[] = {
+        { "ext4", "ext4" },
+        { "ext3", "ext4" },
+        { "ext2", "ext4" },
+        { "xfs", "xfs" },
+        { "btrfs", "btrfs" },
+        { "erofs", "erofs", .read_only = true },
+        { "squashfs", "squashfs", .read_only = true },
+        { "vfat", "vfat", .boot = true },
+};
+
+static const struct {
+        PartitionRole role;
+        const char *type;
+} types[] = {
+#if defined(__x86_64__)
+        { PARTITION_ROOT, "4f68bce3-e8cd-4db1-96e7-fbcaf984b709" },
+        { PARTITION_USR, "8484680c-9521-48c6-9c11-b0720656f69e" },
+#elif defined(__aarch64__)
+        { PARTITION_ROOT, "b921b045-1df0-41c3-af44-4c6f280d3fae" },
+        { PARTITION_USR, "b0e01050-ee5f-4390-949a-9101b17104e9" },
+#elif defined(__riscv) && __riscv_xlen == 64
+        { PARTITION_ROOT, "72ec70a6-cf74-40e6-bd49-4bda08e8f224" },
+        { PARTITION_USR, "beaec34b-8442-439b-a40b-984381ed097d" },
+#endif
+        { PARTITION_HOME, "933ac7e1-2eb4-4f13-b844-0e14e2aef915" },
+        { PARTITION_SRV, "3b8f8425-20e0-4f3b-907f-1a25a76f98e8" },
+        { PARTITION_VAR, "4d21b016-b534-45c2-a9fb-5c16e091fd2d" },
+        { PARTITION_TMP, "7ec6f557-3bc5-4aca-b293-16ef5df639d1" },
+        { PARTITION_XBOOTLDR, "bc13c2ff-59e6-4262-a352-b275fd6f7172" },
+        { PARTITION_ESP, "c12a7328-f81f-11d2-ba4b-00a0c93ec93b" },
+};
+
+#define LINUX_DATA     "0fc63daf-8483-4772-8e79-3d69d8477de4"
+#define LINUX_DATA_MBR 0x83
+
+static const char *role_path(PartitionRole role)
+{
+        static const char *const paths[_PARTITION_ROLE_MAX] = {
+                [PARTITION_ROOT] = "/",         [PARTITION_USR] = "/usr", [PARTITION_HOME] = "/home",
+                [PARTITION_SRV] = "/srv",       [PARTITION_VAR] = "/var", [PARTITION_TMP] = "/var/tmp",
+                [PARTITION_XBOOTLDR] = "/boot", [PARTITION_ESP] = "/efi",
+        };
+
+        return paths[role];
+}
+
+/* What partitions and their file systems are called in errors. */
+static char *describe(const Partition *p)
+{
+        if (p->number == 0)
+                return strdup("The disk");
+        return strf("Partition %u (%s)", p->number,
+                    p->role == PARTITION_ROOT ? "the root" : role_path(p->role));
+}
+
+/* A type, "" for none that is known. */
+static int probe_type(int disk_fd, uint64_t offset, uint64_t size, char ret[static TYPE_MAX])
+{
+        _cleanup_probe_ blkid_probe probe = blkid.new_probe();
+        const char *type;
+        int r;
+
+        ret[0] = 0;
+        if (!probe || blkid.set_device(probe, disk_fd, (blkid_loff_t) offset, (blkid_loff_t) size) != 0)
+                return -ENOMEM;
+        (void) blkid.enable_superblocks(probe, 1);
+        (void) blkid.set_superblocks_flags(probe, BLKID_SUBLKS_TYPE | BLKID_SUBLKS_USAGE);
+        r = blkid.safeprobe(probe);
+        if (r == -2)
+                return -EUCLEAN; /* it is several things at once */
+        if (r == 0 && blkid.lookup_value(probe, "TYPE", &type, NULL) == 0)
+                snprintf(ret, TYPE_MAX, "%s", type);
+        return r == -1 ? -EIO : 0;
+}
+
+static int find_file_system(int disk_fd, Partition *p, char **ret_error)
+{
+        bool boot = p->role == PARTITION_ESP || p->role == PARTITION_XBOOTLDR;
+        _cleanup_free_ char *what = describe(p);
+        char type[TYPE_MAX];
+        int r = probe_type(disk_fd, p->offset, p->size, type);
+
+        OOM_CHECK(what);
+        if (r == -EUCLEAN)
+                return fail(ret_error, r, "%s looks like several file systems at once.", what);
+        if (r < 0)
+                return fail(ret_error, r, "%s cannot be read: %s", what, strerror(-r));
+        if (!type[0])
+                return fail(ret_error, -EUCLEAN, "%s has no file system that is known.", what);
+        if (startswith(type, "crypto_"))
+                return fail(ret_error, -EUCLEAN, "%s is encrypted, which is not supported.", what);
+        for (size_t i = 0; i < ELEMENTSOF(file_systems); i++)
+                if (streq(type, file_systems[i].type) && (boot || !file_systems[i].boot)) {
+                        snprintf(p->fs, sizeof(p->fs), "%s", file_systems[i].kernel);
+                        p->read_only = p->read_only || file_systems[i].read_only;
+                        return 0;
+                }
+        return fail(ret_error, -EUCLEAN, "%s has '%s' on it, which a machine does not run from.", what,
+                    type);
+}
+
+/* Whose role a partition has; negative for none. */
+static int find_role(blkid_partition part)
+{
+        const char *type = blkid.get_type_string(part);
+
+        for (size_t i = 0; type && i < ELEMENTSOF(types); i++)
+                if (strcasecmp(type, types[i].type) == 0)
+                        return types[i].role;
+        return -ENOENT;
+}
+
+static bool is_plain(blkid_partition part)
+{
+        const char *type = blkid.get_type_string(part);
+
+        return type ? strcasecmp(type, LINUX_DATA) == 0 : blkid.get_type(part) == LINUX_DATA_MBR;
+}
+
+/* Returns 1 for a partition that is within the disk. */
+static bool take_partition(blkid_partition part, uint64_t disk_size, Partition *ret)
+{
+        uint64_t start = (uint64_t) blkid.get_start(part), size = (uint64_t) blkid.get_size(part);
+
+        if (size == 0 || start >= disk_size / SECTOR || size > disk_size / SECTOR - start)
+                return false;
+        *ret = (Partition){
+                .offset = start * SECTOR,
+                .size = size * SECTOR,
+                .number = (unsigned) blkid.get_partno(part),
+                .read_only = blkid.get_type_string(part) && (blkid.get_flags(part) & FLAG_READ_ONLY),
+        };
+        return true;
+}
+
+/* The first of each role counts. Where no partition says that it is the root, the only one that says nothing is. */
+static int read_partitions(blkid_partlist list, uint64_t disk_size, RawDisk *ret, char **ret_error)
+{
+        Partition plain = {}, p;
+        unsigned n_plain = 0;
+        int n = blkid.numof_partitions(list);
+
+        for (int i = 0; i < n; i++) {
+                blkid_partition part = blkid.get_partition(list, i);
+                int role = part ? find_role(part) : -ENOENT;
+                if (!part || (role < 0 && !is_plain(part)) ||
+                    (role >= 0 && (blkid.get_flags(part) & FLAG_NO_AUTO)))
+                        continue;
+                if (!take_partition(part, disk_size, &p))
+                        return fail(ret_error, -EUCLEAN,
+                                    "Partition %i is not within the disk, which was cut off.",
+                                    blkid.get_partno(part));
+                if (role < 0 && n_plain++ == 0)
+                        plain = p;
+                else if (role >= 0 && ret->partitions[role].size == 0)
+                        ret->partitions[role] = p;
+        }
+        if (ret->partitions[PARTITION_ROOT].size == 0 && n_plain == 1)
+                ret->partitions[PARTITION_ROOT] = plain;
+        if (ret->partitions[PARTITION_ROOT].size > 0)
+                return 0;
+        return n_plain > 1 ? fail(ret_error, -EUCLEAN,
+                                  "The disk has %u partitions for Linux, and none says that it is the root.",
+                                  n_plain)
+                           : fail(ret_error, -EUCLEAN, "The disk has no partition for a root.");
+}
+
+/* -ENOENT where there is no table. */
+static int read_table(int disk_fd, uint64_t disk_size, RawDisk *ret, char **ret_error)
+{
+        _cleanup_probe_ blkid_probe probe = blkid.new_probe();
+        const char *type;
+
+        if (!probe || blkid.set_device(probe, disk_fd, 0, 0) != 0)
+                return -ENOMEM;
+        (void) blkid.enable_superblocks(probe, 0);
+        (void) blkid.enable_partitions(probe, 1);
+        (void) blkid.set_partitions_flags(probe, BLKID_PARTS_ENTRY_DETAILS);
+        if (blkid.safeprobe(probe) != 0 || blkid.lookup_value(probe, "PTTYPE", &type, NULL) != 0)
+                return -ENOENT;
+        /* The boot sector of a file system can look like an MBR. */
+        char fs[TYPE_MAX];
+        if (streq(type, "dos") && probe_type(disk_fd, 0, disk_size, fs) >= 0 && fs[0])
+                return -ENOENT;
+        if (streq(type, "PMBR"))
+                return fail(ret_error, -EUCLEAN, "The GPT of the disk is damaged, or the disk was cut off.");
+        if (!streq(type, "gpt") && !streq(type, "dos"))
+                return fail(ret_error, -EUCLEAN,
+                            "The disk has a partition table of the type '%s', and not GPT or MBR.", type);
+        blkid_partlist list = blkid.get_partitions(probe);
+        return list ? read_partitions(list, disk_size, ret, ret_error) : -EIO;
+}
+
+static int disk_size(int disk_fd, uint64_t *ret)
+{
+        struct stat st;
+
+        if (fstat(disk_fd, &st) < 0)
+                return -errno;
+        *ret = (uint64_t) st.st_size;
+        return S_ISBLK(st.st_mode) ? RET_NERRNO(ioctl(disk_fd, BLKGETSIZE64, ret)) : 0;
+}
+
+int raw_dissect(int disk_fd, RawDisk *ret, char **ret_error)
+{
+        RawDisk disk = {};
+        uint64_t size;
+        int r;
+
+        r = load_blkid();
+        if (r < 0)
+                return fail(ret_error, r, "Disks need libblkid.so.1, which cannot be loaded.");
+        r = disk_size(disk_fd, &size);
+        if (r >= 0)
+                r = read_table(disk_fd, size, &disk, ret_error);
+        if (r == -ENOENT) {
+                disk.partitions[PARTITION_ROOT] = (Partition){ .size = size };
+                r = 0;
+        }
+        for (PartitionRole role = 0; role < _PARTITION_ROLE_MAX && r >= 0; role++)
+                if (disk.partitions[role].size > 0) {
+                        disk.partitions[role].role = role;
+                        r = find_file_system(disk_fd, disk.partitions + role, ret_error);
+                }
+        if (r >= 0)
+                *ret = disk;
+        return r;
+}
+
+/* --- loop devices --------------------------------------------------------------------------------------------------- */
+
+static int open_loop(unsigned number, int flags)
+{
+        char path[32];
+
+        snprintf(path, sizeof(path), "/dev/loop%u", number);
+        return RET_NERRNO(open(path, flags | O_CLOEXEC));
+}
+
+int raw_check_idle(int disk_fd, bool read_only, char **ret_error)
+{
+        _cleanup_(closedir_cleanup) DIR *dir = opendir("/sys/block");
+        struct stat disk;
+        unsigned number;
+
+        if (fstat(disk_fd, &disk) < 0)
+                return -errno;
+        for (struct dirent *e; dir && (e = readdir(dir));) {
+                struct loop_info64 info;
+                if (sscanf(e->d_name, "loop%u", &number) != 1 || number >= LOOPS_MAX)
+                        continue;
+                _cleanup_close_ int fd = open_loop(number, O_RDONLY | O_NONBLOCK);
+                if (fd < 0 || ioctl(fd, LOOP_GET_STATUS64, &info) < 0 || info.lo_inode != disk.st_ino ||
+                    info.lo_device != disk.st_dev)
+                        continue;
+                if (!read_only || !(info.lo_flags & LO_FLAGS_READ_ONLY))
+                        return fail(ret_error, -EBUSY, "The disk is attached as /dev/loop%u%s.", number,
+                                    info.lo_flags & LO_FLAGS_READ_ONLY ? "" : ", which can be written to");
+        }
+        return 0;
+}
+
+/* A device that goes when nobody has it open or mounted any more. Not every file system reads past the page cache. */
+static int attach_loop(int disk_fd, const Partition *p, bool read_only, unsigned *ret_number)
+{
+        struct loop_config config = {
+                .fd = disk_fd,
+                .block_size = SECTOR,
+                .info = {
+                        .lo_offset = p->offset,
+                        .lo_sizelimit = p->number > 0 ? p->size : 0,
+                        .lo_flags = LO_FLAGS_AUTOCLEAR | LO_FLAGS_DIRECT_IO | (read_only ? LO_FLAGS_READ_ONLY : 0),
+                },
+        };
+
+        _cleanup_close_ int control_fd = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
+        if (control_fd < 0)
+                return -errno;
+        for (unsigned i = 0; i < LOOP_ATTEMPTS; i++) {
+                int number = ioctl(control_fd, LOOP_CTL_GET_FREE);
+                if (number < 0)
+                        return -errno;
+                _cleanup_close_ int fd = open_loop((unsigned) number, read_only ? O_RDONLY : O_RDWR);
+                if (fd < 0)
+                        return fd;
+                if (ioctl(fd, LOOP_CONFIGURE, &config) >= 0) {
+                        *ret_number = (unsigned) number;
+                        return TAKE_FD(fd);
+                }
+                if (errno == EINVAL && (config.info.lo_flags & LO_FLAGS_DIRECT_IO))
+                        config.info.lo_flags &= ~(uint32_t) LO_FLAGS_DIRECT_IO;
+                else if (errno != EBUSY) /* else somebody was faster */
+                        return -errno;
+        }
+        return -EBUSY;
+}
+
+/* --- mounts --------------------------------------------------------------------------------------------------------- */
+
+static int mount_source(const char *fs, const char *source, bool read_only)
+{
+        _cleanup_close_ int fs_fd = fsopen(fs, FSOPEN_CLOEXEC);
+
+        if (fs_fd < 0 || fsconfig(fs_fd, FSCONFIG_SET_STRING, "source", source, 0) < 0 ||
+            (read_only && fsconfig(fs_fd, FSCONFIG_SET_FLAG, "ro", NULL, 0) < 0) ||
+            /* A copy of a disk is not the disk. */
+            (streq(fs, "xfs") && fsconfig(fs_fd, FSCONFIG_SET_FLAG, "nouuid", NULL, 0) < 0) ||
+            fsconfig(fs_fd, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
+                return -errno;
+        return RET_NERRNO(
+                fsmount(fs_fd, FSMOUNT_CLOEXEC, MOUNT_ATTR_NODEV | (read_only ? MOUNT_ATTR_RDONLY : 0)));
+}
+
+static int mount_partition(int disk_fd, const Partition *p, bool read_only, char **ret_error)
+{
+        unsigned number = 0;
+        char source[FD_PATH_MAX];
+        int r = -ENOTBLK;
+
+        read_only = read_only || p->read_only;
+        /* Newer kernels read some from the file itself. */
+        if (streq(p->fs, "erofs") && p->number == 0)
+                r = mount_source(p->fs, fd_path(disk_fd, source), true);
+        if (r >= 0)
+                return r;
+        _cleanup_close_ int loop_fd = attach_loop(disk_fd, p, read_only, &number);
+        if (loop_fd < 0)
+                return fail(ret_error, loop_fd, "A loop device cannot be attached: %s", strerror(-loop_fd));
+        snprintf(source, sizeof(source), "/dev/loop%u", number);
+        r = mount_source(p->fs, source, read_only);
+        if (r < 0) {
+                _cleanup_free_ char *what = describe(p);
+                return fail(ret_error, r, "%s cannot be mounted, as %s: %s%s", what ?: "It", p->fs,
+                            strerror(-r),
+                            r == -EROFS || r == -EUCLEAN
+                                    ? " (its file system was not unmounted, or is damaged: see fsck(8))"
+                                    : "");
+        }
+        return r;
+}
+
+/* That of firmware is where boot loaders look for it. */
+static int open_target(int root_fd, PartitionRole role)
+{
+        int fd = rootfs_open(root_fd, role_path(role), O_PATH | O_DIRECTORY);
+
+        return fd == -ENOENT && role == PARTITION_ESP ? rootfs_open(root_fd, "/boot", O_PATH | O_DIRECTORY)
+                                                      : fd;
+}
+
+int raw_attach(int disk_fd, const RawDisk *disk, bool read_only, int target_fd, char **ret_error)
+{
+        _cleanup_close_ int root_fd = -EBADF;
+
+        for (PartitionRole role = 0; role < _PARTITION_ROLE_MAX; role++) {
+                const Partition *p = disk->partitions + role;
+                if (p->size == 0)
+                        continue;
+                _cleanup_close_ int own_fd = role == PARTITION_ROOT ? -EBADF : open_target(root_fd, role);
+                if (role != PARTITION_ROOT && own_fd < 0)
+                        continue;
+                _cleanup_close_ int mount_fd = mount_partition(disk_fd, p, read_only, ret_error);
+                /* A machine can do without what is the firmware's, where the kernel does not know it. */
+                if (mount_fd == -ENODEV && (role == PARTITION_ESP || role == PARTITION_XBOOTLDR)) {
+                        free(*ret_error);
+                        *ret_error = NULL;
+                        continue;
+                }
+                if (mount_fd < 0)
+                        return mount_fd;
+                if (move_mount(mount_fd, "", role == PARTITION_ROOT ? target_fd : own_fd, "",
+                               MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
+                        return fail(ret_error, -errno, "The disk cannot be mounted: %s", strerror(errno));
+                if (role == PARTITION_ROOT)
+                        root_fd = TAKE_FD(mount_fd);
+        }
+        return TAKE_FD(root_fd);
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "basic/fd.h"
+#include "basic/str.h"
+
+/* Disks in files: a bare file system, or partitions of GPT (the Discoverable Partitions Specification) or MBR. What is on a disk is its
+ * maker's word, and the kernel's file systems are given it: so there is a list of those that are. */
+
+typedef enum PartitionRole {
+        PARTITION_ROOT,
+        PARTITION_USR,
+        PARTITION_HOME,
+        PARTITION_SRV,
+        PARTITION_VAR,
+        PARTITION_TMP,
+        PARTITION_XBOOTLDR,
+        PARTITION_ESP,
+        _PARTITION_ROLE_MAX,
+} PartitionRole;
+
+typedef struct Partition {
+        PartitionRole role;
+        uint64_t offset, size; /* bytes; size 0 where there is none */
+        unsigned number;       /* 0 for a disk that has no partitions */
+        char fs[16];           /* as the kernel calls it */
+        bool read_only;        /* says its flag, or its file system can be nothing else */
+} Partition;
+
+typedef struct RawDisk {
+        Partition partitions[_PARTITION_ROLE_MAX];
+} RawDisk;
+
+/* Looks at a disk. -EUCLEAN and a text, which the caller frees, for one that no machine can run from. */
+int raw_dissect(int disk_fd, RawDisk *ret, char **ret_error);
+
+/* Mounts the partitions of a disk on a directory of the caller's mount namespace. Those that have no directory in the root are left
+ * out. Returns a descriptor of the root; errors have a text, which the caller frees. */
+int raw_attach(int disk_fd, const RawDisk *disk, bool read_only, int target_fd, char **ret_error);
+
+/* Whether nobody else has the disk attached in a way that ours cannot be beside: -EBUSY where somebody writes to it, or reads it and we
+ * want to write. Who looks has to keep others from starting meanwhile. */
+int raw_check_idle(int disk_fd, bool read_only, char **ret_error);

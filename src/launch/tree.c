@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "launch/tree.h"
+
+#include <fcntl.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "basic/log.h"
+#include "basic/time.h"
+#include "image/raw.h"
+#include "sandbox/claim.h"
+#include "sandbox/mounts.h"
+#include "sandbox/record.h"
+
+/* The machine that ran from a disk before may be on its way out still. */
+#define DISK_WAIT_USEC (2 * USEC_PER_SEC)
+#define DISK_STEP_USEC (10 * USEC_PER_MSEC)
+
+static int take_namespace(void)
+{
+        int r;
+
+        if (unshare(CLONE_NEWNS) < 0)
+                return log_error_errno(-errno, "Failed to create a mount namespace");
+        if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
+                return log_error_errno(-errno, "Failed to part the mount namespace from the host's");
+
+        _cleanup_close_ int stage_fd = dir_open_or_make_at(AT_FDCWD, STAGE_DIR, 0700);
+        _cleanup_close_ int tmpfs_fd = mounts_make_tmpfs(0700, 0, NULL, 0);
+        r = stage_fd < 0 ? stage_fd : tmpfs_fd < 0 ? tmpfs_fd : mounts_attach(tmpfs_fd, stage_fd);
+        return r < 0 ? log_error_errno(r, "Failed to mount '" STAGE_DIR "'") : 0;
+}
+
+/* Under the lock that others take as well, before they look. */
+static int attach(int disk_fd, const RawDisk *disk, bool read_only, int run_fd, char **ret_error)
+{
+        int r;
+
+        _cleanup_close_ int lock_fd = run_dir_lock(run_fd, true);
+        if (lock_fd < 0)
+                return lock_fd;
+        r = raw_check_idle(disk_fd, read_only, ret_error);
+        if (r < 0)
+                return r;
+        _cleanup_close_ int target_fd = dir_open_or_make_at(AT_FDCWD, STAGE_DIR "/disk", 0755);
+        return target_fd < 0 ? target_fd : raw_attach(disk_fd, disk, read_only, target_fd, ret_error);
+}
+
+static int open_disk(const Spec *spec, const char *path, int run_fd)
+{
+        bool read_only = !claim_writes_image(spec);
+        _cleanup_free_ char *error = NULL;
+        RawDisk disk;
+        int r;
+
+        _cleanup_close_ int disk_fd = open(path, (read_only ? O_RDONLY : O_RDWR) | O_NONBLOCK | O_NOCTTY |
+                                                         O_CLOEXEC);
+        if (disk_fd < 0)
+                return log_error_errno(-errno, "Failed to open the image '%s'", path);
+        r = raw_dissect(disk_fd, &disk, &error);
+        for (uint64_t waited = 0; r >= 0; waited += DISK_STEP_USEC) {
+                free(error);
+                error = NULL;
+                r = attach(disk_fd, &disk, read_only, run_fd, &error);
+                if (r != -EBUSY || waited >= DISK_WAIT_USEC)
+                        break;
+                (void) usleep(DISK_STEP_USEC);
+                r = 0;
+        }
+        return r < 0 && error ? log_error_return(r, "Image '%s': %s", spec->image, error)
+               : r < 0        ? log_error_errno(r, "Failed to mount the image '%s'", path)
+                              : r;
+}
+
+int tree_open(const Spec *spec, const char *path, int run_fd)
+{
+        struct stat st;
+        int r = take_namespace();
+
+        if (r < 0)
+                return r;
+        _cleanup_close_ int fd = open(path, O_PATH | O_CLOEXEC);
+        if (fd < 0 || fstat(fd, &st) < 0)
+                return log_error_errno(-errno, "Failed to open the image '%s'", path);
+        return S_ISDIR(st.st_mode) ? TAKE_FD(fd) : open_disk(spec, path, run_fd);
+}

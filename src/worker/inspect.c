@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* What disks say of themselves: they are mounted for it, where nobody else sees that. */
+
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+
+#include "basic/os-release.h"
+#include "basic/rootfs.h"
+#include "image/raw.h"
+#include "image/store.h"
+#include "worker/worker.h"
+
+#define TARGET STAGING "/disk"
+
+static int mount_disk(const char *name, int disk_fd, char **ret_error)
+{
+        _cleanup_free_ char *error = NULL;
+        RawDisk disk;
+        int r;
+
+        if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+            mkdir(TARGET, 0700) < 0)
+                return -errno;
+        _cleanup_close_ int target_fd = open(TARGET, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        r = target_fd < 0 ? -errno : raw_dissect(disk_fd, &disk, &error);
+        if (r >= 0)
+                r = raw_check_idle(disk_fd, true, &error);
+        if (r >= 0)
+                r = raw_attach(disk_fd, &disk, true, target_fd, &error);
+        return r < 0 && error ? set_failure(ret_error, r, "Image '%s': %s", name, error) : r;
+}
+
+static void add_pairs(json_t *answer, const char *key, const Strv pairs)
+{
+        json_t *list = json_array();
+
+        STRV_FOREACH (s, pairs)
+                json_array_append_new(list, json_string(*s));
+        json_object_set_new(answer, key, list);
+}
+
+int work_image_inspect(const Request *request, char **ret_error)
+{
+        const char *name = request_text(request, "name");
+        _cleanup_image_info_ ImageInfo info = {};
+        _cleanup_strv_ Strv os = NULL, machine = NULL;
+        _cleanup_free_ char *hostname = NULL;
+
+        _cleanup_close_ int store_fd = open(IMAGE_STORE, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        _cleanup_close_ int path_fd = store_fd < 0 ? -errno : image_open_in(store_fd, name, 0, NULL, NULL);
+        _cleanup_close_ int disk_fd = path_fd < 0 ? path_fd : fd_reopen(path_fd, O_RDONLY | O_NONBLOCK);
+        if (disk_fd < 0)
+                return disk_fd;
+        _cleanup_close_ int root_fd = mount_disk(name, disk_fd, ret_error);
+        if (root_fd < 0)
+                return root_fd;
+        (void) rootfs_read_file(root_fd, "/etc/hostname", 256, &hostname, NULL);
+        if (hostname)
+                hostname[strcspn(hostname, "\n")] = 0;
+        (void) image_inspect(root_fd, &info);
+        (void) machine_info_read_all(root_fd, &machine);
+        (void) os_release_read_all(root_fd, &os);
+        json_object_set_new(request->answer, "hostname",
+                            json_string(hostname && str_is_clean(hostname) ? hostname : ""));
+        json_object_set_new(request->answer, "machineId", json_string(info.uuid));
+        add_pairs(request->answer, "machineInfo", machine);
+        add_pairs(request->answer, "osRelease", os);
+        return 0;
+}

@@ -1,0 +1,196 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# Machines that run from disks: bare file systems and partitions, whole ones and those that are not.
+
+# shellcheck source=tests/host/lib.sh
+. "$(dirname "$(readlink -f "$0")")/lib.sh"
+want_debian=yes
+host_options=("--with=fdisk,xfsprogs,squashfs-tools,erofs-utils,dosfstools,libblkid1")
+store=/var/lib/machines
+arch_root=4f68bce3-e8cd-4db1-96e7-fbcaf984b709
+
+# fs FILE TYPE [SIZE]: a file system with the busybox tree in it.
+make_fs() {
+        # shellcheck disable=SC2016
+        on_sh 'cd /root && rm -rf m && mkdir m && case $2 in
+                squashfs) mksquashfs /var/lib/machines/bb "$1" -quiet -no-progress >/dev/null ;;
+                erofs) mkfs.erofs "$1" /var/lib/machines/bb >/dev/null 2>&1 ;;
+                ext4) truncate -s "$3" "$1" && mke2fs -q -t ext4 -d /var/lib/machines/bb "$1" ;;
+                *) truncate -s "$3" "$1" && "mkfs.$2" -q "$1" >/dev/null 2>&1 && mount -o loop "$1" m && cp -a /var/lib/machines/bb/. m && umount m ;;
+                esac' sh "$1" "$2" "${3:-300M}"
+}
+
+# Loop devices are the whole machine's: only ours count.
+no_loops() {
+        ! on losetup -l -n -O BACK-FILE | grep -q "$store"
+}
+
+test_file_systems() {
+        local type
+
+        for type in ext4 xfs btrfs; do
+                make_fs "$store/d.raw" $type
+                boot d
+                equal "The file system" "$(inside d stat -f -c %t /)" "$(case $type in ext4) echo ef53 ;; xfs) echo 58465342 ;; btrfs) echo 9123683e ;; esac)"
+                inside_sh d 'echo written >/root/file && chown 5:6 /root/file'
+                equal "The owner of the root" "$(inside d stat -c %u:%g /)" 0:0
+                refused 1 "writes to it" on mctl boot d --name other
+                try on mctl boot d --name other --volatile=overlay
+                equal "The exit status" "$status" 1
+                contains stderr "$err" "The disk is attached as /dev/loop"
+                on systemctl reset-failed
+                on mctl reboot d
+                soon inside d true
+                equal "The file" "$(inside d cat /root/file)" written
+                equal "Its owner" "$(inside d stat -c %u:%g /root/file)" 5:6
+                power_off d
+                soon no_loops
+                on rm "$store/d.raw"
+        done
+        for type in squashfs erofs; do
+                make_fs "$store/d.raw" $type
+                # Nobody writes to these: there may be many.
+                on mctl boot d --name one --volatile=overlay >/dev/null
+                on mctl boot d --name two --volatile=overlay >/dev/null
+                works inside one touch /root/x
+                works inside two test ! -e /root/x
+                power_off one two
+                soon no_loops
+                on rm "$store/d.raw"
+        done
+}
+
+test_listed() {
+        make_fs "$store/d.raw" ext4
+        boot d
+        valid_json "$(on mctl list --json)" '[m["image"] for m in json if m["name"] == "d"] == ["d"]'
+        contains "What is known of it" "$(on mctl list)" BusyBox
+        contains "The image" "$(on mctl images)" "raw"
+        valid_json "$(on mctl show-image d --json)" 'json[0]["Machine"] == "d"'
+        refused 1 "runs from" on mctl remove d
+        refused 1 "runs from" on mctl rename d e
+        power_off d
+        local m1=(org.freedesktop.machine1 /org/freedesktop/machine1 org.freedesktop.machine1.Manager)
+        contains "The system on it" "$(on busctl call "${m1[@]}" GetImageOSRelease s d)" '"NAME" "BusyBox"'
+        equal "Its ID" "$(on busctl call "${m1[@]}" GetImageMachineID s d | cut -d' ' -f1)" ay
+        equal "Its name" "$(on busctl call "${m1[@]}" GetImageHostname s d)" 's ""'
+        on_sh 'head -c 5M /dev/urandom >"$1/noise.raw"' sh "$store"
+        refused 1 "no file system that is known" on busctl call "${m1[@]}" GetImageOSRelease s noise
+        soon no_loops
+        on rm "$store/noise.raw"
+        equal "A command" "$(on mctl run --rm d echo hello)" hello
+        works on mctl clone d e
+        equal "A command in the copy" "$(on mctl run --rm e echo hello)" hello
+        boot d --ephemeral
+        inside d touch /root/x
+        power_off d
+        works on mctl remove e
+        refused 1 "dry run" on mctl boot --dry-run d
+        on rm "$store/d.raw"
+}
+
+partition() {
+        on_sh 'cd /root && truncate -s 700M "$1" && printf "%s\n" "$2" | sfdisk -q "$1" >/dev/null' sh "$@"
+}
+
+# put FILE NUMBER IMAGE: what a partition is filled with.
+put() {
+        on_sh 'dd if="/root/$3" of="$1" bs=1M seek="$2" conv=notrunc,sparse status=none' sh "$@"
+}
+
+test_partitions() {
+        make_fs /root/fs ext4 200M
+        on_sh 'cd /root && truncate -s 50M home efi && mkdir -p h/alice && echo hers >h/alice/file && mke2fs -q -t ext4 -d h home && mkfs.vfat efi >/dev/null'
+        partition "$store/d.raw" "label: gpt
+start=2048, size=50M, type=uefi
+start=131072, size=300M, type=$arch_root
+start=1000000, size=60M, type=home"
+        put "$store/d.raw" 1 efi
+        put "$store/d.raw" 64 fs
+        on_sh 'dd if=/root/home of="$1" bs=512 seek=1000000 conv=notrunc,sparse status=none' sh "$store/d.raw"
+        on_sh 'mkdir -p /root/m && mount -o loop,offset=67108864 "$1" /root/m && mkdir -p /root/m/home /root/m/efi && umount /root/m' sh "$store/d.raw"
+        boot d
+        equal "The file of the other partition" "$(inside d cat /home/alice/file)" hers
+        # Not every kernel knows the file system of the firmware.
+        if on grep -qw vfat /proc/filesystems; then
+                works inside d mountpoint -q /efi
+        fi
+        equal "Whose it is" "$(inside d stat -c %u /home/alice/file)" 0
+        works inside d touch /home/new
+        power_off d
+        soon no_loops
+        # The only one for Linux is the root; of two, nobody knows.
+        partition "$store/m.raw" "label: dos
+start=2048, size=300M, type=83"
+        put "$store/m.raw" 1 fs
+        equal "A command" "$(on mctl run --rm m echo hello)" hello
+        partition "$store/g.raw" "label: gpt
+start=2048, size=300M, type=linux"
+        put "$store/g.raw" 1 fs
+        equal "A command" "$(on mctl run --rm g echo hello)" hello
+        partition "$store/two.raw" "label: gpt
+start=2048, size=100M, type=linux
+start=409600, size=100M, type=linux"
+        fails_to_run two "2 partitions for Linux"
+        partition "$store/none.raw" "label: gpt
+start=2048, size=100M, type=swap"
+        fails_to_run none "no partition for a root"
+        partition "$store/empty.raw" "label: gpt
+start=2048, size=100M, type=$arch_root"
+        fails_to_run empty "Partition 1 (the root) has no file system that is known"
+        put "$store/empty.raw" 1 efi
+        fails_to_run empty "'vfat'"
+        on_sh 'cp "$1/d.raw" "$1/cut.raw" && truncate -s 200M "$1/cut.raw"' sh "$store"
+        fails_to_run cut "cut off"
+        on_sh 'head -c 5M /dev/urandom >"$1/noise.raw"; : >"$1/nothing.raw"' sh "$store"
+        fails_to_run noise "no file system that is known"
+        fails_to_run nothing ""
+        on_sh 'rm /root/fs /root/home /root/efi "$1"/*.raw; rm -r /root/h' sh "$store"
+        soon no_loops
+}
+
+fails_to_run() {
+        try on mctl run --name "broken-$1" "$1" true
+        equal "The exit status of $1" "$status" 125
+        contains "What is said of $1" "$err" "$2"
+        on systemctl reset-failed
+}
+
+# Hostile: partitions beyond the end, file systems that say what is not so.
+test_damaged() {
+        make_fs "$store/d.raw" ext4 100M
+        # The superblock stays, all else is noise.
+        on_sh 'head -c 90M /dev/urandom | dd of="$1/d.raw" bs=4096 seek=1 conv=notrunc status=none' sh "$store"
+        fails_to_run d ""
+        on rm "$store/d.raw"
+        soon no_loops
+}
+
+# A disk whose machine was killed is as good as one after a power cut.
+test_killed() {
+        make_fs "$store/d.raw" ext4
+        for _ in 1 2 3; do
+                boot d
+                inside_sh d 'echo x >>/root/log; sync'
+                on mctl kill --signal=KILL d
+                soon on systemctl is-failed -q machine-d.service
+                on systemctl reset-failed
+        done
+        boot d
+        equal "The lines" "$(inside d wc -l /root/log | cut -d' ' -f1)" 3
+        power_off d
+        soon no_loops
+        on rm "$store/d.raw"
+}
+
+test_debian() {
+        on_sh 'truncate -s 2G "$1/deb.raw" && mke2fs -q -t ext4 -d "$1/debian" "$1/deb.raw"' sh "$store"
+        boot deb
+        equal "The state of the system" "$(inside deb systemctl is-system-running)" running
+        contains "The journal" "$(on mctl logs deb)" systemd
+        power_off deb
+        on rm "$store/deb.raw"
+}
+
+run_tests
