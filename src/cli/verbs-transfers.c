@@ -20,6 +20,7 @@ typedef struct Transfer {
         uint64_t begun;   /* µs */
         bool shown;
         bool cancelled;
+        bool uncertain; /* whether it is still under way */
         char *result, *message;
 } Transfer;
 
@@ -67,20 +68,39 @@ static int on_removed(sd_bus_message *m, void *userdata, sd_bus_error *error)
         return 0;
 }
 
-/* Nobody tells us any more how it goes; it goes on, though. */
+/* The registry crashed, and is there again: it should know of it. */
 static int on_owner_changed(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
         Transfer *t = userdata;
-        const char *name, *old;
+        const char *name, *old, *new;
 
         (void) error;
-        if (sd_bus_message_read(m, "ss", &name, &old) >= 0 && streq(name, REGISTRY_NAME) && *old &&
-            t->id > 0 && !t->result) {
+        if (sd_bus_message_read(m, "sss", &name, &old, &new) >= 0 && streq(name, REGISTRY_NAME) && *new &&
+            t->id > 0 && !t->result)
+                t->uncertain = true;
+        return 0;
+}
+
+/* It ended while nobody could tell, or was lost. */
+static int look_for(Context *c, Transfer *t)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        uint32_t id;
+        int r;
+
+        t->uncertain = false;
+        r = bus_call_registry(c, "Failed to look for the transfer", "ListTransfers", &reply, "");
+        if (r >= 0)
+                r = sd_bus_message_enter_container(reply, 'a', "(ussd)");
+        while (r >= 0 && (r = sd_bus_message_read(reply, "(ussd)", &id, NULL, NULL, NULL)) > 0)
+                if (id == t->id)
+                        return 0;
+        if (r >= 0 && !t->result) {
                 t->result = strdup("lost");
                 t->message = strdup(
-                        "The registry was ended. An import goes on as a unit mctl-work-….service; an export to a file is lost.");
+                        "The registry crashed, and nobody knows how it ended: see the unit mctl-work-….service.");
         }
-        return 0;
+        return r;
 }
 
 static int watch(Context *c, Transfer *t)
@@ -126,7 +146,11 @@ static int wait_transfer(Context *c, Transfer *t, int signal_fd)
                 r = sd_bus_process(c->bus, NULL);
                 if (r < 0)
                         return log_error_errno(r, "Failed to wait for the transfer");
-                if (r > 0)
+                if (r == 0 && t->uncertain)
+                        r = look_for(c, t);
+                if (r < 0)
+                        return r;
+                if (r > 0 || t->result)
                         continue;
                 struct pollfd fds[] = {
                         { .fd = sd_bus_get_fd(c->bus), .events = sd_bus_get_events(c->bus) },

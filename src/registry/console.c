@@ -13,6 +13,7 @@
 #include "basic/socket.h"
 #include "basic/time.h"
 #include "registry/console-log.h"
+#include "registry/transfer.h"
 #include "sandbox/console.h"
 
 #define CHUNK        4096U
@@ -570,7 +571,7 @@ int consoles_setup(Registry *registry)
                 int fd = SD_LISTEN_FDS_START + i;
                 if (streq(names[i], "console") && registry->consoles->listen_fd < 0)
                         registry->consoles->listen_fd = fd;
-                else if (!restore_fd(registry, names[i], fd)) {
+                else if (!restore_fd(registry, names[i], fd) && !transfer_restore(registry, names[i], fd)) {
                         (void) sd_notifyf(false, "FDSTOREREMOVE=1\nFDNAME=%s", names[i]);
                         fd_close(fd);
                 }

@@ -5,16 +5,15 @@
 #include <syslog.h>
 #include <unistd.h>
 
+#include "basic/fd.h"
 #include "basic/log.h"
 #include "basic/names.h"
+#include "basic/parse.h"
 #include "image/archive.h"
 #include "image/image.h"
 #include "registry/machine1.h"
 #include "registry/polkit.h"
 #include "registry/worker.h"
-
-#define IMPORT1_TRANSFER "org.freedesktop.import1.Transfer"
-#define TRANSFERS_PATH   IMPORT1_PATH "/transfer"
 
 #define URL_MAX 4096
 
@@ -23,19 +22,6 @@
 #define TRANSFER_READ_ONLY UINT64_C(2)
 /* Of pulls over import1: a second copy is kept as it came. There is none: who wants one clones the image. */
 #define PULL_KEEP UINT64_C(4)
-
-typedef struct Transfer {
-        Registry *registry;
-        uint32_t id;
-        const char *type; /* as import1 has it: a constant */
-        char *local;      /* the name of the image */
-        char *remote;     /* where it comes from, "" for a file */
-        char *verify;     /* how that is verified, "" where it is not */
-        double progress;
-        char *unit;
-        uid_t owner; /* who began it */
-        struct Transfer *next;
-} Transfer;
 
 static void transfer_free(Transfer *t)
 {
@@ -66,7 +52,41 @@ bool transfer_is_making(const Registry *registry, const char *name)
         return false;
 }
 
-static char *transfer_path(const Transfer *t)
+/* --- over a crash ------------------------------------------------------------------------------------------------- */
+
+/* systemd keeps the descriptor that a worker answers over, and what it is for is in a file. */
+#define STORED_PREFIX "transfer-"
+#define STATE_MAX     (64U * 1024U)
+
+static char *state_name(uint32_t id)
+{
+        return strf("transfers/%u", id);
+}
+
+static int state_write(const Transfer *t)
+{
+        _cleanup_free_ char *name = state_name(t->id), *text = NULL;
+        json_t *o = json_pack("{ss ss ss ss ss sI}", "type", t->type, "local", t->local, "remote", t->remote,
+                              "verify", t->verify, "unit", t->unit, "owner", (json_int_t) t->owner);
+
+        text = o ? json_dumps(o, JSON_COMPACT) : NULL;
+        json_decref(o);
+        if (!name || !text)
+                return -ENOMEM;
+        _cleanup_close_ int dir_fd = dir_open_or_make_at(t->registry->run_fd, "transfers", 0700);
+        return dir_fd < 0 ? dir_fd
+                          : file_write_atomic_at(dir_fd, strchr(name, '/') + 1, 0600, text, strlen(text));
+}
+
+static void state_remove(const Transfer *t)
+{
+        _cleanup_free_ char *name = state_name(t->id);
+
+        if (name)
+                (void) unlinkat(t->registry->run_fd, name, 0);
+}
+
+char *transfer_path(const Transfer *t)
 {
         return strf(TRANSFERS_PATH "/_%u", t->id);
 }
@@ -105,6 +125,7 @@ static void on_progress(void *userdata, double share)
 static void on_finished(void *userdata, int error, const char *message, const json_t *answer)
 {
         _cleanup_(transfer_free_cleanup) Transfer *t = userdata;
+        state_remove(t);
         json_int_t left_out = json_integer_value(json_object_get(answer, "leftOut"));
         _cleanup_free_ char *note = NULL;
 
@@ -392,7 +413,7 @@ static int reply_begun(const Transfer *t, sd_bus_message *call)
 static int begin(Registry *registry, sd_bus_message *call, const Wanted *w)
 {
         _cleanup_(transfer_free_cleanup) Transfer *t = calloc(1, sizeof(Transfer));
-        _cleanup_free_ char *what = strf("%s of image '%s'", w->type, w->local);
+        _cleanup_free_ char *what = strf("%s of image '%s'", w->type, w->local), *stored = NULL;
         int r;
 
         if (!t)
@@ -408,9 +429,12 @@ static int begin(Registry *registry, sd_bus_message *call, const Wanted *w)
         r = caller_read(call, NULL, &t->owner);
         if (r < 0 || !t->local || !t->remote || !t->verify || !what)
                 return r < 0 ? r : -ENOMEM;
+        stored = strf(STORED_PREFIX "%u", t->id);
+        OOM_CHECK(stored);
         r = worker_run(registry,
                        &(WorkerTask){ .request = make_request(w),
                                       .what = what,
+                                      .stored = stored,
                                       .data_fd = w->fd,
                                       .network = w->url,
                                       .progress = on_progress,
@@ -422,9 +446,80 @@ static int begin(Registry *registry, sd_bus_message *call, const Wanted *w)
                                                   "Too much is under way.");
         if (r < 0)
                 return r;
+        r = state_write(t);
+        if (r < 0)
+                log_warning_errno(r, "Failed to write down a transfer");
         t->next = registry->transfers;
         registry->transfers = t;
         return reply_begun(TAKE_PTR(t), call);
+}
+
+/* Types are constants elsewhere. */
+static const char *find_type(const char *type)
+{
+        static const char *const known[] = { "import-tar", "import-raw", "import-fs", "pull-tar",
+                                             "pull-raw",   "export-tar", "export-raw" };
+
+        for (size_t i = 0; i < ELEMENTSOF(known); i++)
+                if (streq(known[i], type))
+                        return known[i];
+        return NULL;
+}
+
+static int state_read(Transfer *t)
+{
+        _cleanup_free_ char *name = state_name(t->id), *text = NULL;
+        const char *type, *local, *remote, *verify, *unit;
+        json_int_t owner;
+        int r;
+
+        OOM_CHECK(name);
+        r = file_read_at(t->registry->run_fd, name, STATE_MAX, &text, NULL);
+        if (r < 0)
+                return r;
+        json_t *o = json_loads(text, 0, NULL);
+        r = json_unpack(o, "{ss ss ss ss ss sI}", "type", &type, "local", &local, "remote", &remote,
+                        "verify", &verify, "unit", &unit, "owner", &owner) < 0
+                    ? -EBADMSG
+                    : 0;
+        if (r >= 0) {
+                t->type = find_type(type);
+                t->local = strdup(local);
+                t->remote = strdup(remote);
+                t->verify = strdup(verify);
+                t->unit = strdup(unit);
+                t->owner = (uid_t) owner;
+                r = !t->type ? -EBADMSG : t->local && t->remote && t->verify && t->unit ? 0 : -ENOMEM;
+        }
+        json_decref(o);
+        return r;
+}
+
+bool transfer_restore(Registry *registry, const char *fd_name, int fd)
+{
+        const char *number = startswith(fd_name, STORED_PREFIX);
+        _cleanup_(transfer_free_cleanup) Transfer *t = number ? calloc(1, sizeof(Transfer)) : NULL;
+        _cleanup_free_ char *what = NULL;
+        uint64_t id;
+
+        if (!t || parse_u64(number, 1, UINT32_MAX, &id) < 0)
+                return false;
+        *t = (Transfer){ .registry = registry, .id = (uint32_t) id };
+        if (state_read(t) < 0)
+                return false;
+        what = strf("%s of image '%s'", t->type, t->local);
+        if (!what || worker_resume(registry,
+                                   &(WorkerTask){ .what = what,
+                                                  .stored = fd_name,
+                                                  .data_fd = -EBADF,
+                                                  .progress = on_progress,
+                                                  .finished = on_finished,
+                                                  .userdata = t },
+                                   fd) < 0)
+                return what; /* it is closed */
+        t->next = registry->transfers;
+        registry->transfers = TAKE_PTR(t);
+        return true;
 }
 
 static int begin_refreshed(Registry *registry, sd_bus_message *call)
@@ -558,132 +653,4 @@ int transfer_cancel(sd_bus_message *call, void *userdata, sd_bus_error *error)
                 streq(sd_bus_message_get_path(call), REGISTRY_PATH) ? REGISTRY_NAME ".manage-images"
                                                                     : IMPORT1_NAME ".import",
                 "", "cancel", (char *[]){ (char *) "image", t->local, NULL }, cancel_authorized);
-}
-
-/* --- org.freedesktop.import1 -------------------------------------------------------------------------------------- */
-
-static int object_find(sd_bus *bus, const char *path, const char *interface, void *userdata, void **ret,
-                       sd_bus_error *error)
-{
-        const char *number = startswith(path, TRANSFERS_PATH "/_");
-        Registry *registry = userdata;
-
-        (void) bus;
-        (void) interface;
-        (void) error;
-        for (Transfer *t = registry->transfers; t && number; t = t->next)
-                if (t->id == strtoul(number, NULL, 10)) {
-                        *ret = t;
-                        return 1;
-                }
-        return 0;
-}
-
-static int node_enumerate(sd_bus *bus, const char *path, void *userdata, char ***ret, sd_bus_error *error)
-{
-        const Registry *registry = userdata;
-        _cleanup_strv_ Strv nodes = NULL;
-        int r = 0;
-
-        (void) bus;
-        (void) path;
-        (void) error;
-        for (const Transfer *t = registry->transfers; t && r >= 0; t = t->next)
-                r = strv_consume(&nodes, transfer_path(t));
-        if (r < 0)
-                return r;
-        *ret = TAKE_PTR(nodes);
-        return 1;
-}
-
-static int cancel_object(sd_bus_message *call, void *userdata, sd_bus_error *error)
-{
-        const Transfer *t = userdata;
-
-        return transfer_cancel(call, t->registry, error);
-}
-
-/* What begins a transfer, and its arguments: for tar archives and for disk images they are the same. */
-#define TRANSFER(name, ...)                                                                          \
-        SD_BUS_METHOD_WITH_ARGS(name, SD_BUS_ARGS(__VA_ARGS__),                                      \
-                                SD_BUS_RESULT("u", transfer_id, "o", transfer_path), transfer_begin, \
-                                SD_BUS_VTABLE_UNPRIVILEGED)
-#define IMPORT_ARGS    "h", fd, "s", local_name, "b", force, "b", read_only
-#define IMPORT_ARGS_EX "h", fd, "s", local_name, "s", class, "t", flags
-#define EXPORT_ARGS    "s", local_name, "h", fd, "s", format
-#define EXPORT_ARGS_EX "s", local_name, "s", class, "h", fd, "s", format, "t", flags
-#define PULL_ARGS      "s", url, "s", local_name, "s", verify_mode, "b", force
-#define PULL_ARGS_EX   "s", url, "s", local_name, "s", class, "s", verify_mode, "t", flags
-
-const sd_bus_vtable import1_manager_vtable[] = {
-        SD_BUS_VTABLE_START(0),
-        TRANSFER("ImportTar", IMPORT_ARGS),
-        TRANSFER("ImportTarEx", IMPORT_ARGS_EX),
-        TRANSFER("ImportRaw", IMPORT_ARGS),
-        TRANSFER("ImportRawEx", IMPORT_ARGS_EX),
-        TRANSFER("ImportFileSystem", IMPORT_ARGS),
-        TRANSFER("ImportFileSystemEx", IMPORT_ARGS_EX),
-        TRANSFER("ExportTar", EXPORT_ARGS),
-        TRANSFER("ExportTarEx", EXPORT_ARGS_EX),
-        TRANSFER("ExportRaw", EXPORT_ARGS),
-        TRANSFER("ExportRawEx", EXPORT_ARGS_EX),
-        TRANSFER("PullTar", PULL_ARGS),
-        TRANSFER("PullTarEx", PULL_ARGS_EX),
-        TRANSFER("PullRaw", PULL_ARGS),
-        TRANSFER("PullRawEx", PULL_ARGS_EX),
-        SD_BUS_METHOD_WITH_ARGS("ListTransfers", SD_BUS_NO_ARGS, SD_BUS_RESULT("a(usssdo)", transfers),
-                                transfer_list, SD_BUS_VTABLE_UNPRIVILEGED),
-        SD_BUS_METHOD_WITH_ARGS("ListTransfersEx", SD_BUS_ARGS("s", class, "t", flags),
-                                SD_BUS_RESULT("a(ussssdo)", transfers), transfer_list,
-                                SD_BUS_VTABLE_UNPRIVILEGED),
-        SD_BUS_METHOD_WITH_ARGS("CancelTransfer", SD_BUS_ARGS("u", transfer_id), SD_BUS_NO_RESULT,
-                                transfer_cancel, SD_BUS_VTABLE_UNPRIVILEGED),
-        SD_BUS_SIGNAL_WITH_ARGS("TransferNew", SD_BUS_ARGS("u", transfer_id, "o", transfer_path), 0),
-        SD_BUS_SIGNAL_WITH_ARGS("TransferRemoved",
-                                SD_BUS_ARGS("u", transfer_id, "o", transfer_path, "s", result), 0),
-        SD_BUS_VTABLE_END,
-};
-
-static const sd_bus_vtable transfer_vtable[] = {
-        SD_BUS_VTABLE_START(0),
-        SD_BUS_PROPERTY("Id", "u", NULL, offsetof(Transfer, id), SD_BUS_VTABLE_PROPERTY_CONST),
-        SD_BUS_PROPERTY("Local", "s", NULL, offsetof(Transfer, local), SD_BUS_VTABLE_PROPERTY_CONST),
-        SD_BUS_PROPERTY("Remote", "s", NULL, offsetof(Transfer, remote), SD_BUS_VTABLE_PROPERTY_CONST),
-        SD_BUS_PROPERTY("Type", "s", NULL, offsetof(Transfer, type), SD_BUS_VTABLE_PROPERTY_CONST),
-        SD_BUS_PROPERTY("Verify", "s", NULL, offsetof(Transfer, verify), SD_BUS_VTABLE_PROPERTY_CONST),
-        SD_BUS_PROPERTY("Progress", "d", NULL, offsetof(Transfer, progress), 0),
-        SD_BUS_METHOD_WITH_ARGS("Cancel", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, cancel_object,
-                                SD_BUS_VTABLE_UNPRIVILEGED),
-        SD_BUS_SIGNAL_WITH_ARGS("LogMessage", SD_BUS_ARGS("u", priority, "s", line), 0),
-        SD_BUS_SIGNAL_WITH_ARGS("ProgressUpdate", SD_BUS_ARGS("d", progress), 0),
-        SD_BUS_VTABLE_END,
-};
-
-int import1_serve(Registry *registry)
-{
-        int r = sd_bus_add_object_vtable(registry->bus, NULL, IMPORT1_PATH, IMPORT1_MANAGER,
-                                         import1_manager_vtable, registry);
-
-        if (r >= 0)
-                r = sd_bus_add_fallback_vtable(registry->bus, NULL, TRANSFERS_PATH, IMPORT1_TRANSFER,
-                                               transfer_vtable, object_find, registry);
-        return r < 0 ? r
-                     : sd_bus_add_node_enumerator(registry->bus, NULL, TRANSFERS_PATH, node_enumerate,
-                                                  registry);
-}
-
-int import1_setup(Registry *registry)
-{
-        int r;
-
-        if (registry->machine1 != MACHINE1_PROVIDER ||
-            access("/usr/share/dbus-1/system-services/" IMPORT1_NAME ".service", F_OK) >= 0)
-                return 0;
-        r = import1_serve(registry);
-        if (r >= 0)
-                r = sd_bus_request_name(registry->bus, IMPORT1_NAME, 0);
-        if (r == -EEXIST)
-                return 0;
-        registry->import1 = r >= 0;
-        return r < 0 ? log_error_errno(r, "Failed to take the name " IMPORT1_NAME) : 0;
 }

@@ -6,6 +6,7 @@
 #include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <systemd/sd-daemon.h>
 
 #include "basic/fd.h"
 #include "basic/log.h"
@@ -25,7 +26,7 @@
 typedef struct Worker {
         Registry *registry;
         WorkerTask task;
-        char *what;
+        char *what, *stored;
         int answer_fd;
         sd_event_source *source;
         char *answer; /* what was not understood yet, and in the end the last line */
@@ -40,8 +41,11 @@ static void worker_free(Worker *w)
         sd_event_source_disable_unref(w->source);
         fd_close(w->answer_fd);
         sd_bus_slot_unref(w->start_slot);
+        if (w->stored)
+                (void) sd_notifyf(false, "FDSTOREREMOVE=1\nFDNAME=%s", w->stored);
         free(w->answer);
         free(w->what);
+        free(w->stored);
         free(w);
 }
 DEFINE_CLEANUP(Worker *, worker_free);
@@ -61,7 +65,7 @@ static int finish(Worker *worker)
         return 0;
 }
 
-/* Each line is an object; all but the last say how far it is. */
+/* Each line says how far it is. The answer is what has no newline behind it; what began before a crash has no beginning, maybe. */
 static void take_lines(Worker *w)
 {
         char *end;
@@ -70,13 +74,10 @@ static void take_lines(Worker *w)
                 size_t n = end - w->answer + 1;
                 json_t *json = json_loadb(w->answer, n, 0, NULL);
                 const json_t *progress = json_object_get(json, "progress");
-                bool last = !progress;
 
-                if (progress && w->task.progress)
+                if (json_is_number(progress) && w->task.progress)
                         w->task.progress(w->task.userdata, json_number_value(progress));
                 json_decref(json);
-                if (last)
-                        return;
                 memmove(w->answer, end + 1, w->n_answer - n);
                 w->n_answer -= n;
         }
@@ -174,6 +175,16 @@ static int make_channel(Worker *w, int *ret_fd)
         return 0;
 }
 
+/* Where the store is full, or there is none, a crash loses it. */
+static int listen_to(Worker *w)
+{
+        _cleanup_free_ char *message = w->stored ? strf("FDSTORE=1\nFDPOLL=0\nFDNAME=%s", w->stored) : NULL;
+
+        if (message)
+                (void) sd_pid_notify_with_fds(0, false, message, &w->answer_fd, 1);
+        return sd_event_add_io(w->registry->event, &w->source, w->answer_fd, EPOLLIN, on_answer, w);
+}
+
 static int start_unit(Worker *w, const char *unit)
 {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
@@ -192,8 +203,39 @@ static int start_unit(Worker *w, const char *unit)
         if (r >= 0)
                 r = sd_bus_message_append(m, "a(sa(sv))", 0);
         if (r >= 0)
-                r = sd_event_add_io(w->registry->event, &w->source, w->answer_fd, EPOLLIN, on_answer, w);
+                r = listen_to(w);
         return r < 0 ? r : sd_bus_call_async(w->registry->bus, &w->start_slot, m, on_started, w, 0);
+}
+
+static Worker *worker_new(Registry *registry, const WorkerTask *task, int answer_fd)
+{
+        Worker *w = malloc(sizeof(Worker));
+
+        if (!w)
+                return NULL;
+        *w = (Worker){ .registry = registry, .task = *task, .answer_fd = answer_fd };
+        registry->n_workers++;
+        registry->n_pending++;
+        w->what = strdup(task->what);
+        w->stored = task->stored ? strdup(task->stored) : NULL;
+        if (w->what && (!task->stored || w->stored))
+                return w;
+        worker_free(w);
+        return NULL;
+}
+
+int worker_resume(Registry *registry, const WorkerTask *task, int answer_fd)
+{
+        _cleanup_(worker_free_cleanup) Worker *w = worker_new(registry, task, answer_fd);
+        int r;
+
+        if (!w)
+                fd_close(answer_fd);
+        OOM_CHECK(w);
+        r = listen_to(w);
+        if (r >= 0)
+                TAKE_PTR(w);
+        return r;
 }
 
 int worker_run(Registry *registry, const WorkerTask *task, char **ret_unit)
@@ -205,14 +247,8 @@ int worker_run(Registry *registry, const WorkerTask *task, char **ret_unit)
 
         if (registry->n_workers >= WORKERS_MAX)
                 r = -EUSERS;
-        else if (unit && request && (w = malloc(sizeof(Worker)))) {
-                *w = (Worker){
-                        .registry = registry, .task = *task, .what = strdup(task->what), .answer_fd = -EBADF
-                };
-                registry->n_workers++;
-                registry->n_pending++;
-                r = w->what ? start_unit(w, unit) : -ENOMEM;
-        }
+        else if (unit && request && (w = worker_new(registry, task, -EBADF)))
+                r = start_unit(w, unit);
         json_decref(request);
         if (r < 0)
                 return r;

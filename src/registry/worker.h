@@ -15,7 +15,9 @@ typedef struct WorkerTask {
         int data_fd;      /* that the work is about, or negative; it stays the caller's */
         const char *bind; /* the unit that it ends with, or NULL */
         bool network;     /* it may use that of the host */
-        bool staging;     /* it gets a /var/tmp of its own, which systemd removes with it */
+        const char
+                *stored; /* the name by which systemd keeps what it answers over, should we crash; or NULL */
+        bool staging;    /* it gets a /var/tmp of its own, which systemd removes with it */
         void (*progress)(void *userdata, double share); /* of all that is to be done; may be NULL */
         /* Once, whatever happens, but where worker_run() fails: error is 0 or a number of errno(3). The texts are not the
          * callee's to keep. */
@@ -25,6 +27,10 @@ typedef struct WorkerTask {
 
 /* Starts a worker. The name of its unit is the caller's to free. -EUSERS where there are too many. */
 int worker_run(Registry *registry, const WorkerTask *task, char **ret_unit);
+
+/* Goes on with one that was started before a crash, whose answers come over that descriptor, which is taken over. The request is
+ * not needed any more. */
+int worker_resume(Registry *registry, const WorkerTask *task, int answer_fd);
 
 /* Answers a call with what a worker said that did well. */
 typedef int (*WorkerDone)(sd_bus_message *call, const json_t *answer);

@@ -194,6 +194,40 @@ test_breaks() {
         store_is_clean
 }
 
+# The registry crashes while it waits: it is the same transfer afterwards, and who waits for it hears how it ends.
+test_registry_killed() {
+        local before
+
+        on_sh 'cd /srv/www && head -c 3M /dev/urandom >/run/r && tar -C /run -cf big.tar r; rm /run/r'
+        on_sh 'systemd-run -q --unit=puller --remain-after-exit sh -c "mctl pull-tar --verify=no $1/slow?file=big.tar x >/run/said 2>&1; echo status \$? >>/run/said"' sh $https
+        soon on_sh '[ "$(mctl transfers --json)" != "[]" ]'
+        sleep 0.5
+        before=$(on mctl transfers --json | jq -c 'map(del(.progress))')
+        on systemctl kill -s KILL --kill-whom=main mctl-registryd.service
+        equal "What is under way" "$(on mctl transfers --json | jq -c 'map(del(.progress))')" "$before"
+        soon on test -e $store/x
+        soon on grep -q status /run/said
+        equal "What was said to who waited" "$(on cat /run/said)" "status 0"
+        equal "What is under way" "$(on mctl transfers --json)" "[]"
+        empty "What is written down" "$(on ls /run/mctl/transfers)"
+        works on mctl remove x
+        # It can be cancelled by its number still.
+        works on mctl pull-tar -d --verify=no "$https/slow?file=big.tar" y
+        before=$out
+        on systemctl kill -s KILL --kill-whom=main mctl-registryd.service
+        works on mctl cancel "$before"
+        soon on_sh '[ "$(mctl transfers --json)" = "[]" ]'
+        absent y
+        # One that ended while nobody looked.
+        works on mctl pull-tar -d --verify=no "$https/slow?file=big.tar" z
+        on_sh 'systemctl kill -s STOP --kill-whom=main mctl-registryd.service; sleep 5; systemctl kill -s KILL --kill-whom=main mctl-registryd.service'
+        works on test -e $store/z
+        soon on_sh '[ "$(mctl transfers --json)" = "[]" ]'
+        works on mctl remove z
+        on systemctl stop puller
+        store_is_clean
+}
+
 test_import1() {
         local i1=(org.freedesktop.import1 /org/freedesktop/import1 org.freedesktop.import1.Manager)
 
