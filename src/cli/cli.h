@@ -43,8 +43,8 @@ typedef struct Context {
 
         OutputMode output;
         bool quiet, legend, pager, ask_password;
-        bool all, dry_run, wait, follow, raw, now, effective, runtime, force, make_target, stream, attach,
-                default_keys;
+        bool all, dry_run, wait, follow, raw, now, effective, runtime, force, copy, keep_identity,
+                make_target, stream, attach, default_keys;
         const char *name, *slice, *signal, *kill_whom, *wait_for, *since, *format, *image_type, *verify;
         Strv properties;
         int lines;  /* -1: as many as suit the verb */

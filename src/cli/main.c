@@ -282,6 +282,12 @@ static int parse_option(Context *c, int id, const char *argument)
         case OPT_FORCE:
                 c->force = true;
                 return 0;
+        case OPT_COPY:
+                c->copy = true;
+                return 0;
+        case OPT_KEEP_IDENTITY:
+                c->keep_identity = true;
+                return 0;
         case OPT_TYPE:
                 c->image_type = argument;
                 return 0;

@@ -34,6 +34,8 @@ enum {
         OPT_FORCE,
         OPT_FORMAT,
         OPT_TYPE,
+        OPT_COPY,
+        OPT_KEEP_IDENTITY,
         OPT_VERIFY,
         OPT_MKDIR,
         OPT_EPHEMERAL,

@@ -98,10 +98,19 @@ int verb_show_image(Context *c, char **args)
         return output_json(c, all);
 }
 
+/* Flags of CloneImageWithFlags(). */
+enum {
+        CLONE_READ_ONLY = 1,
+        CLONE_COPY = 2,
+        CLONE_KEEP_IDENTITY = 4,
+};
+
 int verb_clone(Context *c, char **args)
 {
-        return bus_call_registry(c, "Not cloned", "CloneImage", NULL, "ssb", args[0], args[1],
-                                 c->spec->read_only);
+        return bus_call_registry(c, "Not cloned", "CloneImageWithFlags", NULL, "sst", args[0], args[1],
+                                 (uint64_t) ((c->spec->read_only ? CLONE_READ_ONLY : 0) |
+                                             (c->copy ? CLONE_COPY : 0) |
+                                             (c->keep_identity ? CLONE_KEEP_IDENTITY : 0)));
 }
 
 int verb_rename(Context *c, char **args)

@@ -11,6 +11,7 @@
 #include "basic/rootfs.h"
 #include "basic/str.h"
 #include "image/image.h"
+#include "image/stack.h"
 
 #define SUBVOLUME_INO 256U
 
@@ -22,15 +23,14 @@ static const struct {
         ImageType type;
 } suffixes[] = {
         { ".raw", IMAGE_RAW },
+        { ".stack", IMAGE_STACK },
 };
 
 const char *image_type_to_string(ImageType type)
 {
         static const char *const names[_IMAGE_TYPE_MAX] = {
-                [IMAGE_DIRECTORY] = "directory",
-                [IMAGE_SUBVOLUME] = "subvolume",
-                [IMAGE_RAW] = "raw",
-                [IMAGE_BLOCK] = "block",
+                [IMAGE_DIRECTORY] = "directory", [IMAGE_SUBVOLUME] = "subvolume", [IMAGE_RAW] = "raw",
+                [IMAGE_BLOCK] = "block",         [IMAGE_STACK] = "stack",
         };
 
         return names[type];
@@ -43,9 +43,9 @@ static int check_type(int fd, ImageType wanted, ImageType *ret)
 
         if (fstat(fd, &st) < 0)
                 return -errno;
-        if (wanted == IMAGE_RAW) {
-                *ret = IMAGE_RAW;
-                return S_ISREG(st.st_mode) ? 0 : -ENOENT;
+        if (wanted != IMAGE_DIRECTORY) {
+                *ret = wanted;
+                return (wanted == IMAGE_RAW ? S_ISREG(st.st_mode) : S_ISDIR(st.st_mode)) ? 0 : -ENOENT;
         }
         *ret = S_ISBLK(st.st_mode)      ? IMAGE_BLOCK
                : image_is_subvolume(fd) ? IMAGE_SUBVOLUME
@@ -83,12 +83,24 @@ int image_open_in(int store_fd, const char *name, int flags, ImageType *ret_type
         return TAKE_FD(fd);
 }
 
+/* Somebody may have been killed while a directory became a stack. */
+static bool recover(int store_fd)
+{
+        _cleanup_close_ int lock_fd = faccessat(store_fd, LAYERS_DIR, F_OK, AT_SYMLINK_NOFOLLOW) >= 0
+                                              ? stack_lock(store_fd)
+                                              : -ENOENT;
+
+        return lock_fd >= 0 && stack_recover(store_fd) >= 0;
+}
+
 static int find_in_store(const char *name, char **ret_path)
 {
         _cleanup_free_ char *file = NULL;
         _cleanup_close_ int store_fd = open(IMAGE_STORE, O_PATH | O_DIRECTORY | O_CLOEXEC);
         _cleanup_close_ int fd = store_fd < 0 ? -errno : image_open_in(store_fd, name, 0, NULL, &file);
 
+        if (fd == -ENOENT && recover(store_fd))
+                fd = image_open_in(store_fd, name, 0, NULL, &file);
         if (fd < 0)
                 return fd;
         *ret_path = strf("%s/%s", IMAGE_STORE, file);

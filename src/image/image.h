@@ -13,14 +13,15 @@ typedef enum ImageType {
         IMAGE_SUBVOLUME, /* of btrfs */
         IMAGE_RAW,       /* a file with a disk in it, "NAME.raw" */
         IMAGE_BLOCK,     /* a disk, or part of one */
+        IMAGE_STACK,     /* of layers, "NAME.stack"; see stack.h */
         _IMAGE_TYPE_MAX,
 } ImageType;
 
-/* "directory", "subvolume", "raw", "block", as org.freedesktop.machine1(5) has them. */
+/* "directory", "subvolume", "raw", "block", as org.freedesktop.machine1(5) has them, and "stack". */
 const char *image_type_to_string(ImageType type);
 
 /* Opens an image of a store with O_PATH and these flags, and says what it is, and what it is called there, which the caller
- * frees: NAME, or NAME.raw. -ENOENT. Both may be NULL. */
+ * frees: NAME, NAME.raw or NAME.stack. -ENOENT. Both may be NULL. */
 int image_open_in(int store_fd, const char *name, int flags, ImageType *ret_type, char **ret_file);
 
 /* Whether an image can be given that name: it is valid, and none that the store has another meaning for. */

@@ -9,7 +9,9 @@
 #include "basic/names.h"
 #include "basic/random.h"
 #include "basic/tree.h"
+#include "image/identity.h"
 #include "image/image.h"
+#include "image/stack.h"
 #include "image/store.h"
 
 #define HIDDEN     ".#mctl-"
@@ -82,7 +84,7 @@ static int find(int store_fd, const char *name, Image *ret)
 /* What an image of the same type is called by another name. */
 static int file_name(ImageType type, const char *name, char **ret)
 {
-        *ret = strf("%s%s", name, type == IMAGE_RAW ? ".raw" : "");
+        *ret = strf("%s%s", name, type == IMAGE_RAW ? ".raw" : type == IMAGE_STACK ? STACK_SUFFIX : "");
         OOM_CHECK(*ret);
         return 0;
 }
@@ -139,13 +141,25 @@ int store_destroy(int store_fd, const char *name)
         return tree_remove(store_fd, name);
 }
 
+/* Layers that belong to nobody go. */
+static void sweep_layers(int store_fd)
+{
+        _cleanup_strv_ Strv names = NULL;
+
+        (void) stack_sweep(store_fd, &names);
+        STRV_FOREACH (name, names)
+                (void) store_destroy(store_fd, *name);
+}
+
 static void sweep(int store_fd)
 {
         _cleanup_strv_ Strv names = NULL;
 
+        (void) stack_recover(store_fd); /* we are alone */
         (void) list(store_fd, TREE_HIDDEN, &names);
         STRV_FOREACH (name, names)
                 (void) store_destroy(store_fd, *name);
+        sweep_layers(store_fd);
 }
 
 static int lock(int fd, short type, bool wait)
@@ -234,34 +248,26 @@ static int sidecar_name(const char *name, char **ret)
         return 0;
 }
 
-static int copy(int store_fd, const char *name, const char *new_name, char **ret_failed)
+static int copy_fd(int store_fd, int source_fd, const char *new_name, char **ret_failed)
 {
         TreeCopy c = { .from = { 0, UINT32_MAX }, .to = { 0, UINT32_MAX } };
+        int r = tree_copy(&c, source_fd, store_fd, new_name);
 
-        _cleanup_close_ int fd = openat(store_fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-        if (fd < 0)
-                return -errno;
-        int r = tree_copy(&c, fd, store_fd, new_name);
         if (r < 0 && r != -EEXIST)
                 *ret_failed = strdup(c.failed);
         return r;
 }
 
-static int snapshot(int store_fd, int image_fd, const char *new_name, bool read_only)
+static int copy(int store_fd, const char *name, const char *new_name, char **ret_failed)
 {
-        _cleanup_free_ char *hidden = hidden_name();
-        int r;
+        _cleanup_close_ int fd = openat(store_fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 
-        OOM_CHECK(hidden);
-        r = subvolume_error(btrfs_util_create_snapshot_fd2(
-                image_fd, store_fd, hidden, read_only ? BTRFS_UTIL_CREATE_SNAPSHOT_READ_ONLY : 0, NULL,
-                NULL));
-        if (r < 0)
-                return r;
-        r = rename_new(store_fd, hidden, new_name);
-        if (r < 0)
-                (void) store_destroy(store_fd, hidden);
-        return r;
+        return fd < 0 ? -errno : copy_fd(store_fd, fd, new_name, ret_failed);
+}
+
+static int snapshot(int store_fd, int image_fd, const char *hidden)
+{
+        return subvolume_error(btrfs_util_create_snapshot_fd2(image_fd, store_fd, hidden, 0, NULL, NULL));
 }
 
 /* An image may be called so. */
@@ -283,27 +289,137 @@ static int copy_sidecar(int store_fd, const char *sidecar, const char *new_sidec
         return r == -EEXIST ? 0 : r < 0 ? r : 1;
 }
 
-/* An image is a copy first, and then read-only; where it cannot be that, it is not kept. */
-static int copy_image(int store_fd, const Image *image, const char *new_file, bool read_only,
-                      char **ret_failed)
-{
-        int r = copy(store_fd, image->file, new_file, ret_failed);
+/* --- clones ------------------------------------------------------------------------------------------------------- */
 
-        if (r < 0)
-                return r;
-        _cleanup_close_ int fd = open_file(store_fd, new_file);
+/* The tree of a new image that nobody sees yet, to be read, or changed. */
+static int tree_of(int store_fd, ImageType type, const char *file, bool writable)
+{
+        _cleanup_stack_ Stack stack = {};
+        _cleanup_close_ int fd = openat(store_fd, file, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
         if (fd < 0)
-                return fd;
-        /* What a read-only file is a copy of is no reason to be that. */
-        r = read_only || image->type == IMAGE_RAW ? set_read_only(fd, read_only) : 0;
-        if (r < 0)
-                (void) store_destroy(store_fd, new_file);
-        return r;
+                return -errno;
+        if (type != IMAGE_STACK)
+                return TAKE_FD(fd);
+        int r = stack_read(fd, &stack);
+        return r < 0 ? r : stack_mount(store_fd, &stack, writable);
 }
 
-int store_clone(int store_fd, const char *name, const char *new_name, bool read_only, char **ret_failed)
+int store_open_tree(int store_fd, const char *name)
 {
-        _cleanup_free_ char *sidecar = NULL, *new_sidecar = NULL, *new_file = NULL;
+        _cleanup_image_ Image image = { .fd = -EBADF };
+        int r = find(store_fd, name, &image);
+
+        return r < 0                     ? r
+               : image.type == IMAGE_RAW ? -ENOTDIR
+                                         : tree_of(store_fd, image.type, image.file, false);
+}
+
+/* The directory becomes a stack, under its own name. */
+static int convert(int store_fd, const char *name, Stack *ret)
+{
+        _cleanup_free_ char *hidden = NULL, *file = strf("%s" STACK_SUFFIX, name);
+        int r;
+
+        OOM_CHECK(file);
+        r = stack_convert(store_fd, name, ret, &hidden);
+        return r < 0 ? r : rename_new(store_fd, hidden, file);
+}
+
+/* What is there is both theirs from now on: the old one gets a new layer as well. A directory that is read-only is that for all. */
+static int clone_stack(int store_fd, const char *name, const Image *image, char **ret_hidden)
+{
+        _cleanup_stack_ Stack old = {}, new = {};
+        struct stat st;
+        int r = 0;
+
+        _cleanup_close_ int lock_fd = stack_lock(store_fd);
+        if (lock_fd < 0)
+                return lock_fd;
+        if (fstat(image->fd, &st) < 0)
+                return -errno;
+        if (image->type == IMAGE_DIRECTORY && image_is_read_only(image->fd)) {
+                new.base = strdup(name);
+                new.base_inode = st.st_ino;
+                OOM_CHECK(new.base);
+        } else if (image->type == IMAGE_DIRECTORY) {
+                r = convert(store_fd, name, &old);
+                if (r >= 0)
+                        r = strv_extend(&new.layers, old.layers + 1);
+        } else {
+                r = stack_read(image->fd, &old);
+                /* An empty layer need not be shared; but there must be one that is. */
+                bool clean = r >= 0 && (old.layers[1] || old.base) && stack_is_clean(store_fd, &old);
+                if (r >= 0)
+                        r = strv_extend(&new.layers, old.layers + clean);
+                if (r >= 0 && old.base)
+                        r = free_and_strdup(&new.base, old.base);
+                new.base_inode = old.base_inode;
+                /* First, what it is written to must be its own: else both would have it. */
+                if (r >= 0 && !clean)
+                        r = stack_push(store_fd, &old, NULL);
+                if (r >= 0 && !clean)
+                        r = stack_write(image->fd, &old);
+        }
+        if (r >= 0)
+                r = stack_push(store_fd, &new, NULL);
+        return r < 0 ? r : stack_make(store_fd, &new, ret_hidden);
+}
+
+/* Returns the type of what was made under the hidden name. */
+static int make_clone(int store_fd, const char *name, const Image *image, unsigned flags, char **ret_hidden,
+                      char **ret_failed)
+{
+        _cleanup_free_ char *hidden = hidden_name();
+        int r;
+
+        OOM_CHECK(hidden);
+        if ((flags & STORE_PLAIN) && image->type != IMAGE_SUBVOLUME)
+                flags |= STORE_COPY;
+        if ((image->type == IMAGE_DIRECTORY || image->type == IMAGE_STACK) && !(flags & STORE_COPY))
+                r = clone_stack(store_fd, name, image, ret_hidden);
+        else if (image->type == IMAGE_SUBVOLUME && !(flags & STORE_COPY)) {
+                r = snapshot(store_fd, image->fd, hidden);
+                *ret_hidden = TAKE_PTR(hidden);
+        } else if (image->type == IMAGE_STACK) {
+                _cleanup_close_ int tree_fd = tree_of(store_fd, IMAGE_STACK, image->file, false);
+                r = tree_fd < 0 ? tree_fd : copy_fd(store_fd, tree_fd, hidden, ret_failed);
+                *ret_hidden = TAKE_PTR(hidden);
+        } else {
+                r = copy(store_fd, image->file, hidden, ret_failed);
+                *ret_hidden = TAKE_PTR(hidden);
+        }
+        return r < 0                                                    ? r
+               : image->type == IMAGE_RAW                               ? IMAGE_RAW
+               : image->type == IMAGE_SUBVOLUME || (flags & STORE_COPY) ? IMAGE_DIRECTORY
+                                                                        : IMAGE_STACK;
+}
+
+/* It is what it is to be before it has its name. */
+static int finish_clone(int store_fd, ImageType type, const char *hidden, const char *new_name,
+                        unsigned flags)
+{
+        int r = 0;
+
+        if (type != IMAGE_RAW && !(flags & STORE_KEEP_IDENTITY)) {
+                _cleanup_close_ int tree_fd = tree_of(store_fd, type, hidden, true);
+                r = tree_fd < 0 ? tree_fd : identity_forget(tree_fd);
+        }
+        /* What a read-only file is a copy of is no reason to be that. What is immutable cannot be renamed. */
+        if (r >= 0 && type == IMAGE_RAW)
+                r = store_set_hidden_read_only(store_fd, hidden, false);
+        if (r >= 0 && (flags & STORE_READ_ONLY))
+                r = store_set_hidden_read_only(store_fd, hidden, true);
+        if (r >= 0 && (flags & STORE_READ_ONLY))
+                r = store_set_hidden_read_only(store_fd, hidden, false);
+        if (r >= 0)
+                r = store_commit(store_fd, type, hidden, new_name, false);
+        return r < 0 || !(flags & STORE_READ_ONLY) ? r : store_set_read_only(store_fd, new_name, true);
+}
+
+int store_clone(int store_fd, const char *name, const char *new_name, unsigned flags, char **ret_failed)
+{
+        _cleanup_free_ char *sidecar = NULL, *new_sidecar = NULL, *hidden = NULL;
         _cleanup_image_ Image image = { .fd = -EBADF };
         int r;
 
@@ -316,18 +432,23 @@ int store_clone(int store_fd, const char *name, const char *new_name, bool read_
         if (r >= 0)
                 r = sidecar_name(new_name, &new_sidecar);
         if (r >= 0)
-                r = file_name(image.type, new_name, &new_file);
-        if (r >= 0)
                 r = copy_sidecar(store_fd, sidecar, new_sidecar);
         if (r < 0)
                 return r;
         bool copied = r > 0;
-        r = image.type == IMAGE_SUBVOLUME ? snapshot(store_fd, image.fd, new_file, read_only)
-                                          : copy_image(store_fd, &image, new_file, read_only, ret_failed);
+        r = make_clone(store_fd, name, &image, flags, &hidden, ret_failed);
+        if (r >= 0)
+                r = finish_clone(store_fd, r, hidden, new_name, flags);
+        if (r < 0 && hidden) {
+                (void) store_destroy(store_fd, hidden);
+                sweep_layers(store_fd);
+        }
         if (r < 0 && copied)
                 (void) unlinkat(store_fd, new_sidecar, 0);
         return r;
 }
+
+/* --- new ones, and other changes ------------------------------------------------------------------------------------ */
 
 static int make_empty(int store_fd, ImageType type, const char *file)
 {
@@ -388,7 +509,8 @@ int store_commit(int store_fd, ImageType type, const char *hidden, const char *n
 /* What is immutable cannot be renamed. */
 static int rename_image(int store_fd, const Image *image, const char *new_file)
 {
-        bool immutable = image->type == IMAGE_DIRECTORY && image_is_read_only(image->fd);
+        bool immutable = (image->type == IMAGE_DIRECTORY || image->type == IMAGE_STACK) &&
+                         image_is_read_only(image->fd);
         int r = immutable ? set_read_only(image->fd, false) : 0;
 
         if (r >= 0)
@@ -438,6 +560,14 @@ int store_hide(int store_fd, const char *name, char **ret_hidden)
         (void) unlinkat(store_fd, sidecar, 0);
         *ret_hidden = TAKE_PTR(hidden);
         return 0;
+}
+
+int store_destroy_image(int store_fd, const char *hidden)
+{
+        int r = store_destroy(store_fd, hidden);
+
+        sweep_layers(store_fd);
+        return r;
 }
 
 int store_set_read_only(int store_fd, const char *name, bool read_only)

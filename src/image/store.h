@@ -16,9 +16,19 @@ int store_open(const char *path);
 /* Whether there is an image of that name, or anything else that is in its way. */
 bool store_has(int store_fd, const char *name);
 
-/* Copies an image: a subvolume of btrfs by a snapshot; else file by file, which share their data where the file system can.
- * -ENOENT, -EEXIST; ret_failed is what could not be copied, or NULL. */
-int store_clone(int store_fd, const char *name, const char *new_name, bool read_only, char **ret_failed);
+/* What clones are to be. */
+#define STORE_READ_ONLY     1U
+#define STORE_COPY          2U /* share nothing, whatever the time */
+#define STORE_PLAIN         8U /* what others' tools know: no stack */
+#define STORE_KEEP_IDENTITY 4U /* else it is no machine that is known: identity.h */
+
+/* Makes an image that has what another one has: a subvolume of btrfs by a snapshot, a disk as a file that shares its data where the
+ * file system can, directories and stacks as stacks, in no time. What is written to by somebody has to be copied: the caller
+ * sees to that. -ENOENT, -EEXIST; ret_failed is what could not be copied, or NULL. */
+int store_clone(int store_fd, const char *name, const char *new_name, unsigned flags, char **ret_failed);
+
+/* Opens the tree of an image, to be read: of a stack, it is mounted, attached nowhere. -ENOTDIR for disks. */
+int store_open_tree(int store_fd, const char *name);
 
 /* A new image, to be filled: an empty file for a disk, else an empty directory, or subvolume of btrfs, under a hidden name, which the
  * caller frees. With store_commit() it has its name, once the caller has synced the file system; -EEXIST where something else
@@ -42,10 +52,10 @@ void store_unlock_image(StoreLock *lock);
 /* Gives an image another name. -ENOENT, -EEXIST. */
 int store_rename(int store_fd, const char *name, const char *new_name);
 
-/* Removes an image, whether read-only or not. -ENOENT. The two parts of that are to give it a hidden name, at once, which
- * the caller frees, and to destroy what has that. */
-int store_remove(int store_fd, const char *name);
+/* Removes an image, whether read-only or not, in two parts: it gets a hidden name, at once, which the caller frees; and what has
+ * that is destroyed, with the layers that nobody else has. The last is for what was never an image. -ENOENT. */
 int store_hide(int store_fd, const char *name, char **ret_hidden);
+int store_destroy_image(int store_fd, const char *hidden);
 int store_destroy(int store_fd, const char *hidden);
 
 /* Whether nobody can write to an image: a flag of a subvolume, the immutable flag of a directory, which is for

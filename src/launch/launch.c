@@ -113,7 +113,7 @@ typedef struct Launch {
         char *unit;
         int machine_fd; /* the caller's */
         int root_fd;    /* the tree that is to be the root */
-        int image_fd;   /* the image as it is on disk; the caller's */
+        const Tree *tree;
         int userns_fd;
         int unit_fd, payload_fd;
         int control_fd; /* cgroup.subtree_control */
@@ -288,7 +288,7 @@ static int build_tree(Launch *l)
 {
         const Plan *plan = l->plan;
         Site site = {
-                .image_fd = l->image_fd,
+                .image_fd = l->tree->fd,
                 .userns_fd = l->userns_fd,
                 .base = users_root(&plan->spec->private_users),
         };
@@ -300,7 +300,7 @@ static int build_tree(Launch *l)
                                                  : -EBADF;
         if (changes_fd < 0 && changes_fd != -EBADF)
                 return log_error_errno(changes_fd, "Failed to make '" CHANGES_DIR "/%s'", l->unit);
-        r = root_make(plan, l->image_fd, l->userns_fd, changes_fd, site.base, &l->root_fd);
+        r = root_make(plan, l->tree, l->userns_fd, changes_fd, site.base, &l->root_fd);
         if (r < 0)
                 return r;
         site.root_fd = l->root_fd;
@@ -404,7 +404,7 @@ static void log_lifecycle(const char *message_id, const char *event, MachineUnit
                 (void) journal_send(lines);
 }
 
-int launch_run(const Plan *plan, MachineUnitKind kind, int machine_fd, int image_fd, Record *record,
+int launch_run(const Plan *plan, MachineUnitKind kind, int machine_fd, const Tree *tree, Record *record,
                int *ret_status)
 {
         _cleanup_(launch_clear) Launch l = {
@@ -412,7 +412,7 @@ int launch_run(const Plan *plan, MachineUnitKind kind, int machine_fd, int image
                 .unit = machine_unit_name(kind, plan->spec->name),
                 .machine_fd = machine_fd,
                 .root_fd = -EBADF,
-                .image_fd = image_fd,
+                .tree = tree,
                 .userns_fd = -EBADF,
                 .unit_fd = -EBADF,
                 .payload_fd = -EBADF,

@@ -108,6 +108,7 @@ static int start(MachineUnitKind kind, const char *name, char *argv[], int *ret_
         _cleanup_record_ Record record = {};
         _cleanup_spec_ Spec *spec = NULL;
         _cleanup_plan_ Plan *plan = NULL;
+        _cleanup_tree_ Tree tree = TREE_NONE;
         _cleanup_free_ char *error = NULL;
         int r;
 
@@ -131,12 +132,13 @@ static int start(MachineUnitKind kind, const char *name, char *argv[], int *ret_
         r = launch_claim(spec, kind, run_fd, machine_fd, &record);
         if (r < 0)
                 return r;
-        _cleanup_close_ int image_fd = tree_open(spec, record.root, run_fd);
-        if (image_fd < 0)
-                return image_fd;
-        r = make_plan(spec, image_fd, &info, &record, &plan);
+        r = tree_open(spec, record.root, run_fd, &tree);
         if (r < 0)
                 return r;
+        r = make_plan(spec, tree.fd, &info, &record, &plan);
+        if (r < 0)
+                return r;
+        tree_looked(&tree);
         /* What is to be done away with is known by its ID, too. */
         r = record_write(machine_fd, &record);
         if (r < 0)
@@ -146,7 +148,7 @@ static int start(MachineUnitKind kind, const char *name, char *argv[], int *ret_
                 if (r < 0)
                         return log_error_errno(r, "Failed to write the spec of machine '%s'", name);
         }
-        return launch_run(plan, kind, machine_fd, image_fd, &record, ret_status);
+        return launch_run(plan, kind, machine_fd, &tree, &record, ret_status);
 }
 
 int main(int argc, char *argv[])

@@ -8,12 +8,12 @@
 #include "launch/root.h"
 #include "sandbox/mounts.h"
 
-/* The image with its owners mapped, attached nowhere yet. */
-static int open_image(const Plan *plan, int image_fd, int userns_fd)
+/* A tree with its owners mapped, attached nowhere yet. */
+static int open_mapped(const Plan *plan, int dir_fd, int userns_fd)
 {
         int r;
 
-        _cleanup_close_ int tree_fd = mounts_clone_path(image_fd, "");
+        _cleanup_close_ int tree_fd = mounts_clone_path(dir_fd, "");
         if (tree_fd < 0)
                 return log_error_errno(tree_fd, "Failed to open the tree '%s'", plan->root);
         /* Devices come from us, not with an image. */
@@ -35,16 +35,65 @@ static int open_image(const Plan *plan, int image_fd, int userns_fd)
         return TAKE_FD(tree_fd);
 }
 
-/* Changes go over the image, to memory or to a directory on disk. */
-static int make_overlay(int image_tree_fd, int changes_fd, uid_t base)
+/* Where the parts of the image are attached, out of the way, the topmost first: its only one, or the layers of a stack. */
+static int stage_image(const Plan *plan, const Tree *tree, int userns_fd, Strv *ret)
 {
-        _cleanup_free_ char *lower_path = NULL, *changes = NULL, *upper = NULL, *work = NULL;
+        size_t n = tree->layers ? tree->n_layers : 1;
+        int r;
+
+        for (size_t i = 0; i < n; i++) {
+                _cleanup_free_ char *path = NULL;
+                _cleanup_close_ int part_fd = open_mapped(plan, tree->layers ? tree->layers[i] : tree->fd,
+                                                          userns_fd);
+                if (part_fd < 0)
+                        return part_fd;
+                r = mounts_stage(part_fd, &path);
+                if (r >= 0)
+                        r = strv_append(ret, path);
+                if (r < 0)
+                        return log_error_errno(r, "Failed to attach the tree '%s'", plan->root);
+        }
+        return 0;
+}
+
+/* The trees of the image as layers of an overlay, but for the first ones. */
+static int list_lowers(const Tree *tree, const Strv parts, size_t skip, Strv *ret)
+{
+        int r = 0;
+
+        for (size_t i = skip; parts[i] && r >= 0; i++)
+                r = strv_appendf(ret, "%s%s", parts[i], i < tree->n_uppers ? "/upper" : "");
+        return r;
+}
+
+/* Changes of a stack stay in its first layer, which is like all of them on disk: owners are mapped where it is mounted. */
+static int make_stack(const Tree *tree, const Strv parts, bool writable, uid_t owner)
+{
+        _cleanup_free_ char *upper = NULL, *work = NULL;
+        _cleanup_strv_ Strv lowers = NULL;
+        int r;
+
+        r = list_lowers(tree, parts, writable, &lowers);
+        /* One layer is no overlay: an empty one goes below. */
+        if (r >= 0 && strv_length(lowers) < (writable ? 1U : 2U))
+                r = strv_appendf(&lowers, "%s/work", parts[0]);
+        if (r < 0)
+                return r;
+        upper = writable ? strf("%s/upper", parts[0]) : NULL;
+        work = writable ? strf("%s/work", parts[0]) : NULL;
+        if (writable && (!upper || !work))
+                return -ENOMEM;
+        return mounts_make_overlay(lowers, upper, work, owner);
+}
+
+/* Changes go over the image, to memory or to a directory on disk. */
+static int make_overlay(const Tree *tree, const Strv parts, int changes_fd, uid_t base)
+{
+        _cleanup_free_ char *changes = NULL, *upper = NULL, *work = NULL;
         _cleanup_strv_ Strv lower = NULL;
         int r;
 
-        r = mounts_stage(image_tree_fd, &lower_path);
-        if (r >= 0)
-                r = strv_append(&lower, lower_path);
+        r = list_lowers(tree, parts, 0, &lower);
         if (r < 0)
                 return r;
         _cleanup_close_ int upper_fd = changes_fd >= 0 ? mounts_clone_path(changes_fd, "")
@@ -83,16 +132,16 @@ static int copy_usr_links(int image_fd, int root_fd)
 }
 
 /* An empty root in memory, with the image's /usr. */
-static int make_empty(int image_tree_fd, int image_fd, uid_t base)
+static int make_empty(const char *image, uid_t base)
 {
         static const char *const dirs[] = { "etc", "home", "opt", "root", "srv", "var" };
         _cleanup_free_ char *path = NULL;
         int r;
 
-        r = mounts_stage(image_tree_fd, &path);
-        if (r < 0)
-                return r;
-        _cleanup_close_ int usr_fd = rootfs_open(image_tree_fd, "/usr", O_PATH | O_DIRECTORY);
+        _cleanup_close_ int image_fd = open(image, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        if (image_fd < 0)
+                return -errno;
+        _cleanup_close_ int usr_fd = rootfs_open(image_fd, "/usr", O_PATH | O_DIRECTORY);
         if (usr_fd < 0)
                 return usr_fd;
         _cleanup_close_ int usr_tree_fd = mounts_clone_path(usr_fd, "");
@@ -116,8 +165,6 @@ static int make_empty(int image_tree_fd, int image_fd, uid_t base)
         r = copy_usr_links(image_fd, root_fd);
         if (r < 0)
                 return r;
-        free(path);
-        path = NULL;
         r = mounts_stage(root_fd, &path);
         if (r < 0)
                 return r;
@@ -126,34 +173,51 @@ static int make_empty(int image_tree_fd, int image_fd, uid_t base)
         return r < 0 ? r : TAKE_FD(root_fd);
 }
 
-int root_make(const Plan *plan, int image_fd, int userns_fd, int changes_fd, uid_t base, int *ret_root_fd)
+/* A single tree at a path: the image's only one is that already. */
+static int stage_single(const Tree *tree, const Strv parts, bool writable, uid_t owner, char **ret_path)
 {
-        _cleanup_free_ char *path = NULL;
+        if (!tree->layers) {
+                *ret_path = strdup(parts[0]);
+                return *ret_path ? RET_NERRNO(open(*ret_path, O_PATH | O_DIRECTORY | O_CLOEXEC)) : -ENOMEM;
+        }
+        _cleanup_close_ int fd = make_stack(tree, parts, writable, owner);
+        int r = fd < 0 ? fd : mounts_stage(fd, ret_path);
+        return r < 0 ? r : TAKE_FD(fd);
+}
+
+int root_make(const Plan *plan, const Tree *tree, int userns_fd, int changes_fd, uid_t base,
+              int *ret_root_fd)
+{
+        bool writable = plan->spec->volatile_mode == VOLATILE_NO && !plan->spec->read_only &&
+                        !tree->read_only;
+        _cleanup_free_ char *path = NULL, *single = NULL;
         _cleanup_close_ int root_fd = -EBADF;
+        _cleanup_strv_ Strv parts = NULL;
         int r;
 
-        _cleanup_close_ int tree_fd = open_image(plan, image_fd, userns_fd);
-        if (tree_fd < 0)
-                return tree_fd;
-
+        r = stage_image(plan, tree, userns_fd, &parts);
+        if (r < 0)
+                return r;
         switch (plan->spec->volatile_mode) {
-        case VOLATILE_YES:
-                root_fd = make_empty(tree_fd, image_fd, base);
+        case VOLATILE_YES: {
+                _cleanup_close_ int image_fd = stage_single(tree, parts, false, base, &single);
+                root_fd = image_fd < 0 ? image_fd : make_empty(single, base);
                 break;
+        }
         case VOLATILE_OVERLAY:
         case VOLATILE_DISK:
-                root_fd = make_overlay(tree_fd, changes_fd, base);
+                root_fd = make_overlay(tree, parts, changes_fd, base);
+                if (root_fd >= 0) {
+                        r = mounts_stage(root_fd, &path);
+                        if (r < 0)
+                                return log_error_errno(r, "Failed to attach the tree '%s'", plan->root);
+                }
                 break;
         default:
-                root_fd = TAKE_FD(tree_fd);
+                root_fd = stage_single(tree, parts, writable, base, &path);
         }
         if (root_fd < 0)
-                return log_error_errno(root_fd, "Failed to make a volatile root over '%s'", plan->root);
-        if (plan->spec->volatile_mode != VOLATILE_YES) {
-                r = mounts_stage(root_fd, &path);
-                if (r < 0)
-                        return log_error_errno(r, "Failed to attach the tree '%s'", plan->root);
-        }
+                return log_error_errno(root_fd, "Failed to make a root of '%s'", plan->root);
         *ret_root_fd = TAKE_FD(root_fd);
         return 0;
 }

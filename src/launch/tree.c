@@ -9,7 +9,9 @@
 
 #include "basic/log.h"
 #include "basic/time.h"
+#include "image/image.h"
 #include "image/raw.h"
+#include "image/stack.h"
 #include "sandbox/claim.h"
 #include "sandbox/mounts.h"
 #include "sandbox/record.h"
@@ -74,7 +76,79 @@ static int open_disk(const Spec *spec, const char *path, int run_fd)
                               : r;
 }
 
-int tree_open(const Spec *spec, const char *path, int run_fd)
+void tree_close(Tree *tree)
+{
+        fd_close(tree->fd);
+        stack_close_layers(tree->layers, tree->n_layers);
+        *tree = TREE_NONE;
+}
+
+void tree_looked(Tree *tree)
+{
+        if (tree->layers)
+                tree->fd = fd_close(tree->fd);
+}
+
+static int open_stack(const Spec *spec, int stack_fd, const char *path, Tree *ret)
+{
+        _cleanup_free_ char *store = strndup(path, strrchr(path, '/') - path);
+        _cleanup_stack_ Stack stack = {};
+        Tree tree = TREE_NONE;
+        int r;
+
+        if (!store)
+                return log_oom();
+        STRV_FOREACH (entry, spec->bind)
+                if (memchr(*entry, '+', strspn(*entry, "+-")))
+                        return log_error_return(-EOPNOTSUPP,
+                                                "Image '%s' is a stack: '+' cannot bind a part of it.",
+                                                spec->image);
+        _cleanup_close_ int fd = fd_reopen(stack_fd, O_RDONLY | O_DIRECTORY);
+        _cleanup_close_ int store_fd = open(store, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        r = fd < 0 ? fd : store_fd < 0 ? -errno : stack_read(fd, &stack);
+        if (r == -EBADMSG || r == -ENOENT)
+                return log_error_return(r, "Image '%s' has no manifest that can be understood.",
+                                        spec->image);
+        if (r >= 0)
+                r = stack_open_layers(store_fd, &stack, &tree.layers, &tree.n_layers);
+        if (r == -ESTALE)
+                return log_error_return(
+                        r, "Image '%s' is made over image '%s', which is gone, or another one now.",
+                        spec->image, stack.base);
+        tree.n_uppers = strv_length(stack.layers);
+        tree.read_only = fd >= 0 && image_is_read_only(fd);
+        if (r >= 0) {
+                tree.fd = stack_mount(store_fd, &stack, false);
+                r = MIN(tree.fd, 0);
+        }
+        if (r < 0) {
+                tree_close(&tree);
+                return log_error_errno(r, "Failed to mount the layers of image '%s'", spec->image);
+        }
+        *ret = tree;
+        return 0;
+}
+
+/* A directory that others are made over is not written to. */
+static int check_base(const Spec *spec, const char *path, const struct stat *st)
+{
+        const char *name = startswith(path, IMAGE_STORE "/");
+        _cleanup_free_ char *user = NULL;
+
+        if (!name || !claim_writes_image(spec))
+                return 0;
+        _cleanup_close_ int store_fd = open(IMAGE_STORE, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        int r = store_fd < 0 ? -errno : stack_find_user(store_fd, st->st_ino, &user);
+        if (r > 0)
+                return log_error_return(
+                        -EBUSY,
+                        "Image '%s' is made over image '%s', which is not written to: run it with --ephemeral or "
+                        "--read-only, or run a clone of it.",
+                        user, spec->image);
+        return r < 0 ? log_error_errno(r, "Failed to look for stacks") : 0;
+}
+
+int tree_open(const Spec *spec, const char *path, int run_fd, Tree *ret)
 {
         struct stat st;
         int r = take_namespace();
@@ -84,5 +158,16 @@ int tree_open(const Spec *spec, const char *path, int run_fd)
         _cleanup_close_ int fd = open(path, O_PATH | O_CLOEXEC);
         if (fd < 0 || fstat(fd, &st) < 0)
                 return log_error_errno(-errno, "Failed to open the image '%s'", path);
-        return S_ISDIR(st.st_mode) ? TAKE_FD(fd) : open_disk(spec, path, run_fd);
+        if (S_ISDIR(st.st_mode) && startswith(path, IMAGE_STORE "/") && endswith(path, STACK_SUFFIX))
+                return open_stack(spec, fd, path, ret);
+        if (S_ISDIR(st.st_mode)) {
+                r = check_base(spec, path, &st);
+                if (r >= 0)
+                        *ret = (Tree){ .fd = TAKE_FD(fd) };
+                return r;
+        }
+        r = open_disk(spec, path, run_fd);
+        if (r >= 0)
+                *ret = (Tree){ .fd = r };
+        return MIN(r, 0);
 }

@@ -3,7 +3,25 @@
 
 #include "spec/spec.h"
 
-/* Takes a mount namespace of our own, in which the image is to be had as a tree: a directory is one, a disk is mounted out of the way.
- * What we attach is ours until the child takes its copy, and goes when we go; mounts of the host reach us, none of ours reaches the
- * host. Returns a descriptor of the tree; errors are logged. */
-int tree_open(const Spec *spec, const char *path, int run_fd);
+/* An image as a tree. */
+typedef struct Tree {
+        int fd; /* the tree as it is on disk; of a stack, which is mounted where owners are known, only for looking, and not for long */
+        int *layers; /* of a stack: O_PATH, the topmost first, */
+        size_t n_layers;
+        size_t n_uppers; /* these have a directory "upper", the others are trees themselves */
+        bool read_only;  /* nobody is to write to the stack */
+} Tree;
+
+#define TREE_NONE ((Tree){ .fd = -EBADF })
+
+/* Closes what is open in it. */
+void tree_close(Tree *tree);
+#define _cleanup_tree_ _cleanup_(tree_close)
+
+/* Takes a mount namespace of our own, in which the image is to be had as a tree: a directory is one, a disk is mounted out of the way,
+ * the layers of a stack are opened. What we attach is ours until the child takes its copy, and goes when we go; mounts of the
+ * host reach us, none of ours reaches the host. Errors are logged. */
+int tree_open(const Spec *spec, const char *path, int run_fd, Tree *ret);
+
+/* What was opened for looking is not needed any more. */
+void tree_looked(Tree *tree);

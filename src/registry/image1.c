@@ -10,13 +10,13 @@
 #include "basic/os-release.h"
 #include "basic/rootfs.h"
 #include "image/image.h"
+#include "image/stack.h"
 #include "registry/machine1.h"
 #include "registry/polkit.h"
 #include "registry/transfer.h"
 #include "registry/worker.h"
 
 #define ERROR_NO_IMAGE "org.freedesktop.machine1.NoSuchImage"
-#define HOST           ".host"
 #define IMAGES_MAX     4096U
 
 typedef struct ImageStat {
@@ -36,11 +36,10 @@ static void image_stat_clear(ImageStat *st)
 /* What of the host is read-only to us is not so for others: its first process sees it as it is. */
 #define HOST_ROOT "/proc/1/root"
 
-/* Opens an image of the store; ".host" is the host itself. Both may be NULL; the caller frees the path. */
-static int open_image(const char *name, ImageType *ret_type, char **ret_path)
+int image1_open(const char *name, ImageType *ret_type, char **ret_path)
 {
         _cleanup_free_ char *file = NULL, *path = NULL;
-        bool host = streq(name, HOST);
+        bool host = streq(name, HOST_NAME);
 
         if (!host && !image_name_valid(name))
                 return -ENOENT;
@@ -70,7 +69,7 @@ static int stat_image(const char *name, ImageStat *ret)
         struct statx sx;
         ImageType type;
 
-        _cleanup_close_ int fd = open_image(name, &type, &path);
+        _cleanup_close_ int fd = image1_open(name, &type, &path);
         if (fd < 0)
                 return fd;
         _cleanup_close_ int read_fd = type == IMAGE_BLOCK ? -EBADF : fd_reopen(fd, O_RDONLY | O_NONBLOCK);
@@ -91,7 +90,7 @@ static int stat_image(const char *name, ImageStat *ret)
 bool machine1_image_is_disk(const char *name)
 {
         ImageType type;
-        _cleanup_close_ int fd = open_image(name, &type, NULL);
+        _cleanup_close_ int fd = image1_open(name, &type, NULL);
 
         return fd >= 0 && type == IMAGE_RAW;
 }
@@ -121,7 +120,7 @@ static int list_names(Strv *ret)
         size_t n = 0;
         int r;
 
-        r = strv_append(&names, HOST);
+        r = strv_append(&names, HOST_NAME);
         for (struct dirent *e; r >= 0 && dir && n < IMAGES_MAX && (e = readdir(dir));)
                 if (image_name_valid(e->d_name)) {
                         _cleanup_free_ char *name = NULL;
@@ -175,7 +174,7 @@ int machine1_list_images(sd_bus_message *call, void *userdata, sd_bus_error *err
 }
 
 /* Opens the image that a call is about, by its object or by the name that it begins with. */
-static int open_of_call(sd_bus_message *call, char **ret_name)
+int image1_open_of_call(sd_bus_message *call, char **ret_name)
 {
         const char *name;
         int r;
@@ -186,10 +185,10 @@ static int open_of_call(sd_bus_message *call, char **ret_name)
                 if (r >= 0)
                         r = free_and_strdup(ret_name, name);
         }
-        return r < 0 ? r : open_image(*ret_name, NULL, NULL);
+        return r < 0 ? r : image1_open(*ret_name, NULL, NULL);
 }
 
-static int reply_no_image(sd_bus_message *call, const char *name)
+int image1_reply_no_image(sd_bus_message *call, const char *name)
 {
         _cleanup_free_ char *shown = str_escape(strna(name));
 
@@ -202,12 +201,21 @@ int machine1_get_image(sd_bus_message *call, void *userdata, sd_bus_error *error
 
         (void) error;
         registry_touch(userdata);
-        _cleanup_close_ int fd = open_of_call(call, &name);
+        _cleanup_close_ int fd = image1_open_of_call(call, &name);
         if (fd < 0)
-                return reply_no_image(call, name);
+                return image1_reply_no_image(call, name);
         path = object_path(name);
         OOM_CHECK(path);
         return sd_bus_reply_method_return(call, "o", path);
+}
+
+/* A disk is mounted to be looked into, and so is a stack. */
+static bool needs_mount(const char *name)
+{
+        ImageType type;
+        _cleanup_close_ int fd = image1_open(name, &type, NULL);
+
+        return fd >= 0 && (type == IMAGE_RAW || type == IMAGE_STACK);
 }
 
 static int append_told(sd_bus_message *reply, const json_t *answer, const char *key)
@@ -254,10 +262,10 @@ int machine1_ask_image(sd_bus_message *call, void *userdata, sd_bus_error *error
 
         (void) error;
         registry_touch(userdata);
-        _cleanup_close_ int fd = open_of_call(call, &name);
+        _cleanup_close_ int fd = image1_open_of_call(call, &name);
         if (fd < 0)
-                return reply_no_image(call, name);
-        if (machine1_image_is_disk(name))
+                return image1_reply_no_image(call, name);
+        if (needs_mount(name))
                 return worker_start(
                         userdata, call,
                         json_pack("{ss ss sb}", "operation", "image-inspect", "name", name, "staging", true),
@@ -283,17 +291,54 @@ int machine1_ask_image(sd_bus_message *call, void *userdata, sd_bus_error *error
 
 /* --- org.mctl.Registry1 ------------------------------------------------------------------------------------------- */
 
+/* The file of the topmost layer that has one is seen. */
+static int read_os_of_stack(int stack_fd, Stack *stack, char **ret)
+{
+        _cleanup_close_ int store_fd = open(HOST_ROOT IMAGE_STORE, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        _cleanup_close_ int fd = fd_reopen(stack_fd, O_RDONLY | O_DIRECTORY);
+        size_t n;
+        int *layers, r;
+
+        r = fd < 0 ? fd : store_fd < 0 ? -errno : stack_read(fd, stack);
+        if (r >= 0)
+                r = stack_open_layers(store_fd, stack, &layers, &n);
+        if (r < 0)
+                return r;
+        r = -ENOENT;
+        for (size_t i = 0; i < n && r < 0; i++) {
+                _cleanup_close_ int upper_fd = i < strv_length(stack->layers)
+                                                       ? rootfs_open(layers[i], "/upper",
+                                                                     O_PATH | O_DIRECTORY)
+                                                       : -EBADF;
+                r = os_release_read(upper_fd < 0 ? layers[i] : upper_fd, ret, NULL);
+        }
+        stack_close_layers(layers, n);
+        return r;
+}
+
+static int append_stack(sd_bus_message *m, const Stack *stack)
+{
+        int r = sd_bus_message_append(m, "{sv}{sv}", "Layers", "t", (uint64_t) strv_length(stack->layers),
+                                      "Snapshots", "t", (uint64_t) stack->n_snapshots);
+
+        return r < 0 || !stack->base ? r : sd_bus_message_append(m, "{sv}", "Base", "s", stack->base);
+}
+
 static int append_image(sd_bus_message *m, const Registry *registry, const char *name)
 {
+        _cleanup_stack_ Stack stack = {};
         _cleanup_free_ char *os = NULL;
         const Machine *user = machine1_image_user(registry, name);
         _cleanup_image_stat_ ImageStat st = {};
         int r;
 
-        _cleanup_close_ int fd = open_image(name, NULL, NULL);
+        _cleanup_close_ int fd = image1_open(name, NULL, NULL);
         if (fd < 0 || stat_image(name, &st) < 0)
                 return 0; /* gone meanwhile */
-        (void) os_release_read(fd, &os, NULL);
+        if (st.type == IMAGE_STACK)
+                (void) read_os_of_stack(fd, &stack, &os);
+        else
+                (void) os_release_read(fd, &os, NULL);
         r = sd_bus_message_open_container(m, 'a', "{sv}");
         if (r >= 0)
                 r = sd_bus_message_append(m, "{sv}{sv}{sv}{sv}", "Name", "s", name, "Type", "s",
@@ -307,6 +352,8 @@ static int append_image(sd_bus_message *m, const Registry *registry, const char 
                 r = sd_bus_message_append(m, "{sv}", "Size", "t", st.size);
         if (r >= 0 && os)
                 r = sd_bus_message_append(m, "{sv}", "OS", "s", os);
+        if (r >= 0 && stack.layers)
+                r = append_stack(m, &stack);
         if (r >= 0 && user)
                 r = sd_bus_message_append(m, "{sv}", "Machine", "s", user->name);
         return r < 0 ? r : sd_bus_message_close_container(m);
@@ -323,7 +370,7 @@ static int list_refreshed(Registry *registry, sd_bus_message *call)
         if (r >= 0)
                 r = sd_bus_message_open_container(reply, 'a', "a{sv}");
         STRV_FOREACH (name, names)
-                if (r >= 0 && !streq(*name, HOST))
+                if (r >= 0 && !streq(*name, HOST_NAME))
                         r = append_image(reply, registry, *name);
         if (r >= 0)
                 r = sd_bus_message_close_container(reply);
@@ -356,7 +403,7 @@ static void add_metadata(const char *name, json_t *o)
         _cleanup_strv_ Strv os = NULL, machine = NULL;
         _cleanup_free_ char *hostname = NULL;
 
-        _cleanup_close_ int fd = open_image(name, NULL, NULL);
+        _cleanup_close_ int fd = image1_open(name, NULL, NULL);
         if (fd < 0)
                 return;
         (void) rootfs_read_file(fd, "/etc/hostname", 256, &hostname, NULL);
@@ -425,234 +472,6 @@ int machine1_varlink_list_images(VarlinkConnection *c, const json_t *parameters,
                         : varlink_error(c, "io.systemd.MachineImage.NoSuchImage", NULL);
 }
 
-/* --- changes ------------------------------------------------------------------------------------------------------ */
-
-/* Whoever runs from an image needs it to stay where it is. Those of mctl the worker looks for once more, under the lock that a
- * start takes; of others nobody else knows. */
-const Machine *machine1_image_user(const Registry *registry, const char *name)
-{
-        _cleanup_free_ char *path = NULL;
-        _cleanup_close_ int fd = open_image(name, NULL, &path);
-
-        if (fd == -ENOENT)
-                return NULL;
-        for (size_t i = 0; i < registry->n_machines; i++) {
-                const Machine *m = registry->machines[i];
-                if (m->state != MACHINE_FAILED && (!path || streq_ptr(m->record.root, path)))
-                        return m;
-        }
-        return NULL;
-}
-
-static int reply_busy(sd_bus_message *call, const char *name, const Machine *user)
-{
-        return sd_bus_reply_method_errorf(call, "System.Error.EBUSY", "Machine '%s' runs from image '%s'.",
-                                          user->name, name);
-}
-
-static int reply_bad_name(sd_bus_message *call)
-{
-        return sd_bus_reply_method_errorf(call, SD_BUS_ERROR_INVALID_ARGS,
-                                          "That is no name for an image of the store.");
-}
-
-typedef struct Change {
-        const char *manager, *image; /* the names of the methods */
-        const char *verb;            /* of polkit, and of the worker behind "image-" */
-        const char *types;           /* of the arguments behind the name */
-        const char *keys[2];         /* of the worker for these */
-        const char *what;            /* of errors */
-        bool idle;                   /* only while nothing runs from it */
-} Change;
-
-static const Change changes[] = {
-        { "CloneImage", "Clone", "clone", "sb", { "newName", "readOnly" }, "clone" },
-        { "RenameImage", "Rename", "rename", "s", { "newName" }, "rename", true },
-        { "RemoveImage", "Remove", "remove", "", {}, "remove", true },
-        { "MarkImageReadOnly", "MarkReadOnly", "read-only", "b", { "readOnly" }, "change" },
-        { "SetImageLimit", "SetLimit", "limit", "t", { "limit" }, "limit" },
-};
-
-static const Change *find_change(sd_bus_message *call)
-{
-        const char *member = sd_bus_message_get_member(call);
-        size_t i = 0;
-
-        while (i + 1 < ELEMENTSOF(changes) && !streq(changes[i].manager, member) &&
-               !streq(changes[i].image, member))
-                i++;
-        assert(streq(changes[i].manager, member) ||
-               streq(changes[i].image, member)); /* as the vtables have them */
-        return changes + i;
-}
-
-/* Adds the arguments of a call to the request. Returns 0 when an error has been replied. */
-static int read_arguments(Registry *registry, const Change *change, sd_bus_message *call, json_t *request)
-{
-        for (size_t i = 0; change->types[i]; i++) {
-                union {
-                        const char *s;
-                        int b;
-                        uint64_t t;
-                } v;
-                int r = sd_bus_message_read_basic(call, change->types[i], &v);
-                if (r < 0)
-                        return r;
-                if (change->types[i] == 's' && !image_new_name_valid(v.s))
-                        return MIN(reply_bad_name(call), 0);
-                if (change->types[i] == 's' && transfer_is_making(registry, v.s))
-                        return MIN(sd_bus_reply_method_errorf(call, "System.Error.EBUSY",
-                                                              "A transfer of '%s' is under way.", v.s),
-                                   0);
-                json_object_set_new(request, change->keys[i],
-                                    change->types[i] == 's'   ? json_string(v.s)
-                                    : change->types[i] == 'b' ? json_boolean(v.b)
-                                                              : json_integer((json_int_t) v.t));
-        }
-        return 1;
-}
-
-static int change_authorized(Registry *registry, sd_bus_message *call)
-{
-        const Change *change = find_change(call);
-        _cleanup_free_ char *name = NULL;
-        const Machine *user;
-        int r;
-
-        r = sd_bus_message_rewind(call, true);
-        if (r < 0)
-                return r;
-        _cleanup_close_ int fd = open_of_call(call, &name);
-        if (fd < 0)
-                return reply_no_image(call, name);
-        if (streq(name, HOST))
-                return reply_bad_name(call);
-        user = change->idle ? machine1_image_user(registry, name) : NULL;
-        if (user)
-                return reply_busy(call, name, user);
-        _cleanup_free_ char *operation = strf("image-%s", change->verb);
-        OOM_CHECK(operation);
-        json_t *request = json_pack("{ss ss}", "operation", operation, "name", name);
-        r = read_arguments(registry, change, call, request);
-        if (r <= 0) {
-                json_decref(request);
-                return r;
-        }
-        return worker_start(registry, call, request, -EBADF, NULL, "Failed to %s image '%s'", change->what,
-                            name);
-}
-
-#define MANAGE_IMAGES   "org.freedesktop.machine1.manage-images"
-#define MANAGE_MACHINES "org.freedesktop.machine1.manage-machines"
-
-/* The machines count as they are when it is done, however long somebody took for a password. */
-static int refresh_change(Registry *registry, sd_bus_message *call)
-{
-        return registry_refresh_then(registry, call, change_authorized);
-}
-
-int machine1_change_image(sd_bus_message *call, void *userdata, sd_bus_error *error)
-{
-        _cleanup_free_ char *name = NULL;
-
-        (void) error;
-        registry_touch(userdata);
-        _cleanup_close_ int fd = open_of_call(call, &name);
-        if (fd < 0)
-                return reply_no_image(call, name);
-        return polkit_authorize_with(
-                userdata, call,
-                startswith(sd_bus_message_get_path(call), MACHINE1_PATH) ? MANAGE_IMAGES
-                                                                         : REGISTRY_NAME ".manage-images",
-                "", find_change(call)->verb, (char *[]){ (char *) "image", name, NULL }, refresh_change);
-}
-
-/* Sizes are not known: nobody counts what a directory holds alone. */
-static int reply_removed(sd_bus_message *call, const json_t *answer)
-{
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-        json_t *removed = json_object_get(answer, "removed"), *name;
-        size_t i;
-        int r;
-
-        r = sd_bus_message_new_method_return(call, &reply);
-        if (r >= 0)
-                r = sd_bus_message_open_container(reply, 'a', "(st)");
-        json_array_foreach (removed, i, name)
-                if (r >= 0)
-                        r = sd_bus_message_append(reply, "(st)", strna(json_string_value(name)), UINT64_MAX);
-        if (r >= 0)
-                r = sd_bus_message_close_container(reply);
-        return r < 0 ? r : sd_bus_send(sd_bus_message_get_bus(call), reply, NULL);
-}
-
-static int clean_authorized(Registry *registry, sd_bus_message *call)
-{
-        const char *mode;
-        int r;
-
-        r = sd_bus_message_rewind(call, true);
-        if (r >= 0)
-                r = sd_bus_message_read(call, "s", &mode);
-        if (r < 0)
-                return r;
-        if (!streq(mode, "all") && !streq(mode, "hidden"))
-                return sd_bus_reply_method_errorf(call, SD_BUS_ERROR_INVALID_ARGS,
-                                                  "Clean 'all' or 'hidden'.");
-        json_t *keep = json_array();
-        for (size_t i = 0; i < registry->n_machines; i++) {
-                const char *name = machine_image(registry->machines[i]);
-                if (name[0] != '/' && name[0] && registry->machines[i]->state != MACHINE_FAILED &&
-                    json_array_append_new(keep, json_string(name)) < 0) {
-                        json_decref(keep);
-                        return -ENOMEM;
-                }
-        }
-        return worker_start(
-                registry, call,
-                json_pack("{ss sb so}", "operation", "image-clean", "all", streq(mode, "all"), "keep", keep),
-                -EBADF, reply_removed, "Failed to clean the store of images");
-}
-
-static int refresh_clean(Registry *registry, sd_bus_message *call)
-{
-        return registry_refresh_then(registry, call, clean_authorized);
-}
-
-int machine1_clean_pool(sd_bus_message *call, void *userdata, sd_bus_error *error)
-{
-        (void) error;
-        registry_touch(userdata);
-        return polkit_authorize(userdata, call, MANAGE_MACHINES, "", "clean_pool", refresh_clean);
-}
-
-static int reply_no_pool(Registry *registry, sd_bus_message *call)
-{
-        (void) registry;
-        return sd_bus_reply_method_errorf(
-                call, SD_BUS_ERROR_NOT_SUPPORTED,
-                "The store is a directory of the host's file system; limit images, or that.");
-}
-
-int machine1_limit_pool(sd_bus_message *call, void *userdata, sd_bus_error *error)
-{
-        (void) error;
-        registry_touch(userdata);
-        return polkit_authorize(userdata, call, MANAGE_MACHINES, "", "set_pool_limit", reply_no_pool);
-}
-
-int machine1_get_pool(sd_bus *bus, const char *path, const char *interface, const char *property,
-                      sd_bus_message *reply, void *userdata, sd_bus_error *error)
-{
-        (void) bus;
-        (void) path;
-        (void) interface;
-        (void) userdata;
-        (void) error;
-        return streq(property, "PoolPath") ? sd_bus_message_append(reply, "s", IMAGE_STORE)
-                                           : sd_bus_message_append(reply, "t", UINT64_MAX);
-}
-
 /* --- one image ---------------------------------------------------------------------------------------------------- */
 
 static int object_find(sd_bus *bus, const char *path, const char *interface, void *userdata, void **ret,
@@ -667,7 +486,7 @@ static int object_find(sd_bus *bus, const char *path, const char *interface, voi
         r = sd_bus_path_decode(path, MACHINE1_IMAGES, &name);
         if (r <= 0)
                 return r;
-        _cleanup_close_ int fd = open_image(name, NULL, NULL);
+        _cleanup_close_ int fd = image1_open(name, NULL, NULL);
         *ret = userdata;
         return fd >= 0;
 }

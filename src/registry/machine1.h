@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include "image/image.h"
 #include "registry/registry.h"
 #include "registry/varlink.h"
 
@@ -61,7 +62,15 @@ Machine *machine1_find_user(Registry *registry, bool group, uint32_t outer, uint
 /* machine1-varlink.c: opens the sockets of newer clients, and of nss-systemd. */
 int machine1_varlink_setup(Registry *registry);
 
-/* image1.c: a machine that runs from that image of the store, or NULL. */
+/* image1.c: opens an image of the store with O_PATH; ".host" is the host itself. Both may be NULL; the caller frees the path. */
+int image1_open(const char *name, ImageType *ret_type, char **ret_path);
+
+/* The same for the image that a call is about, by its object or its first argument, which the caller frees; and the answer where there is
+ * none. */
+int image1_open_of_call(sd_bus_message *call, char **ret_name);
+int image1_reply_no_image(sd_bus_message *call, const char *name);
+
+/* image1-change.c: a machine that runs from that image of the store, or NULL. */
 const Machine *machine1_image_user(const Registry *registry, const char *name);
 
 /* Whether an image of the store is a disk. */
@@ -81,7 +90,7 @@ int machine1_get_image(sd_bus_message *call, void *userdata, sd_bus_error *error
 /* GetImageHostname(), GetImageMachineID(), GetImageMachineInfo() and GetImageOSRelease() */
 int machine1_ask_image(sd_bus_message *call, void *userdata, sd_bus_error *error);
 
-/* Clone, Rename, Remove, MarkReadOnly and SetLimit, of the manager or of an image */
+/* image1-change.c: Clone, Rename, Remove, MarkReadOnly and SetLimit, of the manager or of an image */
 int machine1_change_image(sd_bus_message *call, void *userdata, sd_bus_error *error);
 int machine1_clean_pool(sd_bus_message *call, void *userdata, sd_bus_error *error);
 int machine1_limit_pool(sd_bus_message *call, void *userdata, sd_bus_error *error);

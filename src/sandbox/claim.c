@@ -51,6 +51,26 @@ bool claim_writes_image(const Spec *spec)
         return !spec->read_only && spec->volatile_mode == VOLATILE_NO;
 }
 
+static void image_claim(const struct stat *st, char ret_path[static CLAIM_MAX])
+{
+        snprintf(ret_path, CLAIM_MAX, "images/%u:%u-%llu", major(st->st_dev), minor(st->st_dev),
+                 (unsigned long long) st->st_ino);
+}
+
+int claim_find_writer(int run_fd, const struct stat *image, char **ret_machine)
+{
+        _cleanup_free_ char *holder = NULL;
+        char path[CLAIM_MAX];
+        int r;
+
+        image_claim(image, path);
+        r = claim_look(run_fd, path, "", &holder);
+        if (r != -EBUSY)
+                return MIN(r, 0);
+        *ret_machine = strdup(strchr(holder, '/') + 1);
+        return *ret_machine ? 1 : -ENOMEM;
+}
+
 int claim_look_image(int run_fd, const Spec *spec, const char *root, const char *holder,
                      char ret_path[static CLAIM_MAX], char **ret_error)
 {
@@ -63,8 +83,7 @@ int claim_look_image(int run_fd, const Spec *spec, const char *root, const char 
                 return 0;
         if (stat(root, &st) < 0)
                 return -errno;
-        snprintf(ret_path, CLAIM_MAX, "images/%u:%u-%llu", major(st.st_dev), minor(st.st_dev),
-                 (unsigned long long) st.st_ino);
+        image_claim(&st, ret_path);
         r = claim_look(run_fd, ret_path, holder, &other);
         if (r != -EBUSY)
                 return r;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include <sys/stat.h>
+
 #include "spec/spec.h"
 
 /* What only one machine at a time can have: a range of user ids, the right to write to an image. A claim is a file
@@ -17,6 +19,9 @@ void claim_users_path(uid_t base, char ret[static CLAIM_MAX]);
 /* Returns 1 where the claim is the holder's, 0 where it is nobody's, and -EBUSY where it is another's, whose directory
  * is stored in ret_other, which the caller frees. */
 int claim_look(int run_fd, const char *path, const char *holder, char **ret_other);
+
+/* Whether some machine writes to the image of that number: 1, and its name, which the caller frees. Under the lock. */
+int claim_find_writer(int run_fd, const struct stat *image, char **ret_machine);
 
 /* Whether a machine writes to its image. */
 bool claim_writes_image(const Spec *spec);

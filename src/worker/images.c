@@ -2,9 +2,13 @@
 
 /* Changes of images in the store. */
 
+#include <sched.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 
+#include "image/stack.h"
 #include "image/store.h"
+#include "sandbox/claim.h"
 #include "sandbox/record.h"
 #include "worker/worker.h"
 
@@ -49,6 +53,19 @@ static int find_user(int run_fd, int store_fd, const char *name, char **ret)
         return 0;
 }
 
+/* What others are made over stays what it is, and where. */
+static int check_base(int store_fd, const char *name, char **ret_error)
+{
+        _cleanup_free_ char *user = NULL;
+        struct stat st;
+
+        _cleanup_close_ int fd = image_open_in(store_fd, name, O_NOFOLLOW, NULL, NULL);
+        if (fd < 0 || fstat(fd, &st) < 0)
+                return fd < 0 ? fd : -errno;
+        int r = stack_find_user(store_fd, st.st_ino, &user);
+        return r > 0 ? set_failure(ret_error, -EBUSY, "Image '%s' is made over it.", user) : r;
+}
+
 int while_idle(const char *name, int (*change)(int store_fd, const char *name, void *userdata), int store_fd,
                void *userdata, char **ret_error)
 {
@@ -61,6 +78,8 @@ int while_idle(const char *name, int (*change)(int store_fd, const char *name, v
         int r = find_user(run_fd, store_fd, name, &user);
         if (r > 0)
                 return set_failure(ret_error, -EBUSY, "Machine '%s' runs from it.", user);
+        if (r >= 0)
+                r = check_base(store_fd, name, ret_error);
         if (r < 0)
                 return r;
         /* Others, systemd-nspawn among them, tell that so. */
@@ -99,20 +118,75 @@ static int explain(const Request *request, int r, char **ret_error)
         return r;
 }
 
+/* What has become shared must not be written to; and a directory that a machine runs from stays where it is: of that, there is a copy. Under
+ * the lock that a start takes. */
+static int prepare_sharing(int run_fd, int store_fd, const char *name, int image_fd, ImageType type,
+                           unsigned *flags, char **ret_error)
+{
+        _cleanup_free_ char *writer = NULL;
+        struct stat st;
+
+        if (fstat(image_fd, &st) < 0)
+                return -errno;
+        int r = type == IMAGE_DIRECTORY ? find_user(run_fd, store_fd, name, &writer)
+                                        : claim_find_writer(run_fd, &st, &writer);
+        if (r > 0 && type == IMAGE_STACK)
+                return set_failure(ret_error, -EBUSY, "Machine '%s' writes to image '%s'.", writer, name);
+        if (r > 0)
+                *flags |= STORE_COPY;
+        return MIN(r, 0);
+}
+
+static unsigned clone_flags(const Request *request)
+{
+        const json_t *flags = json_object_get(request->json, "flags");
+
+        if (flags)
+                return (unsigned) json_integer_value(flags) &
+                       (STORE_READ_ONLY | STORE_COPY | STORE_KEEP_IDENTITY);
+        return (request_flag(request, "readOnly") ? STORE_READ_ONLY : 0) |
+               (request_flag(request, "plain") ? STORE_PLAIN | STORE_KEEP_IDENTITY : 0);
+}
+
 int work_image_clone(const Request *request, char **ret_error)
 {
+        const char *name = request_text(request, "name");
+        _cleanup_store_lock_ StoreLock lock = { .fd = -EBADF };
+        _cleanup_close_ int lock_fd = -EBADF;
         _cleanup_free_ char *failed = NULL;
+        unsigned flags = clone_flags(request);
+        ImageType type;
+        int r = 0;
 
+        /* A stack is mounted for it. */
+        if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+                return -errno;
         _cleanup_close_ int store_fd = store_open(IMAGE_STORE);
         if (store_fd < 0)
                 return store_fd;
-        _cleanup_store_lock_ StoreLock lock = { .fd = -EBADF };
-        int r = store_lock_image(store_fd, request_text(request, "name"), false, &lock);
+        _cleanup_close_ int run_fd = run_dir_open();
+        _cleanup_close_ int image_fd = image_open_in(store_fd, name, O_NOFOLLOW, &type, NULL);
+        if (image_fd < 0)
+                return explain(request, image_fd, ret_error);
+        if ((type == IMAGE_DIRECTORY || type == IMAGE_STACK) && !(flags & (STORE_COPY | STORE_PLAIN))) {
+                lock_fd = run_fd < 0 ? run_fd : run_dir_lock(run_fd, true);
+                r = lock_fd < 0 ? lock_fd
+                                : prepare_sharing(run_fd, store_fd, name, image_fd, type, &flags, ret_error);
+        }
+        if (r < 0)
+                return r;
+        if (flags & STORE_COPY)
+                lock_fd = fd_close(lock_fd); /* it may take its time */
+        r = store_lock_image(store_fd, name, false, &lock);
         if (r == -EBUSY)
-                return set_failure(ret_error, -EBUSY, "Image '%s' is in use.",
-                                   request_text(request, "name"));
-        r = store_clone(store_fd, request_text(request, "name"), request_text(request, "newName"),
-                        request_flag(request, "readOnly"), &failed);
+                return set_failure(ret_error, -EBUSY, "Image '%s' is in use.", name);
+        r = store_clone(store_fd, name, request_text(request, "newName"), flags, &failed);
+        if (r == -ESTALE)
+                return set_failure(ret_error, r, "The image that '%s' is made over is gone, or another one.",
+                                   name);
+        if (r == -EMLINK)
+                return set_failure(ret_error, r, "Image '%s' has too many layers; --copy makes one of them.",
+                                   name);
         if (r < 0 && failed)
                 return set_failure(ret_error, r, "'%s': %s", failed, strerror(-r));
         return explain(request, r, ret_error);
@@ -134,7 +208,7 @@ static int remove_image(int store_fd, const char *name, char **ret_error)
         _cleanup_free_ char *hidden = NULL;
         int r = while_idle(name, hide_it, store_fd, &hidden, ret_error);
 
-        return r < 0 ? r : store_destroy(store_fd, hidden);
+        return r < 0 ? r : store_destroy_image(store_fd, hidden);
 }
 
 int work_image_remove(const Request *request, char **ret_error)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* What disks say of themselves: they are mounted for it, where nobody else sees that. */
+/* What disks and stacks say of themselves: they are mounted for it, where nobody else sees that. */
 
 #include <sched.h>
 #include <sys/mount.h>
@@ -14,12 +14,15 @@
 
 #define TARGET STAGING "/disk"
 
-static int mount_disk(const char *name, int disk_fd, char **ret_error)
+static int mount_disk(const char *name, int path_fd, char **ret_error)
 {
         _cleanup_free_ char *error = NULL;
         RawDisk disk;
         int r;
 
+        _cleanup_close_ int disk_fd = fd_reopen(path_fd, O_RDONLY | O_NONBLOCK);
+        if (disk_fd < 0)
+                return disk_fd;
         if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
             mkdir(TARGET, 0700) < 0)
                 return -errno;
@@ -47,13 +50,14 @@ int work_image_inspect(const Request *request, char **ret_error)
         _cleanup_image_info_ ImageInfo info = {};
         _cleanup_strv_ Strv os = NULL, machine = NULL;
         _cleanup_free_ char *hostname = NULL;
+        ImageType type;
 
         _cleanup_close_ int store_fd = open(IMAGE_STORE, O_PATH | O_DIRECTORY | O_CLOEXEC);
-        _cleanup_close_ int path_fd = store_fd < 0 ? -errno : image_open_in(store_fd, name, 0, NULL, NULL);
-        _cleanup_close_ int disk_fd = path_fd < 0 ? path_fd : fd_reopen(path_fd, O_RDONLY | O_NONBLOCK);
-        if (disk_fd < 0)
-                return disk_fd;
-        _cleanup_close_ int root_fd = mount_disk(name, disk_fd, ret_error);
+        _cleanup_close_ int path_fd = store_fd < 0 ? -errno : image_open_in(store_fd, name, 0, &type, NULL);
+        if (path_fd < 0)
+                return path_fd;
+        _cleanup_close_ int root_fd = type == IMAGE_STACK ? store_open_tree(store_fd, name)
+                                                          : mount_disk(name, path_fd, ret_error);
         if (root_fd < 0)
                 return root_fd;
         (void) rootfs_read_file(root_fd, "/etc/hostname", 256, &hostname, NULL);

@@ -101,8 +101,10 @@ static int export(const Request *request, bool disk, char **ret_error)
                                    type == IMAGE_RAW ? "a disk image" : "a tar archive");
         if (store_lock_image(store_fd, name, false, &lock) == -EBUSY)
                 return set_failure(ret_error, -EBUSY, "Image '%s' is being changed.", name);
-        if (!disk)
-                return pack(request, image_fd, ".", ret_error);
+        if (!disk) {
+                _cleanup_close_ int tree_fd = store_open_tree(store_fd, name);
+                return tree_fd < 0 ? tree_fd : pack(request, tree_fd, ".", ret_error);
+        }
         _cleanup_close_ int fd = fd_reopen(image_fd, O_RDONLY | O_NONBLOCK);
         return fd < 0 ? fd : pack(request, fd, NULL, ret_error);
 }

@@ -53,25 +53,25 @@ test_list() {
 }
 
 test_changes() {
-        works on mctl clone bb one
+        works on mctl clone --copy bb one
         works on mctl rename one two
         works on mctl read-only two
         contains "The image" "$(on mctl show-image two)" "ReadOnly=yes"
         works on mctl read-only two no
         refused 2 "neither yes nor no" on mctl read-only two maybe
-        refused 1 "something called 'two'" on mctl clone bb two
+        refused 1 "something called 'two'" on mctl clone --copy bb two
         boot bb --name user
         refused 1 "runs from image" on mctl remove bb
         power_off user
-        works on mctl clone --read-only two three
+        works on mctl clone --copy --read-only two three
         works on mctl remove two three
         refused 1 "No image 'two'" on mctl remove two
-        refused 1 "no name" on mctl clone bb ../out
-        refused 1 "no name" on mctl clone bb .#x
+        refused 1 "no name" on mctl clone --copy bb ../out
+        refused 1 "no name" on mctl clone --copy bb .#x
         equal "The store" "$(on ls "$store")" bb
         refused 1 "authentication" on_user alice mctl --no-ask-password clone bb hers
         rule 'action.id == "org.mctl.Registry1.manage-images" && action.lookup("verb") == "clone" && action.lookup("image") == "bb"'
-        works on_user alice mctl clone bb hers
+        works on_user alice mctl clone --copy bb hers
         refused 1 "authentication" on_user alice mctl --no-ask-password remove hers
         no_rule
         works on mctl remove hers
@@ -164,7 +164,7 @@ test_names() {
         refused 1 "no name" on mctl import /root/flat-1.0.tar x.nspawn
         # A settings file that waits for its image stays.
         on_sh 'echo "[Exec]" >"$1/pre.nspawn"; echo "[Files]" >"$1/bb.nspawn"' sh "$store"
-        works on mctl clone bb pre
+        works on mctl clone --copy bb pre
         equal "The file" "$(on cat "$store/pre.nspawn")" "[Exec]"
         works on mctl remove pre
         on_sh 'rm "$1/bb.nspawn"' sh "$store"
@@ -286,7 +286,7 @@ test_ends() {
         on_sh 'systemctl kill -s KILL "mctl-work-*"'
         soon none_under_way
         soon on_sh 'grep -q "did not finish" /run/error'
-        works on mctl clone bb x
+        works on mctl clone --copy bb x
         works on mctl remove x
         works store_is_clean
         # mctl killed: a file is read to its end. The registry killed: as well.
@@ -310,7 +310,7 @@ test_ends() {
 test_locks() {
         on_sh 'rm -f /run/slow; mkfifo /run/slow; sleep 60 </run/slow & echo $! >/run/pid; mctl export bb - >/run/slow 2>/dev/null &'
         soon under_way
-        works on mctl clone bb other
+        works on mctl clone --copy bb other
         refused 1 "is in use" on mctl rename bb gone
         refused 1 "under way" on mctl import --force /etc bb
         on_sh 'kill $(cat /run/pid)'
@@ -321,7 +321,7 @@ f = open(\"$1/.#other.lck\", \"w\")
 fcntl.fcntl(f, 37, struct.pack(\"hhqqi\", fcntl.F_WRLCK, 0, 0, 0, 0))
 time.sleep(5)" & sleep 1' sh "$store"
         refused 1 "is in use" on mctl remove other
-        refused 1 "is in use" on mctl clone other another
+        refused 1 "is in use" on mctl clone --copy other another
         on sleep 5
         works on mctl remove other
         works store_is_clean
@@ -333,7 +333,7 @@ test_kills() {
         local i
 
         on_sh 'mkdir -p /root/new/usr && for i in $(seq 300); do echo new >/root/new/usr/$i; done && tar -C /root/new -cf /root/new.tar .'
-        works on mctl clone bb old
+        works on mctl clone --copy bb old
         for i in $(seq 12); do
                 on_sh 'mctl import --force --detach /root/new.tar old >/dev/null; sleep 0.0$1; systemctl kill -s KILL "mctl-work-*" 2>/dev/null || :
                         n=$(ls "$2/old/usr" | wc -l)
@@ -428,7 +428,7 @@ test_cp_archive() {
         soon on_sh '! systemctl is-active -q "mctl-work-*"'
         inside bb rm /tmp/d/hole
         soon on_sh '! ls -A /var/tmp /tmp | grep mctl'
-        works on mctl clone bb shown
+        works on mctl clone --copy bb shown
         works on mctl mount-image --mkdir --read-only bb shown /mnt/shown
         works inside bb test -e /mnt/shown/bin/busybox
         works on mctl unbind bb /mnt/shown

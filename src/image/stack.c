@@ -1,0 +1,599 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "image/stack.h"
+
+#include <inttypes.h>
+#include <jansson.h>
+#include <sys/file.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+
+#include "basic/names.h"
+#include "basic/random.h"
+#include "basic/time.h"
+#include "basic/tree.h"
+
+#define MANIFEST      "manifest.json"
+#define MANIFEST_NEW  "manifest.json.new"
+#define MANIFEST_MAX  (1024U * 1024U)
+#define VERSION       1
+#define MARK          "trusted.mctl.stack"
+#define ID_LENGTH     16U
+#define SNAPSHOTS_MAX 1000U
+
+static void snapshot_clear(Snapshot *s)
+{
+        free(s->name);
+        strv_free(s->layers);
+}
+
+void stack_clear(Stack *stack)
+{
+        strv_free(stack->layers);
+        free(stack->base);
+        free(stack->becomes);
+        for (size_t i = 0; i < stack->n_snapshots; i++)
+                snapshot_clear(stack->snapshots + i);
+        free(stack->snapshots);
+        *stack = (Stack){};
+}
+
+/* --- manifests ---------------------------------------------------------------------------------------------------- */
+
+static bool is_id(const char *s)
+{
+        return s && strlen(s) == ID_LENGTH && strspn(s, "0123456789abcdef") == ID_LENGTH;
+}
+
+static int read_layers(const json_t *list, Strv *ret)
+{
+        const json_t *value;
+        size_t i;
+        int r = 0;
+
+        if (!json_is_array(list) || json_array_size(list) > LAYERS_MAX)
+                return -EBADMSG;
+        json_array_foreach (list, i, value)
+                if (r >= 0)
+                        r = is_id(json_string_value(value)) ? strv_append(ret, json_string_value(value))
+                                                            : -EBADMSG;
+        return r;
+}
+
+static int read_snapshots(const json_t *list, Stack *stack)
+{
+        const json_t *value;
+        size_t i;
+        int r = 0;
+
+        if (!list)
+                return 0;
+        if (!json_is_array(list) || json_array_size(list) > SNAPSHOTS_MAX)
+                return -EBADMSG;
+        stack->snapshots = calloc(MAX(json_array_size(list), 1U), sizeof(Snapshot));
+        OOM_CHECK(stack->snapshots);
+        json_array_foreach (list, i, value) {
+                Snapshot *s = stack->snapshots + i;
+                const char *name = json_string_value(json_object_get(value, "Name"));
+                const json_t *time = json_object_get(value, "Time");
+                if (!name || !image_name_valid(name) || !json_is_integer(time))
+                        return -EBADMSG;
+                s->name = strdup(name);
+                s->time = (uint64_t) json_integer_value(time);
+                stack->n_snapshots++;
+                OOM_CHECK(s->name);
+                r = read_layers(json_object_get(value, "Layers"), &s->layers);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+static int read_manifest(const json_t *o, Stack *stack)
+{
+        const json_t *base = json_object_get(o, "Base"), *inode = json_object_get(o, "BaseInode");
+        int r;
+
+        if (!json_is_object(o) || json_integer_value(json_object_get(o, "Version")) != VERSION)
+                return -EBADMSG;
+        r = read_layers(json_object_get(o, "Layers"), &stack->layers);
+        if (r < 0)
+                return r;
+        if (strv_length(stack->layers) == 0)
+                return -EBADMSG;
+        if (base) {
+                if (!json_is_string(base) || !image_name_valid(json_string_value(base)) ||
+                    !json_is_integer(inode))
+                        return -EBADMSG;
+                stack->base = strdup(json_string_value(base));
+                OOM_CHECK(stack->base);
+                stack->base_inode = (uint64_t) json_integer_value(inode);
+        }
+        const char *becomes = json_string_value(json_object_get(o, "Becomes"));
+        if (becomes) {
+                stack->becomes = image_name_valid(becomes) ? strdup(becomes) : NULL;
+                if (!stack->becomes)
+                        return -EBADMSG;
+        }
+        return read_snapshots(json_object_get(o, "Snapshots"), stack);
+}
+
+int stack_read(int stack_fd, Stack *ret)
+{
+        _cleanup_stack_ Stack stack = {};
+        _cleanup_free_ char *text = NULL;
+        int r = file_read_at(stack_fd, MANIFEST, MANIFEST_MAX, &text, NULL);
+
+        if (r < 0)
+                return r;
+        json_t *o = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
+        r = read_manifest(o, &stack);
+        json_decref(o);
+        if (r < 0)
+                return r;
+        *ret = stack;
+        stack = (Stack){};
+        return 0;
+}
+
+static json_t *layers_to_json(const Strv layers)
+{
+        json_t *list = json_array();
+
+        STRV_FOREACH (s, layers)
+                json_array_append_new(list, json_string(*s));
+        return list;
+}
+
+int stack_write(int stack_fd, const Stack *stack)
+{
+        json_t *o = json_pack("{si so ss* sI ss*}", "Version", VERSION, "Layers",
+                              layers_to_json(stack->layers), "Base", stack->base, "BaseInode",
+                              (json_int_t) stack->base_inode, "Becomes", stack->becomes),
+               *snapshots = json_array();
+        _cleanup_free_ char *text = NULL;
+
+        for (size_t i = 0; i < stack->n_snapshots; i++)
+                json_array_append_new(snapshots,
+                                      json_pack("{ss sI so}", "Name", stack->snapshots[i].name, "Time",
+                                                (json_int_t) stack->snapshots[i].time, "Layers",
+                                                layers_to_json(stack->snapshots[i].layers)));
+        json_object_set_new(o, "Snapshots", snapshots);
+        text = o ? json_dumps(o, JSON_INDENT(2)) : NULL;
+        json_decref(o);
+        OOM_CHECK(text);
+        /* A power cut leaves the old one or the new one: so it is on disk before it has its name. */
+        (void) unlinkat(stack_fd, MANIFEST_NEW, 0);
+        _cleanup_close_ int fd = openat(stack_fd, MANIFEST_NEW,
+                                        O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+        if (fd < 0)
+                return -errno;
+        int r = fd_write_all(fd, text, strlen(text));
+        if (r >= 0 && (fsync(fd) < 0 || renameat(stack_fd, MANIFEST_NEW, stack_fd, MANIFEST) < 0 ||
+                       fsync(stack_fd) < 0))
+                r = -errno;
+        return r;
+}
+
+/* --- layers ------------------------------------------------------------------------------------------------------- */
+
+static int open_layers_dir(int store_fd, bool make)
+{
+        return make ? dir_open_or_make_at(store_fd, LAYERS_DIR, 0700)
+                    : RET_NERRNO(
+                              openat(store_fd, LAYERS_DIR, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+}
+
+int stack_lock(int store_fd)
+{
+        int r;
+
+        _cleanup_close_ int fd = open_layers_dir(store_fd, true);
+        if (fd < 0)
+                return fd;
+        while ((r = RET_NERRNO(flock(fd, LOCK_EX))) == -EINTR)
+                ;
+        return r < 0 ? r : TAKE_FD(fd);
+}
+
+static int open_layer(int layers_fd, const char *id, const char *part)
+{
+        _cleanup_close_ int fd = openat(layers_fd, id, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+        if (fd < 0 || !part)
+                return fd < 0 ? -errno : TAKE_FD(fd);
+        return RET_NERRNO(openat(fd, part, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+}
+
+static int open_base(int store_fd, const Stack *stack)
+{
+        struct stat st;
+
+        _cleanup_close_ int fd = openat(store_fd, stack->base,
+                                        O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (fd < 0 || fstat(fd, &st) < 0 || st.st_ino != stack->base_inode)
+                return -ESTALE;
+        return TAKE_FD(fd);
+}
+
+/* The root of a new layer hides that of the others: it is like it. */
+static int copy_root(int from_fd, int to_fd)
+{
+        struct stat st;
+
+        if (fstat(from_fd, &st) < 0)
+                return -errno;
+        _cleanup_close_ int fd = fd_reopen(to_fd, O_RDONLY | O_DIRECTORY);
+        if (fd < 0)
+                return fd;
+        const struct timespec times[] = { st.st_atim, st.st_mtim };
+        return fchown(fd, st.st_uid, st.st_gid) < 0 || fchmod(fd, st.st_mode & 07777) < 0 ||
+                               futimens(fd, times) < 0
+                       ? -errno
+                       : 0;
+}
+
+static int make_layer(int layers_fd, int below_fd, char **ret_id)
+{
+        _cleanup_free_ char *id = strf("%016" PRIx64, random_u64());
+
+        OOM_CHECK(id);
+        if (mkdirat(layers_fd, id, 0700) < 0)
+                return -errno;
+        _cleanup_close_ int fd = open_layer(layers_fd, id, NULL);
+        if (fd < 0 || mkdirat(fd, "work", 0700) < 0 || mkdirat(fd, "upper", 0755) < 0)
+                return -errno;
+        _cleanup_close_ int upper_fd = openat(fd, "upper", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        int r = upper_fd < 0 ? -errno : copy_root(below_fd, upper_fd);
+        if (r >= 0)
+                *ret_id = TAKE_PTR(id);
+        return r;
+}
+
+int stack_push(int store_fd, Stack *stack, const Strv layers)
+{
+        const Strv below = layers ?: stack->layers;
+        _cleanup_strv_ Strv all = NULL;
+        _cleanup_free_ char *id = NULL;
+        int r;
+
+        if (strv_length(below) >= LAYERS_MAX)
+                return -EMLINK;
+        _cleanup_close_ int layers_fd = open_layers_dir(store_fd, true);
+        if (layers_fd < 0)
+                return layers_fd;
+        _cleanup_close_ int below_fd = below && below[0] ? open_layer(layers_fd, below[0], "upper")
+                                                         : open_base(store_fd, stack);
+        if (below_fd < 0)
+                return below_fd;
+        r = make_layer(layers_fd, below_fd, &id);
+        if (r >= 0)
+                r = strv_append(&all, id);
+        if (r >= 0)
+                r = strv_extend(&all, below);
+        if (r < 0)
+                return r;
+        strv_free(stack->layers);
+        stack->layers = TAKE_PTR(all);
+        return 0;
+}
+
+bool stack_is_clean(int store_fd, const Stack *stack)
+{
+        _cleanup_(closedir_cleanup) DIR *dir = NULL;
+        _cleanup_close_ int layers_fd = open_layers_dir(store_fd, false);
+        _cleanup_close_ int upper_fd = layers_fd < 0 ? layers_fd
+                                                     : open_layer(layers_fd, stack->layers[0], "upper");
+        int fd = upper_fd < 0 ? upper_fd : fd_reopen(upper_fd, O_RDONLY | O_DIRECTORY);
+        bool clean = true;
+
+        dir = fd < 0 ? NULL : fdopendir(fd);
+        if (!dir) {
+                fd_close(fd);
+                return false;
+        }
+        for (struct dirent *e; clean && (e = readdir(dir));)
+                clean = streq(e->d_name, ".") || streq(e->d_name, "..");
+        return clean;
+}
+
+/* Nobody else can write such an attribute: what is unpacked is no stack, whatever is in it. */
+int stack_make(int store_fd, const Stack *stack, char **ret_hidden)
+{
+        _cleanup_free_ char *hidden = strf(TREE_HIDDEN "%016" PRIx64, random_u64());
+
+        OOM_CHECK(hidden);
+        if (mkdirat(store_fd, hidden, 0755) < 0)
+                return -errno;
+        _cleanup_close_ int fd = openat(store_fd, hidden, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        int r = fd < 0 || fsetxattr(fd, MARK, "", 0, 0) < 0 ? -errno : stack_write(fd, stack);
+        if (r < 0)
+                (void) tree_remove(store_fd, hidden);
+        else
+                *ret_hidden = TAKE_PTR(hidden);
+        return r;
+}
+
+int stack_convert(int store_fd, const char *name, Stack *ret, char **ret_hidden)
+{
+        _cleanup_free_ char *id = strf("%016" PRIx64, random_u64()), *top = NULL, *hidden = NULL;
+        _cleanup_stack_ Stack stack = {};
+        int r;
+
+        OOM_CHECK(id);
+        _cleanup_close_ int tree_fd = openat(store_fd, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        _cleanup_close_ int layers_fd = open_layers_dir(store_fd, true);
+        if (tree_fd < 0 || layers_fd < 0 || mkdirat(layers_fd, id, 0700) < 0)
+                return -errno;
+        _cleanup_close_ int fd = open_layer(layers_fd, id, NULL);
+        if (fd < 0 || mkdirat(fd, "work", 0700) < 0)
+                return -errno;
+        r = make_layer(layers_fd, tree_fd, &top);
+        if (r >= 0)
+                r = strv_append(&stack.layers, top);
+        if (r >= 0)
+                r = strv_append(&stack.layers, id);
+        if (r >= 0)
+                r = free_and_strdup(&stack.becomes, name);
+        if (r >= 0)
+                r = stack_make(store_fd, &stack, &hidden);
+        if (r >= 0)
+                r = RET_NERRNO(renameat2(store_fd, name, fd, "upper", RENAME_NOREPLACE));
+        if (r < 0 && hidden)
+                (void) tree_remove(store_fd, hidden);
+        if (r < 0)
+                return r;
+        *ret = stack;
+        stack = (Stack){};
+        *ret_hidden = TAKE_PTR(hidden);
+        return 0;
+}
+
+void stack_close_layers(int *layers, size_t n)
+{
+        for (size_t i = 0; i < n; i++)
+                fd_close(layers[i]);
+        free(layers);
+}
+
+int stack_open_layers(int store_fd, const Stack *stack, int **ret, size_t *ret_n)
+{
+        int *fds = calloc(strv_length(stack->layers) + 1, sizeof(int)), r = 0;
+        size_t n = 0;
+
+        OOM_CHECK(fds);
+        _cleanup_close_ int layers_fd = open_layers_dir(store_fd, false);
+        STRV_FOREACH (id, stack->layers)
+                if (r >= 0) {
+                        r = layers_fd < 0 ? layers_fd : open_layer(layers_fd, *id, NULL);
+                        if (r >= 0)
+                                fds[n++] = r;
+                }
+        if (r >= 0 && stack->base) {
+                r = open_base(store_fd, stack);
+                if (r >= 0)
+                        fds[n++] = r;
+        }
+        if (r < 0) {
+                stack_close_layers(fds, n);
+                return r;
+        }
+        *ret = fds;
+        *ret_n = n;
+        return 0;
+}
+
+/* --- mounts ------------------------------------------------------------------------------------------------------- */
+
+/* Newer kernels take one layer after the other; a string of all of them may be too long for others. */
+static int add_lowers(int fs_fd, const Strv paths)
+{
+        _cleanup_free_ char *all = NULL;
+        int r = 0;
+
+        STRV_FOREACH (path, paths) {
+                r = RET_NERRNO(fsconfig(fs_fd, FSCONFIG_SET_STRING, "lowerdir+", *path, 0));
+                if (r < 0)
+                        break;
+        }
+        if (r >= 0)
+                return 0;
+        all = strv_join(paths, ":");
+        OOM_CHECK(all);
+        return RET_NERRNO(fsconfig(fs_fd, FSCONFIG_SET_STRING, "lowerdir", all, 0));
+}
+
+int stack_mount(int store_fd, const Stack *stack, bool writable)
+{
+        _cleanup_strv_ Strv lowers = NULL;
+        char path[FD_PATH_MAX];
+        size_t n, n_layers = strv_length(stack->layers);
+        int *fds, r;
+
+        r = stack_open_layers(store_fd, stack, &fds, &n);
+        if (r < 0)
+                return r;
+        _cleanup_close_ int fs_fd = fsopen("overlay", FSOPEN_CLOEXEC);
+        if (fs_fd < 0)
+                r = -errno;
+        for (size_t i = writable; i < n && r >= 0; i++)
+                r = strv_appendf(&lowers, "%s%s", fd_path(fds[i], path), i < n_layers ? "/upper" : "");
+        /* A single layer is no overlay: an empty one goes below. */
+        if (r >= 0 && strv_length(lowers) < (writable ? 1U : 2U))
+                r = strv_appendf(&lowers, "%s/work", fd_path(fds[0], path));
+        if (r >= 0)
+                r = add_lowers(fs_fd, lowers);
+        for (size_t i = 0; writable && i < 2 && r >= 0; i++) {
+                _cleanup_free_ char *part = strf("%s/%s", fd_path(fds[0], path), i == 0 ? "upper" : "work");
+                r = !part ? -ENOMEM
+                          : RET_NERRNO(fsconfig(fs_fd, FSCONFIG_SET_STRING, i == 0 ? "upperdir" : "workdir",
+                                                part, 0));
+        }
+        if (r >= 0)
+                r = RET_NERRNO(fsconfig(fs_fd, FSCONFIG_CMD_CREATE, NULL, NULL, 0));
+        if (r >= 0)
+                r = RET_NERRNO(fsmount(fs_fd, FSMOUNT_CLOEXEC,
+                                       MOUNT_ATTR_NODEV | (writable ? 0 : MOUNT_ATTR_RDONLY)));
+        stack_close_layers(fds, n);
+        return r;
+}
+
+/* --- whose is what ------------------------------------------------------------------------------------------------ */
+
+/* Reads one under a hidden name, which most are no stacks. */
+static int read_hidden(int store_fd, const char *hidden, Stack *ret)
+{
+        _cleanup_close_ int fd = openat(store_fd, hidden, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+        return fd >= 0 && fgetxattr(fd, MARK, NULL, 0) >= 0 ? stack_read(fd, ret) : -ENOENT;
+}
+
+/* Calls for each stack of the store, with its name, and for those that are hidden still; anything but 0 ends it. */
+static int each_stack(int store_fd, int (*call)(void *userdata, const char *name, const Stack *stack),
+                      void *userdata)
+{
+        _cleanup_(closedir_cleanup) DIR *dir = NULL;
+        int r = 0, fd = openat(store_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+        dir = fd < 0 ? NULL : fdopendir(fd);
+        if (!dir) {
+                fd_close(fd);
+                return -errno;
+        }
+        for (struct dirent *e; r == 0 && (e = readdir(dir));) {
+                _cleanup_stack_ Stack stack = {};
+                const char *end = endswith(e->d_name, STACK_SUFFIX);
+                if (startswith(e->d_name, TREE_HIDDEN) && read_hidden(fd, e->d_name, &stack) >= 0)
+                        r = call(userdata, e->d_name, &stack);
+                if (!end || e->d_name[0] == '.')
+                        continue;
+                _cleanup_free_ char *name = strndup(e->d_name, end - e->d_name);
+                OOM_CHECK(name);
+                _cleanup_close_ int stack_fd = openat(fd, e->d_name,
+                                                      O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+                r = stack_fd < 0 ? -errno : stack_read(stack_fd, &stack);
+                if (r >= 0)
+                        r = call(userdata, name, &stack);
+        }
+        return r;
+}
+
+typedef struct BaseSearch {
+        uint64_t inode;
+        char *found;
+} BaseSearch;
+
+static int match_base(void *userdata, const char *name, const Stack *stack)
+{
+        BaseSearch *search = userdata;
+
+        if (!stack->base || stack->base_inode != search->inode)
+                return 0;
+        search->found = strdup(name);
+        return search->found ? 1 : -ENOMEM;
+}
+
+int stack_find_user(int store_fd, uint64_t inode, char **ret_name)
+{
+        BaseSearch search = { inode, NULL };
+        int r;
+
+        /* Most stores have no stacks at all. */
+        if (faccessat(store_fd, LAYERS_DIR, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+                return 0;
+        r = each_stack(store_fd, match_base, &search);
+        if (r > 0 && ret_name)
+                *ret_name = search.found;
+        else
+                free(search.found);
+        return r;
+}
+
+static int add_layers(Strv *known, const Strv layers)
+{
+        int r = 0;
+
+        STRV_FOREACH (s, layers)
+                if (r >= 0 && !strv_contains(*known, *s))
+                        r = strv_append(known, *s);
+        return r;
+}
+
+static int collect(void *userdata, const char *name, const Stack *stack)
+{
+        int r = add_layers(userdata, stack->layers);
+
+        (void) name;
+        for (size_t i = 0; i < stack->n_snapshots && r >= 0; i++)
+                r = add_layers(userdata, stack->snapshots[i].layers);
+        return MIN(r, 0);
+}
+
+/* What had the name is below it, whole. */
+static bool is_complete(int store_fd, const Stack *stack)
+{
+        _cleanup_close_ int layers_fd = open_layers_dir(store_fd, false);
+
+        STRV_FOREACH (id, stack->layers) {
+                _cleanup_close_ int fd = layers_fd < 0 ? layers_fd : open_layer(layers_fd, *id, "upper");
+                if (fd < 0)
+                        return false;
+        }
+        return true;
+}
+
+static int recover(void *userdata, const char *name, const Stack *stack)
+{
+        const int *store_fd = userdata;
+        _cleanup_free_ char *file = NULL;
+
+        if (!startswith(name, TREE_HIDDEN) || !stack->becomes ||
+            faccessat(*store_fd, stack->becomes, F_OK, AT_SYMLINK_NOFOLLOW) >= 0 ||
+            !is_complete(*store_fd, stack))
+                return 0;
+        file = strf("%s" STACK_SUFFIX, stack->becomes);
+        OOM_CHECK(file);
+        int r = RET_NERRNO(renameat2(*store_fd, name, *store_fd, file, RENAME_NOREPLACE));
+        return r == -EEXIST ? 0 : MIN(r, 0);
+}
+
+int stack_recover(int store_fd)
+{
+        if (faccessat(store_fd, LAYERS_DIR, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+                return 0;
+        return MIN(each_stack(store_fd, recover, &store_fd), 0);
+}
+
+int stack_sweep(int store_fd, Strv *ret_hidden)
+{
+        _cleanup_(closedir_cleanup) DIR *dir = NULL;
+        _cleanup_strv_ Strv known = NULL;
+        int r;
+
+        if (faccessat(store_fd, LAYERS_DIR, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+                return 0;
+        _cleanup_close_ int lock_fd = stack_lock(store_fd);
+        if (lock_fd < 0)
+                return lock_fd;
+        r = stack_recover(store_fd);
+        if (r >= 0)
+                r = each_stack(store_fd, collect, &known);
+        if (r < 0)
+                return r;
+        int fd = fcntl(lock_fd, F_DUPFD_CLOEXEC, 3);
+        dir = fd < 0 ? NULL : fdopendir(fd);
+        if (!dir) {
+                fd_close(fd);
+                return -errno;
+        }
+        for (struct dirent *e; r >= 0 && (e = readdir(dir));) {
+                _cleanup_free_ char *hidden = strf(TREE_HIDDEN "%016" PRIx64, random_u64());
+                OOM_CHECK(hidden);
+                if (!is_id(e->d_name) || strv_contains(known, e->d_name))
+                        continue;
+                r = RET_NERRNO(renameat2(fd, e->d_name, store_fd, hidden, RENAME_NOREPLACE));
+                if (r >= 0)
+                        r = strv_append(ret_hidden, hidden);
+        }
+        return MIN(r, 0);
+}

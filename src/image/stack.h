@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "basic/fd.h"
+#include "basic/str.h"
+
+/* Images that are made of layers, NAME.stack: what was changed, over what others have too. So a copy takes no time, whatever the
+ * size and the file system.
+ *
+ * NAME.stack is a directory with a manifest and nothing else. Layers are beside the images, in LAYERS_DIR, each a directory
+ * of a random name with "upper", a tree as overlayfs keeps it (Documentation/filesystems/overlayfs.rst), and "work". Of a stack, the
+ * first is written to and belongs to it alone; the others are never written to again, and may be in many stacks and
+ * snapshots. Below all of them can be a base: an image of the store that is a directory, and is not written to as long
+ * as a stack is over it.
+ *
+ * A directory that is copied becomes a stack itself, whose lowest layer it was; one that nobody writes to, since it is read-only, stays what it
+ * is, as a base.
+ *
+ * One write of a manifest is what changes a stack. A layer that no manifest names is nobody's, and is swept away. */
+
+#define LAYERS_DIR   ".#mctl.layers"
+#define LAYERS_MAX   100U
+#define STACK_SUFFIX ".stack"
+
+typedef struct Snapshot {
+        char *name;
+        uint64_t time; /* µs since 1970 */
+        Strv layers;
+} Snapshot;
+
+typedef struct Stack {
+        Strv layers;         /* the topmost first */
+        char *base;          /* the name of an image, or NULL */
+        uint64_t base_inode; /* of its directory: one that came in its place is not it */
+        char *becomes; /* the name that it is to have, where what had it is one of its layers already; or NULL */
+        Snapshot *snapshots; /* the oldest first */
+        size_t n_snapshots;
+} Stack;
+
+void stack_clear(Stack *stack);
+#define _cleanup_stack_ _cleanup_(stack_clear)
+
+/* Reads the manifest in the directory of a stack. -EBADMSG for one that is not as we write them. */
+int stack_read(int stack_fd, Stack *ret);
+
+/* Writes it: at once, or not at all, and on disk when that returns. */
+int stack_write(int stack_fd, const Stack *stack);
+
+/* Everything below is done under this lock, which the descriptor that is returned holds. It waits. */
+int stack_lock(int store_fd);
+
+/* Puts a new layer on top of all, which has a root like that of what is below, and of which nobody has written a manifest yet. With
+ * `layers` those of a snapshot instead of its own. */
+int stack_push(int store_fd, Stack *stack, const Strv layers);
+
+/* Makes a new layer of a directory of the store, which has no name there any more afterwards: so the stack that is to have its name, with a layer
+ * on top of it, is made first. Returns that under its hidden name, which the caller is to rename to NAME.stack. */
+int stack_convert(int store_fd, const char *name, Stack *ret, char **ret_hidden);
+
+/* Whoever was killed between these two is helped: what is to have a name has it. */
+int stack_recover(int store_fd);
+
+/* Whether nothing was written to a stack since it got its first layer. */
+bool stack_is_clean(int store_fd, const Stack *stack);
+
+/* Makes the directory of a new stack under a hidden name, which the caller frees, and writes its manifest. */
+int stack_make(int store_fd, const Stack *stack, char **ret_hidden);
+
+/* Opens what a stack consists of with O_PATH: the directory of each layer, and the base behind them. The caller frees the array, and closes what is
+ * in it. -ESTALE where the base is gone, or another one. */
+int stack_open_layers(int store_fd, const Stack *stack, int **ret, size_t *ret_n);
+void stack_close_layers(int *layers, size_t n);
+
+/* Mounts a stack, attached nowhere: for reading, or with `writable` with its first layer to be written to. Owners are as they are on disk. */
+int stack_mount(int store_fd, const Stack *stack, bool writable);
+
+/* Whether a directory is the base of a stack: 1, and its name where ret_name is not NULL, which the caller frees. */
+int stack_find_user(int store_fd, uint64_t inode, char **ret_name);
+
+/* Takes what no manifest names out of the way, under hidden names of the store, which are appended to ret_hidden, and are the caller's
+ * to destroy. Nothing is done where a manifest cannot be read. */
+int stack_sweep(int store_fd, Strv *ret_hidden);

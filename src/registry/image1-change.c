@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Changes of images, which workers make, for org.freedesktop.machine1 and for our own interface. */
+
+#include <fcntl.h>
+
+#include "basic/fd.h"
+#include "image/image.h"
+#include "registry/machine1.h"
+#include "registry/polkit.h"
+#include "registry/transfer.h"
+#include "registry/worker.h"
+
+/* Whoever runs from an image needs it to stay where it is. Those of mctl the worker looks for once more, under the lock that a
+ * start takes; of others nobody else knows. */
+const Machine *machine1_image_user(const Registry *registry, const char *name)
+{
+        _cleanup_free_ char *path = NULL;
+        _cleanup_close_ int fd = image1_open(name, NULL, &path);
+
+        if (fd == -ENOENT)
+                return NULL;
+        for (size_t i = 0; i < registry->n_machines; i++) {
+                const Machine *m = registry->machines[i];
+                if (m->state != MACHINE_FAILED && (!path || streq_ptr(m->record.root, path)))
+                        return m;
+        }
+        return NULL;
+}
+
+static int reply_busy(sd_bus_message *call, const char *name, const Machine *user)
+{
+        return sd_bus_reply_method_errorf(call, "System.Error.EBUSY", "Machine '%s' runs from image '%s'.",
+                                          user->name, name);
+}
+
+static int reply_bad_name(sd_bus_message *call)
+{
+        return sd_bus_reply_method_errorf(call, SD_BUS_ERROR_INVALID_ARGS,
+                                          "That is no name for an image of the store.");
+}
+
+typedef struct Change {
+        const char *manager, *image; /* the names of the methods */
+        const char *verb;            /* of polkit, and of the worker behind "image-" */
+        const char *types;           /* of the arguments behind the name */
+        const char *keys[2];         /* of the worker for these */
+        const char *what;            /* of errors */
+        bool idle;                   /* only while nothing runs from it */
+} Change;
+
+static const Change changes[] = {
+        { "CloneImage", "Clone", "clone", "sb", { "newName", "readOnly" }, "clone" },
+        { "CloneImageWithFlags", "CloneWithFlags", "clone", "st", { "newName", "flags" }, "clone" },
+        { "RenameImage", "Rename", "rename", "s", { "newName" }, "rename", true },
+        { "RemoveImage", "Remove", "remove", "", {}, "remove", true },
+        { "MarkImageReadOnly", "MarkReadOnly", "read-only", "b", { "readOnly" }, "change" },
+        { "SetImageLimit", "SetLimit", "limit", "t", { "limit" }, "limit" },
+};
+
+static const Change *find_change(sd_bus_message *call)
+{
+        const char *member = sd_bus_message_get_member(call);
+        size_t i = 0;
+
+        while (i + 1 < ELEMENTSOF(changes) && !streq(changes[i].manager, member) &&
+               !streq(changes[i].image, member))
+                i++;
+        assert(streq(changes[i].manager, member) ||
+               streq(changes[i].image, member)); /* as the vtables have them */
+        return changes + i;
+}
+
+/* Adds the arguments of a call to the request. Returns 0 when an error has been replied. */
+static int read_arguments(Registry *registry, const Change *change, sd_bus_message *call, json_t *request)
+{
+        for (size_t i = 0; change->types[i]; i++) {
+                union {
+                        const char *s;
+                        int b;
+                        uint64_t t;
+                } v;
+                int r = sd_bus_message_read_basic(call, change->types[i], &v);
+                if (r < 0)
+                        return r;
+                if (change->types[i] == 's' && !image_new_name_valid(v.s))
+                        return MIN(reply_bad_name(call), 0);
+                if (change->types[i] == 's' && transfer_is_making(registry, v.s))
+                        return MIN(sd_bus_reply_method_errorf(call, "System.Error.EBUSY",
+                                                              "A transfer of '%s' is under way.", v.s),
+                                   0);
+                json_object_set_new(request, change->keys[i],
+                                    change->types[i] == 's'   ? json_string(v.s)
+                                    : change->types[i] == 'b' ? json_boolean(v.b)
+                                                              : json_integer((json_int_t) v.t));
+        }
+        return 1;
+}
+
+static int change_authorized(Registry *registry, sd_bus_message *call)
+{
+        const Change *change = find_change(call);
+        _cleanup_free_ char *name = NULL;
+        const Machine *user;
+        int r;
+
+        r = sd_bus_message_rewind(call, true);
+        if (r < 0)
+                return r;
+        _cleanup_close_ int fd = image1_open_of_call(call, &name);
+        if (fd < 0)
+                return image1_reply_no_image(call, name);
+        if (streq(name, HOST_NAME))
+                return reply_bad_name(call);
+        user = change->idle ? machine1_image_user(registry, name) : NULL;
+        if (user)
+                return reply_busy(call, name, user);
+        _cleanup_free_ char *operation = strf("image-%s", change->verb);
+        OOM_CHECK(operation);
+        json_t *request = json_pack("{ss ss}", "operation", operation, "name", name);
+        /* Others know images as systemd has them: what they get is one, and all of it. */
+        if (startswith(sd_bus_message_get_path(call), MACHINE1_PATH))
+                json_object_set_new(request, "plain", json_true());
+        r = read_arguments(registry, change, call, request);
+        if (r <= 0) {
+                json_decref(request);
+                return r;
+        }
+        return worker_start(registry, call, request, -EBADF, NULL, "Failed to %s image '%s'", change->what,
+                            name);
+}
+
+#define MANAGE_IMAGES   "org.freedesktop.machine1.manage-images"
+#define MANAGE_MACHINES "org.freedesktop.machine1.manage-machines"
+
+/* The machines count as they are when it is done, however long somebody took for a password. */
+static int refresh_change(Registry *registry, sd_bus_message *call)
+{
+        return registry_refresh_then(registry, call, change_authorized);
+}
+
+int machine1_change_image(sd_bus_message *call, void *userdata, sd_bus_error *error)
+{
+        _cleanup_free_ char *name = NULL;
+
+        (void) error;
+        registry_touch(userdata);
+        _cleanup_close_ int fd = image1_open_of_call(call, &name);
+        if (fd < 0)
+                return image1_reply_no_image(call, name);
+        return polkit_authorize_with(
+                userdata, call,
+                startswith(sd_bus_message_get_path(call), MACHINE1_PATH) ? MANAGE_IMAGES
+                                                                         : REGISTRY_NAME ".manage-images",
+                "", find_change(call)->verb, (char *[]){ (char *) "image", name, NULL }, refresh_change);
+}
+
+/* Sizes are not known: nobody counts what a directory holds alone. */
+static int reply_removed(sd_bus_message *call, const json_t *answer)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        json_t *removed = json_object_get(answer, "removed"), *name;
+        size_t i;
+        int r;
+
+        r = sd_bus_message_new_method_return(call, &reply);
+        if (r >= 0)
+                r = sd_bus_message_open_container(reply, 'a', "(st)");
+        json_array_foreach (removed, i, name)
+                if (r >= 0)
+                        r = sd_bus_message_append(reply, "(st)", strna(json_string_value(name)), UINT64_MAX);
+        if (r >= 0)
+                r = sd_bus_message_close_container(reply);
+        return r < 0 ? r : sd_bus_send(sd_bus_message_get_bus(call), reply, NULL);
+}
+
+static int clean_authorized(Registry *registry, sd_bus_message *call)
+{
+        const char *mode;
+        int r;
+
+        r = sd_bus_message_rewind(call, true);
+        if (r >= 0)
+                r = sd_bus_message_read(call, "s", &mode);
+        if (r < 0)
+                return r;
+        if (!streq(mode, "all") && !streq(mode, "hidden"))
+                return sd_bus_reply_method_errorf(call, SD_BUS_ERROR_INVALID_ARGS,
+                                                  "Clean 'all' or 'hidden'.");
+        json_t *keep = json_array();
+        for (size_t i = 0; i < registry->n_machines; i++) {
+                const char *name = machine_image(registry->machines[i]);
+                if (name[0] != '/' && name[0] && registry->machines[i]->state != MACHINE_FAILED &&
+                    json_array_append_new(keep, json_string(name)) < 0) {
+                        json_decref(keep);
+                        return -ENOMEM;
+                }
+        }
+        return worker_start(
+                registry, call,
+                json_pack("{ss sb so}", "operation", "image-clean", "all", streq(mode, "all"), "keep", keep),
+                -EBADF, reply_removed, "Failed to clean the store of images");
+}
+
+static int refresh_clean(Registry *registry, sd_bus_message *call)
+{
+        return registry_refresh_then(registry, call, clean_authorized);
+}
+
+int machine1_clean_pool(sd_bus_message *call, void *userdata, sd_bus_error *error)
+{
+        (void) error;
+        registry_touch(userdata);
+        return polkit_authorize(userdata, call, MANAGE_MACHINES, "", "clean_pool", refresh_clean);
+}
+
+static int reply_no_pool(Registry *registry, sd_bus_message *call)
+{
+        (void) registry;
+        return sd_bus_reply_method_errorf(
+                call, SD_BUS_ERROR_NOT_SUPPORTED,
+                "The store is a directory of the host's file system; limit images, or that.");
+}
+
+int machine1_limit_pool(sd_bus_message *call, void *userdata, sd_bus_error *error)
+{
+        (void) error;
+        registry_touch(userdata);
+        return polkit_authorize(userdata, call, MANAGE_MACHINES, "", "set_pool_limit", reply_no_pool);
+}
+
+int machine1_get_pool(sd_bus *bus, const char *path, const char *interface, const char *property,
+                      sd_bus_message *reply, void *userdata, sd_bus_error *error)
+{
+        (void) bus;
+        (void) path;
+        (void) interface;
+        (void) userdata;
+        (void) error;
+        return streq(property, "PoolPath") ? sd_bus_message_append(reply, "s", IMAGE_STORE)
+                                           : sd_bus_message_append(reply, "t", UINT64_MAX);
+}

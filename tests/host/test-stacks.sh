@@ -1,0 +1,236 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# Images that are made of layers: copies in no time, on any file system.
+
+# shellcheck source=tests/host/lib.sh
+. "$(dirname "$(readlink -f "$0")")/lib.sh"
+want_debian=yes
+host_options=("--machines=ext4")
+store=/var/lib/machines
+
+# Layers, as files beside the images.
+layers() {
+        on_sh 'ls -A "$1/.#mctl.layers" 2>/dev/null | wc -l' sh "$store"
+}
+
+store_is_clean() {
+        equal "The store" "$(on ls -A "$store" | grep -v "^lost+found$\|^[.]#mctl[.]" | tr '\n' ' ')" "bb debian "
+        equal "How many layers there are" "$(layers)" 0
+}
+
+# A directory that can be made a stack of; the name is given back afterwards.
+prepare_host() {
+        on cp -a $store/bb $store/debian /root
+}
+
+fresh() {
+        # shellcheck disable=SC2016
+        on_sh 'for image in bb debian; do [ -d "$1/$image" ] || { mctl remove $image 2>/dev/null || :; cp -a /root/$image "$1"; }; done' sh $store
+}
+
+test_clones() {
+        local base
+
+        base=$(on_sh 'cd $1/bb && find . -printf "%p %m %U:%G %T@ %l\n" | sort | md5sum' sh $store)
+        works on mctl clone bb one
+        works on mctl clone bb two
+        valid_json "$(on mctl show-image one --json)" 'json[0]["Type"] == "stack" and json[0]["Path"] == "/var/lib/machines/one.stack" and json[0]["Layers"] == 2 and "BusyBox" in json[0]["OS"]'
+        contains "The list" "$(on mctl images)" stack
+        boot one
+        boot two
+        inside_sh one 'echo one >/etc/own && rm /etc/os-release && mkdir -p /srv/dir && chown 5:6 /srv/dir && mv /bin/sh /bin/shell; ln -s shell /bin/sh'
+        equal "What the other has" "$(inside two grep -c BusyBox /etc/os-release)" 2
+        refused 1 "No such file" inside two cat /etc/own
+        equal "The owner of the root" "$(inside one stat -c %u:%g:%a /)" "0:0:755"
+        refused 1 "writes to it" on mctl boot one --name other
+        # What they are copies of is a stack itself, and goes its own way.
+        on mctl boot bb >/dev/null
+        inside bb touch /etc/base
+        on mctl boot bb --name base --ephemeral >/dev/null
+        works inside base test -e /etc/base
+        power_off base bb
+        refused 1 "No such file" inside two cat /etc/base
+        for _ in 1 2; do
+                on mctl reboot one
+                soon inside one true
+                equal "What it has" "$(inside one cat /etc/own)" one
+                equal "Whose it is" "$(inside one stat -c %u:%g /srv/dir)" 5:6
+        done
+        refused 1 "runs from" on mctl remove one
+        power_off one two
+        equal "A command" "$(on mctl run --rm one sh -c 'cat /etc/own; ls /etc/os-release 2>&1 | grep -c "No such"' | tr '\n' ' ')" "one 1 "
+        # With another range of users, and with none, it is the same.
+        on mctl boot one --private-users=3000000 >/dev/null
+        equal "Whose it is" "$(inside one stat -c %u:%g /srv/dir)" 5:6
+        works inside one touch /srv/dir/more
+        power_off one
+        on mctl boot one --private-users=no >/dev/null
+        equal "Whose it is" "$(inside one stat -c %u:%g /srv/dir)" 5:6
+        power_off one
+        # What was there before is as it was.
+        equal "The lowest layer" "$(on_sh 'cd "$(dirname "$(ls -d "$1"/.#mctl.layers/*/upper/bin/busybox)")/.." && find . -printf "%p %m %U:%G %T@ %l\n" | sort | md5sum' sh $store)" "$base"
+        works on mctl rename bb cc
+        works on mctl remove one two cc
+        fresh
+        store_is_clean
+}
+
+# What nobody writes to stays where it is, and others are made over it.
+test_base() {
+        works on mctl clone --copy bb gold
+        works on mctl read-only gold
+        works on mctl clone gold one
+        valid_json "$(on mctl show-image one --json)" 'json[0]["Base"] == "gold" and json[0]["Layers"] == 1 and "BusyBox" in json[0]["OS"]'
+        works on test -d $store/gold
+        refused 1 "made over it" on mctl remove gold
+        refused 1 "made over it" on mctl rename gold other
+        works on mctl read-only gold no
+        try on mctl boot gold
+        contains stderr "$err" "is made over image 'gold', which is not written to"
+        on systemctl reset-failed
+        works on mctl run --rm gold true
+        works on mctl read-only gold
+        boot one
+        inside one touch /etc/own
+        power_off one
+        works on mctl clone one two
+        works on mctl remove one
+        equal "A command" "$(on mctl run --rm two ls /etc/own)" /etc/own
+        works on mctl remove two gold
+        fresh
+        store_is_clean
+}
+
+# Copies of copies share what was, and not what comes.
+test_chains() {
+        local i
+
+        works on mctl clone bb c0
+        for i in 1 2 3 4 5; do
+                on mctl run --rm "c$((i - 1))" true
+                on mctl boot "c$((i - 1))" >/dev/null
+                inside_sh "c$((i - 1))" "echo $i >/etc/level$i"
+                power_off "c$((i - 1))"
+                works on mctl clone "c$((i - 1))" "c$i"
+        done
+        for i in 0 1 2 3 4; do
+                equal "What c$i has" "$(on mctl run --rm "c$i" sh -c 'cat /etc/level* | tr -d "\n"')" "$(seq -s '' 1 $((i + 1)))"
+        done
+        boot c5
+        refused 1 "writes to image" on mctl clone c5 c6
+        inside_sh c5 'rm /etc/level3; echo other >/etc/level1'
+        power_off c5
+        equal "What the one has" "$(on mctl run --rm c5 sh -c 'cat /etc/level* | tr "\n" " "')" "other 2 4 5 "
+        equal "What the other has" "$(on mctl run --rm c4 sh -c 'cat /etc/level* | tr "\n" " "')" "1 2 3 4 5 "
+        works on mctl remove c2
+        works on mctl rename c5 last
+        equal "What it has" "$(on mctl run --rm last cat /etc/level1)" other
+        # A full copy is one, and an archive has all layers.
+        works on mctl clone --copy last full
+        equal "The type" "$(on mctl show-image full --json | jq -r .[0].Type)" directory
+        works on mctl export last /root/last.tar
+        works on mctl import /root/last.tar imported
+        equal "The trees" "$(on_sh 'cd $1/full && find . | sort | md5sum' sh $store)" "$(on_sh 'cd $1/imported && find . | sort | md5sum' sh $store)"
+        equal "What the copy has" "$(on_sh 'cat $1/full/etc/level* | tr "\n" " "' sh $store)" "other 2 4 5 "
+        on mctl boot last --ephemeral --name shown >/dev/null
+        inside shown touch /etc/gone
+        power_off shown
+        on mctl boot last --volatile=yes --name shown >/dev/null 2>&1 || :
+        on mctl terminate shown 2>/dev/null || :
+        works on mctl run --rm --read-only last test ! -e /etc/gone
+        works on mctl remove c0 c1 c3 c4 last full imported
+        on rm /root/last.tar
+        fresh
+        store_is_clean
+}
+
+test_identity() {
+        local id
+
+        on_sh 'echo 0123456789abcdef0123456789abcdef >"$1/debian/etc/machine-id"; mkdir -p "$1/debian/var/lib/systemd"; echo seed >"$1/debian/var/lib/systemd/random-seed"' sh $store
+        works on mctl clone debian d1
+        works on mctl clone --keep-identity debian d2
+        works on mctl clone --copy debian d3
+        equal "An ID that is kept" "$(on mctl run --rm d2 cat /etc/machine-id)" 0123456789abcdef0123456789abcdef
+        empty "An ID that is not" "$(on mctl run --rm d1 cat /etc/machine-id)"
+        empty "An ID of a copy" "$(on cat $store/d3/etc/machine-id)"
+        works on mctl run --rm d1 test ! -e /var/lib/systemd/random-seed
+        equal "The first" "$(on mctl run --rm debian cat /etc/machine-id /var/lib/systemd/random-seed | tr '\n' ' ')" "0123456789abcdef0123456789abcdef seed "
+        boot d1
+        boot d2
+        equal "The state of the system" "$(inside d1 systemctl is-system-running)" running
+        id=$(inside d1 cat /etc/machine-id)
+        matches "The new ID" "$id" '^[0-9a-f]{32}$'
+        differ "The new ID" "$id" 0123456789abcdef0123456789abcdef
+        power_off d1
+        boot d1
+        equal "The ID of the next boot" "$(inside d1 cat /etc/machine-id)" "$id"
+        power_off d1 d2
+        works on mctl remove d1 d2 d3
+        fresh
+        store_is_clean
+}
+
+# Whatever the size, and nothing is left of what was killed.
+test_kills() {
+        local i
+
+        for i in 1 2 3 4 5 6 7 8 9 10 11 12; do
+                works on mctl clone bb "k" >/dev/null
+                on_sh 'mctl clone k l 2>/dev/null & sleep 0.0$1; systemctl kill -s KILL "mctl-work-*" 2>/dev/null; wait' sh "$((i * 5 % 10))$i" >/dev/null 2>&1 || :
+                on mctl run --rm k true
+                if on test -e $store/l.stack; then
+                        on mctl run --rm l true
+                        on mctl remove l
+                fi
+                on_sh 'mctl remove k & sleep 0.0$1; systemctl kill -s KILL "mctl-work-*" 2>/dev/null; wait' sh "$((i * 7 % 10))$i" >/dev/null 2>&1 || :
+                on mctl remove k 2>/dev/null || :
+        done
+        works on mctl clone bb k
+        works on mctl remove k
+        fresh
+        store_is_clean
+}
+
+test_hostile() {
+        works on mctl clone bb h
+        on_sh 'cp "$1/h.stack/manifest.json" /root/m' sh $store
+        for text in '' '[]' '{' '{"Version":2}' '{"Version":1,"Layers":[]}' '{"Version":1,"Layers":["../../etc"]}' \
+                '{"Version":1,"Layers":5,"Base":"bb"}' '{"Version":1,"Layers":["0123456789abcdef"],"Base":"../x","BaseInode":5}'; do
+                on_sh 'printf "%s" "$2" >"$1/h.stack/manifest.json"' sh $store "$text"
+                try on mctl run --rm h true
+                equal "The exit status" "$status" 125
+                # What cannot be read is no reason to throw away what it may name.
+                contains stderr "$err" "no manifest"
+                on mctl clone bb x >/dev/null 2>&1 || :
+                on mctl remove x >/dev/null 2>&1 || :
+        done
+        on_sh 'printf "%s" "{\"Version\":1,\"Layers\":[\"0123456789abcdef\"]}" >"$1/h.stack/manifest.json"' sh $store
+        try on mctl run --rm h true
+        contains stderr "$err" "Failed to mount the layers"
+        on_sh 'cp /root/m "$1/h.stack/manifest.json"' sh $store
+        works on mctl run --rm h true
+        # What is unpacked is no stack, whatever it says.
+        on_sh 'mkdir -p /root/fake/usr && cp /root/m /root/fake/manifest.json && tar -C /root/fake -cf /root/fake.tar .'
+        works on mctl import /root/fake.tar fake
+        works on mctl run --rm h true
+        refused 1 "no name for an image" on mctl import /root/fake.tar fake.stack
+        works on mctl remove fake
+        on rm -r /root/fake /root/fake.tar
+        # Another directory under the name of the base is not it.
+        works on mctl clone --copy --read-only bb gold
+        works on mctl clone gold i
+        on_sh 'cd $1 && chattr -i gold && mv gold .kept && cp -a .kept gold' sh $store
+        try on mctl run --rm i true
+        contains stderr "$err" "or another one now"
+        refused 1 "gone, or another" on mctl clone i j
+        on_sh 'cd $1 && rm -r gold && mv .kept gold' sh $store
+        works on mctl run --rm i true
+        works on mctl remove h i gold
+        on rm /root/m
+        fresh
+        store_is_clean
+}
+
+run_tests
