@@ -168,6 +168,7 @@ static bool is_portable(const TreeCopy *copy, const char *name)
         if (streq(name, "security.capability"))
                 return !copy->distrust;
         return startswith(name, "system.posix_acl_") ||
+               (copy->layer && startswith(name, "trusted.overlay.")) ||
                (startswith(name, "user.") && !startswith(name, "user.overlay."));
 }
 

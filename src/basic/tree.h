@@ -23,6 +23,7 @@ typedef struct TreeCopy {
         /* The source is a stranger's: no program of it gains what its file says (set-user-ID, set-group-ID, file
          * capabilities), and its device nodes are root's alone. */
         bool distrust;
+        bool layer;        /* of overlayfs: what it keeps for itself in attributes goes along */
         char failed[1024]; /* after an error: what it is about, from `name` on */
 } TreeCopy;
 

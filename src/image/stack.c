@@ -278,6 +278,25 @@ int stack_push(int store_fd, Stack *stack, const Strv layers)
         return 0;
 }
 
+int stack_copy_top(int store_fd, const Stack *stack, TreeCopy *copy, Strv *ret_layers)
+{
+        _cleanup_free_ char *id = strf("%016" PRIx64, random_u64());
+        int r;
+
+        OOM_CHECK(id);
+        _cleanup_close_ int layers_fd = open_layers_dir(store_fd, false);
+        if (layers_fd < 0 || mkdirat(layers_fd, id, 0700) < 0)
+                return layers_fd < 0 ? layers_fd : -errno;
+        _cleanup_close_ int upper_fd = open_layer(layers_fd, stack->layers[0], "upper");
+        _cleanup_close_ int fd = open_layer(layers_fd, id, NULL);
+        if (upper_fd < 0 || fd < 0 || mkdirat(fd, "work", 0700) < 0)
+                return upper_fd < 0 ? upper_fd : -errno;
+        r = tree_copy(copy, upper_fd, fd, "upper");
+        if (r >= 0)
+                r = strv_append(ret_layers, id);
+        return r < 0 ? r : strv_extend(ret_layers, stack->layers + 1);
+}
+
 bool stack_is_clean(int store_fd, const Stack *stack)
 {
         _cleanup_(closedir_cleanup) DIR *dir = NULL;

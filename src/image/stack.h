@@ -3,6 +3,7 @@
 
 #include "basic/fd.h"
 #include "basic/str.h"
+#include "basic/tree.h"
 
 /* Images that are made of layers, NAME.stack: what was changed, over what others have too. So a copy takes no time, whatever the
  * size and the file system.
@@ -59,6 +60,10 @@ int stack_convert(int store_fd, const char *name, Stack *ret, char **ret_hidden)
 
 /* Whoever was killed between these two is helped: what is to have a name has it. */
 int stack_recover(int store_fd);
+
+/* Copies the first layer, which somebody is writing to, as a layer of its own; ret_layers are what the stack would have if that were its first.
+ * `copy` says what it could not copy. */
+int stack_copy_top(int store_fd, const Stack *stack, TreeCopy *copy, Strv *ret_layers);
 
 /* Whether nothing was written to a stack since it got its first layer. */
 bool stack_is_clean(int store_fd, const Stack *stack);

@@ -141,8 +141,7 @@ int store_destroy(int store_fd, const char *name)
         return tree_remove(store_fd, name);
 }
 
-/* Layers that belong to nobody go. */
-static void sweep_layers(int store_fd)
+void store_sweep_layers(int store_fd)
 {
         _cleanup_strv_ Strv names = NULL;
 
@@ -159,7 +158,7 @@ static void sweep(int store_fd)
         (void) list(store_fd, TREE_HIDDEN, &names);
         STRV_FOREACH (name, names)
                 (void) store_destroy(store_fd, *name);
-        sweep_layers(store_fd);
+        store_sweep_layers(store_fd);
 }
 
 static int lock(int fd, short type, bool wait)
@@ -305,16 +304,6 @@ static int tree_of(int store_fd, ImageType type, const char *file, bool writable
         return r < 0 ? r : stack_mount(store_fd, &stack, writable);
 }
 
-int store_open_tree(int store_fd, const char *name)
-{
-        _cleanup_image_ Image image = { .fd = -EBADF };
-        int r = find(store_fd, name, &image);
-
-        return r < 0                     ? r
-               : image.type == IMAGE_RAW ? -ENOTDIR
-                                         : tree_of(store_fd, image.type, image.file, false);
-}
-
 /* The directory becomes a stack, under its own name. */
 static int convert(int store_fd, const char *name, Stack *ret)
 {
@@ -324,6 +313,30 @@ static int convert(int store_fd, const char *name, Stack *ret)
         OOM_CHECK(file);
         r = stack_convert(store_fd, name, ret, &hidden);
         return r < 0 ? r : rename_new(store_fd, hidden, file);
+}
+
+int store_open_stack(int store_fd, const char *name, bool convert_it)
+{
+        _cleanup_stack_ Stack stack = {};
+        _cleanup_image_ Image image = { .fd = -EBADF };
+        int r = find(store_fd, name, &image);
+
+        if (r < 0 || image.type == IMAGE_STACK)
+                return r < 0 ? r : TAKE_FD(image.fd);
+        if (image.type != IMAGE_DIRECTORY || !convert_it || image_is_read_only(image.fd))
+                return -ENOTDIR;
+        r = convert(store_fd, name, &stack);
+        return r < 0 ? r : store_open_stack(store_fd, name, false);
+}
+
+int store_open_tree(int store_fd, const char *name)
+{
+        _cleanup_image_ Image image = { .fd = -EBADF };
+        int r = find(store_fd, name, &image);
+
+        return r < 0                     ? r
+               : image.type == IMAGE_RAW ? -ENOTDIR
+                                         : tree_of(store_fd, image.type, image.file, false);
 }
 
 /* What is there is both theirs from now on: the old one gets a new layer as well. A directory that is read-only is that for all. */
@@ -441,7 +454,7 @@ int store_clone(int store_fd, const char *name, const char *new_name, unsigned f
                 r = finish_clone(store_fd, r, hidden, new_name, flags);
         if (r < 0 && hidden) {
                 (void) store_destroy(store_fd, hidden);
-                sweep_layers(store_fd);
+                store_sweep_layers(store_fd);
         }
         if (r < 0 && copied)
                 (void) unlinkat(store_fd, new_sidecar, 0);
@@ -566,7 +579,7 @@ int store_destroy_image(int store_fd, const char *hidden)
 {
         int r = store_destroy(store_fd, hidden);
 
-        sweep_layers(store_fd);
+        store_sweep_layers(store_fd);
         return r;
 }
 

@@ -27,6 +27,12 @@ bool store_has(int store_fd, const char *name);
  * sees to that. -ENOENT, -EEXIST; ret_failed is what could not be copied, or NULL. */
 int store_clone(int store_fd, const char *name, const char *new_name, unsigned flags, char **ret_failed);
 
+/* Opens the directory of a stack, under the lock of layers. A directory becomes one first where it is to be converted; -ENOTDIR for all else. */
+int store_open_stack(int store_fd, const char *name, bool convert_it);
+
+/* Destroys the layers that belong to nobody. Not under the lock of layers. */
+void store_sweep_layers(int store_fd);
+
 /* Opens the tree of an image, to be read: of a stack, it is mounted, attached nowhere. -ENOTDIR for disks. */
 int store_open_tree(int store_fd, const char *name);
 

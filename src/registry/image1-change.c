@@ -47,7 +47,33 @@ typedef struct Change {
         const char *keys[2];         /* of the worker for these */
         const char *what;            /* of errors */
         bool idle;                   /* only while nothing runs from it */
+        WorkerDone done;             /* NULL for an answer without anything in it */
 } Change;
+
+/* → (a(ss)), how and what */
+static int answer_diff(sd_bus_message *call, const json_t *answer)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        const char *path;
+        json_t *kind;
+        int r = sd_bus_message_new_method_return(call, &reply);
+
+        if (r >= 0)
+                r = sd_bus_message_open_container(reply, 'a', "(ss)");
+        json_object_foreach (json_object_get(answer, "changes"), path, kind)
+                if (r >= 0)
+                        r = sd_bus_message_append(reply, "(ss)", strna(json_string_value(kind)), path);
+        if (r >= 0)
+                r = sd_bus_message_close_container(reply);
+        return r < 0 ? r : sd_bus_send(sd_bus_message_get_bus(call), reply, NULL);
+}
+
+/* → (s), its name */
+static int answer_snapshot(sd_bus_message *call, const json_t *answer)
+{
+        return sd_bus_reply_method_return(call, "s",
+                                          strna(json_string_value(json_object_get(answer, "snapshot"))));
+}
 
 static const Change changes[] = {
         { "CloneImage", "Clone", "clone", "sb", { "newName", "readOnly" }, "clone" },
@@ -55,6 +81,21 @@ static const Change changes[] = {
         { "RenameImage", "Rename", "rename", "s", { "newName" }, "rename", true },
         { "RemoveImage", "Remove", "remove", "", {}, "remove", true },
         { "MarkImageReadOnly", "MarkReadOnly", "read-only", "b", { "readOnly" }, "change" },
+        { "SnapshotImage",
+          "Snapshot",
+          "snapshot",
+          "s",
+          { "snapshot" },
+          "make a snapshot of",
+          .done = answer_snapshot },
+        { "RollBackImage", "RollBack", "rollback", "s", { "snapshot" }, "roll back", true, answer_snapshot },
+        { "RemoveSnapshot",
+          "RemoveSnapshot",
+          "remove-snapshot",
+          "s",
+          { "snapshot" },
+          "remove a snapshot of" },
+        { "DiffImage", "Diff", "diff", "s", { "snapshot" }, "compare", .done = answer_diff },
         { "SetImageLimit", "SetLimit", "limit", "t", { "limit" }, "limit" },
 };
 
@@ -83,9 +124,14 @@ static int read_arguments(Registry *registry, const Change *change, sd_bus_messa
                 int r = sd_bus_message_read_basic(call, change->types[i], &v);
                 if (r < 0)
                         return r;
-                if (change->types[i] == 's' && !image_new_name_valid(v.s))
+                bool is_snapshot = streq(change->keys[i], "snapshot");
+                if (is_snapshot && !isempty(v.s) && !image_name_valid(v.s))
+                        return MIN(sd_bus_reply_method_errorf(call, SD_BUS_ERROR_INVALID_ARGS,
+                                                              "That is no name for a snapshot."),
+                                   0);
+                if (!is_snapshot && change->types[i] == 's' && !image_new_name_valid(v.s))
                         return MIN(reply_bad_name(call), 0);
-                if (change->types[i] == 's' && transfer_is_making(registry, v.s))
+                if (!is_snapshot && change->types[i] == 's' && transfer_is_making(registry, v.s))
                         return MIN(sd_bus_reply_method_errorf(call, "System.Error.EBUSY",
                                                               "A transfer of '%s' is under way.", v.s),
                                    0);
@@ -126,8 +172,12 @@ static int change_authorized(Registry *registry, sd_bus_message *call)
                 json_decref(request);
                 return r;
         }
-        return worker_start(registry, call, request, -EBADF, NULL, "Failed to %s image '%s'", change->what,
-                            name);
+        /* What is written to while it is looked at is held for that time. */
+        user = streq(change->verb, "snapshot") ? machine1_image_user(registry, name) : NULL;
+        if (user && !user->foreign && !user->paused)
+                json_object_set_new(request, "freeze", json_string(user->unit));
+        return worker_start(registry, call, request, -EBADF, change->done, "Failed to %s image '%s'",
+                            change->what, name);
 }
 
 #define MANAGE_IMAGES   "org.freedesktop.machine1.manage-images"

@@ -384,6 +384,35 @@ int registry_list_images(sd_bus_message *call, void *userdata, sd_bus_error *err
         return registry_refresh_then(userdata, call, list_refreshed);
 }
 
+int registry_list_snapshots(sd_bus_message *call, void *userdata, sd_bus_error *error)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        _cleanup_free_ char *name = NULL;
+        _cleanup_stack_ Stack stack = {};
+        ImageType type;
+        int r;
+
+        (void) error;
+        registry_touch(userdata);
+        _cleanup_close_ int fd = image1_open_of_call(call, &name);
+        if (fd < 0)
+                return image1_reply_no_image(call, name);
+        _cleanup_close_ int own_fd = image1_open(name, &type, NULL);
+        _cleanup_close_ int stack_fd = own_fd >= 0 && type == IMAGE_STACK
+                                               ? fd_reopen(own_fd, O_RDONLY | O_DIRECTORY)
+                                               : -EBADF;
+        r = stack_fd < 0 ? 0 : stack_read(stack_fd, &stack);
+        if (r >= 0)
+                r = sd_bus_message_new_method_return(call, &reply);
+        if (r >= 0)
+                r = sd_bus_message_open_container(reply, 'a', "(st)");
+        for (size_t i = 0; i < stack.n_snapshots && r >= 0; i++)
+                r = sd_bus_message_append(reply, "(st)", stack.snapshots[i].name, stack.snapshots[i].time);
+        if (r >= 0)
+                r = sd_bus_message_close_container(reply);
+        return r < 0 ? r : sd_bus_send(sd_bus_message_get_bus(call), reply, NULL);
+}
+
 /* --- varlink ------------------------------------------------------------------------------------------------------ */
 
 static json_t *pairs_to_json(const Strv pairs)

@@ -76,6 +76,9 @@ const Machine *machine1_image_user(const Registry *registry, const char *name);
 /* Whether an image of the store is a disk. */
 bool machine1_image_is_disk(const char *name);
 
+/* ListSnapshots(s name) of org.mctl.Registry1 → (a(st)): names, and when, in µs since 1970 */
+int registry_list_snapshots(sd_bus_message *call, void *userdata, sd_bus_error *error);
+
 /* ListImages() of org.mctl.Registry1, → (aa{sv}) */
 int registry_list_images(sd_bus_message *call, void *userdata, sd_bus_error *error);
 

@@ -14,6 +14,7 @@
 #include "basic/socket.h"
 #include "registry/unit.h"
 
+#define SYSTEMCTL         "/bin/systemctl"
 #define WORKERS_MAX       64U
 #define WORKER_MEMORY_MAX (UINT64_C(1) << 30)
 /* Flags of copies. */
@@ -150,6 +151,9 @@ static int append_properties(sd_bus_message *m, const WorkerTask *task, const ch
                                           task->bind);
         if (r >= 0 && task->staging)
                 r = sd_bus_message_append(m, "(sv)", "PrivateTmp", "b", true);
+        if (r >= 0 && task->freeze)
+                r = sd_bus_message_append(m, "(sv)", "ExecStopPost", "a(sasb)", 1, SYSTEMCTL, 4, SYSTEMCTL,
+                                          "--quiet", "thaw", task->freeze, true);
         if (r >= 0)
                 r = unit_append_stdio(m, (const int[]){ request_fd, answer_fd, -EBADF });
         if (r >= 0)
@@ -332,6 +336,7 @@ int worker_start(Registry *registry, sd_bus_message *call, json_t *request, int 
                                       .data_fd = data_fd,
                                       /* What is about a machine ends with it. */
                                       .bind = json_string_value(json_object_get(request, "unit")),
+                                      .freeze = json_string_value(json_object_get(request, "freeze")),
                                       .staging = json_object_get(request, "staging"),
                                       .finished = answer_call,
                                       .userdata = a },

@@ -10,11 +10,12 @@
 
 /* What is to be done, and who hears of it. */
 typedef struct WorkerTask {
-        json_t *request;  /* taken over; NULL is out of memory */
-        const char *what; /* of errors, and of the unit */
-        int data_fd;      /* that the work is about, or negative; it stays the caller's */
-        const char *bind; /* the unit that it ends with, or NULL */
-        bool network;     /* it may use that of the host */
+        json_t *request;    /* taken over; NULL is out of memory */
+        const char *what;   /* of errors, and of the unit */
+        int data_fd;        /* that the work is about, or negative; it stays the caller's */
+        const char *bind;   /* the unit that it ends with, or NULL */
+        const char *freeze; /* a unit that it may freeze, and which systemd thaws when it ends, or NULL */
+        bool network;       /* it may use that of the host */
         const char
                 *stored; /* the name by which systemd keeps what it answers over, should we crash; or NULL */
         bool staging;    /* it gets a /var/tmp of its own, which systemd removes with it */

@@ -58,12 +58,24 @@ static int check_base(int store_fd, const char *name, char **ret_error)
 {
         _cleanup_free_ char *user = NULL;
         struct stat st;
+        ImageType type;
 
-        _cleanup_close_ int fd = image_open_in(store_fd, name, O_NOFOLLOW, NULL, NULL);
+        _cleanup_close_ int fd = image_open_in(store_fd, name, O_NOFOLLOW, &type, NULL);
         if (fd < 0 || fstat(fd, &st) < 0)
                 return fd < 0 ? fd : -errno;
-        int r = stack_find_user(store_fd, st.st_ino, &user);
+        int r = type == IMAGE_DIRECTORY ? stack_find_user(store_fd, st.st_ino, &user) : 0;
+        if (r == -EBADMSG)
+                return set_failure(
+                        ret_error, r,
+                        "There is a stack whose manifest cannot be understood: it may be made over it.");
         return r > 0 ? set_failure(ret_error, -EBUSY, "Image '%s' is made over it.", user) : r;
+}
+
+int images_find_user(int run_fd, const char *name, char **ret)
+{
+        _cleanup_close_ int store_fd = open(IMAGE_STORE, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+        return store_fd < 0 ? -errno : find_user(run_fd, store_fd, name, ret);
 }
 
 int while_idle(const char *name, int (*change)(int store_fd, const char *name, void *userdata), int store_fd,

@@ -89,6 +89,16 @@ int import_stream(const Request *request, Stream *stream, bool disk, int image_f
 typedef int (*Fill)(const Request *request, int image_fd, char **ret_error);
 int make_image(const Request *request, ImageType type, Fill fill, char **ret_error);
 
+/* snapshots.c: by "name" and "snapshot", "" for a name that is the time, or for the last one; "freeze" is the unit of a machine that is to be held
+ * meanwhile. diff.c: what has changed since, as "changes" by path. */
+int work_image_snapshot(const Request *request, char **ret_error);
+int work_image_rollback(const Request *request, char **ret_error);
+int work_snapshot_remove(const Request *request, char **ret_error);
+int work_image_diff(const Request *request, char **ret_error);
+
+/* images.c: looks for a machine that runs from an image: 1, and its name, which the caller frees. Under the lock that a start takes. */
+int images_find_user(int run_fd, const char *name, char **ret);
+
 /* images.c: calls `change` while no machine that runs from the image can start; -EBUSY where one has. */
 int while_idle(const char *name, int (*change)(int store_fd, const char *name, void *userdata), int store_fd,
                void *userdata, char **ret_error);

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* What has changed in a stack since a snapshot: what the layers above it have is looked at, in both trees. */
+
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+
+#include "basic/rootfs.h"
+#include "worker/snapshots.h"
+
+#define PATHS_MAX 20000U
+#define DEPTH_MAX 256U
+#define OPAQUE    "trusted.overlay.opaque"
+
+typedef struct Diff {
+        int old_fd, new_fd; /* the trees */
+        json_t *paths;      /* "A", "C" or "D" by path */
+} Diff;
+
+static bool look(int root_fd, const char *path, struct stat *ret)
+{
+        _cleanup_close_ int fd = rootfs_open(root_fd, path, O_PATH | O_NOFOLLOW);
+
+        return fd >= 0 && fstat(fd, ret) >= 0;
+}
+
+/* A directory that something was changed in is not changed itself; and a copy of a file, which has its time, is not another one. */
+static bool is_same(const struct stat *a, const struct stat *b)
+{
+        return a->st_mode == b->st_mode && a->st_uid == b->st_uid && a->st_gid == b->st_gid &&
+               a->st_rdev == b->st_rdev &&
+               (S_ISDIR(a->st_mode) || (a->st_size == b->st_size && a->st_mtim.tv_sec == b->st_mtim.tv_sec &&
+                                        a->st_mtim.tv_nsec == b->st_mtim.tv_nsec));
+}
+
+static int compare(Diff *d, const char *path)
+{
+        _cleanup_free_ char *shown = str_escape(path);
+        struct stat old, new;
+        bool was = look(d->old_fd, path, &old), is = look(d->new_fd, path, &new);
+
+        OOM_CHECK(shown);
+        if ((!was && !is) || (was && is && is_same(&old, &new)))
+                return 0;
+        if (json_object_size(d->paths) >= PATHS_MAX)
+                return -E2BIG;
+        return json_object_set_new(d->paths, shown,
+                                   json_string(!was  ? "A"
+                                               : !is ? "D"
+                                                     : "C")) < 0
+                       ? -ENOMEM
+                       : 0;
+}
+
+static int walk(Diff *d, int dir_fd, const char *path, unsigned depth)
+{
+        _cleanup_(closedir_cleanup) DIR *dir = NULL;
+        int r = 0, fd = depth == 0 ? -1 : fcntl(dir_fd, F_DUPFD_CLOEXEC, 3);
+
+        dir = fd < 0 ? NULL : fdopendir(fd);
+        if (!dir) {
+                fd_close(fd);
+                return depth == 0 ? -ELOOP : -errno;
+        }
+        for (struct dirent *e; r >= 0 && (e = readdir(dir));) {
+                if (streq(e->d_name, ".") || streq(e->d_name, ".."))
+                        continue;
+                _cleanup_free_ char *own = strf("%s/%s", path, e->d_name);
+                _cleanup_close_ int own_fd = openat(
+                        dir_fd, e->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+                OOM_CHECK(own);
+                r = compare(d, own);
+                if (r < 0 || own_fd < 0)
+                        continue;
+                r = walk(d, own_fd, own, depth - 1);
+                /* It hides all that was there. */
+                _cleanup_close_ int old_fd = r >= 0 && fgetxattr(own_fd, OPAQUE, NULL, 0) > 0
+                                                     ? rootfs_open(d->old_fd, own,
+                                                                   O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
+                                                     : -EBADF;
+                if (old_fd >= 0)
+                        r = walk(d, old_fd, own, depth - 1);
+        }
+        return r;
+}
+
+/* The layers of one that the other does not have. */
+static int walk_layers(Diff *d, int store_fd, const Stack *stack, const Strv others)
+{
+        int *layers, r;
+        size_t n;
+
+        r = stack_open_layers(store_fd, stack, &layers, &n);
+        if (r < 0)
+                return r;
+        for (size_t i = 0; stack->layers && stack->layers[i] && r >= 0; i++) {
+                if (strv_contains(others, stack->layers[i]))
+                        continue;
+                _cleanup_close_ int fd = openat(layers[i], "upper",
+                                                O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+                r = fd < 0 ? -errno : walk(d, fd, "", DEPTH_MAX);
+        }
+        stack_close_layers(layers, n);
+        return r;
+}
+
+/* Without a snapshot: since it was made over what it is made over. */
+static int old_layers(const Stack *stack, const char *name, Strv *ret, char **ret_error)
+{
+        size_t i;
+
+        if (isempty(name) && stack->n_snapshots == 0)
+                return strv_extend(ret, stack->layers + 1);
+        int r = subject_find_snapshot(stack, name, &i, ret_error);
+        return r < 0 ? r : strv_extend(ret, stack->snapshots[i].layers);
+}
+
+int work_image_diff(const Request *request, char **ret_error)
+{
+        _cleanup_subject_ Subject s = SUBJECT_NONE;
+        _cleanup_strv_ Strv below = NULL;
+        int r;
+
+        /* Where nobody sees what is mounted. */
+        if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+                return -errno;
+        r = subject_open(request_text(request, "name"), false, &s, ret_error);
+        if (r >= 0)
+                r = old_layers(&s.stack, request_text(request, "snapshot"), &below, ret_error);
+        if (r < 0)
+                return r;
+        Stack old = { .layers = below, .base = s.stack.base, .base_inode = s.stack.base_inode };
+        _cleanup_close_ int old_fd = stack_mount(s.store_fd, &old, false);
+        _cleanup_close_ int new_fd = old_fd < 0 ? old_fd : stack_mount(s.store_fd, &s.stack, false);
+        if (new_fd < 0)
+                return new_fd;
+        Diff d = { old_fd, new_fd, json_object() };
+        r = walk_layers(&d, s.store_fd, &s.stack, below);
+        /* What was in a copy of a layer that was written to, and is not in that any more, left no mark. */
+        if (r >= 0)
+                r = walk_layers(&d, s.store_fd, &old, s.stack.layers);
+        json_object_set_new(request->answer, "changes", d.paths);
+        if (r == -E2BIG)
+                return set_failure(ret_error, r, "There are more than %u changes.", PATHS_MAX);
+        return r;
+}
