@@ -174,8 +174,12 @@ static int change_authorized(Registry *registry, sd_bus_message *call)
         }
         /* What is written to while it is looked at is held for that time. */
         user = streq(change->verb, "snapshot") ? machine1_image_user(registry, name) : NULL;
-        if (user && !user->foreign && !user->paused)
-                json_object_set_new(request, "freeze", json_string(user->unit));
+        if (user && !user->foreign && !user->paused && user->record.leader > 0) {
+                json_object_set_new(request, "thaw", json_true());
+                json_object_set_new(request, "leader", json_integer(user->record.leader));
+                json_object_set_new(request, "startTime",
+                                    json_integer((json_int_t) user->record.start_time));
+        }
         return worker_start(registry, call, request, -EBADF, change->done, "Failed to %s image '%s'",
                             change->what, name);
 }

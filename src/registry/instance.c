@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "basic/fd.h"
 #include "registry/doors.h"
 #include "registry/instance.h"
 
@@ -76,6 +77,15 @@ static const VarlinkMethod methods[] = {
         { INSTANCE "ReplaceStorage", refuse },
         {},
 };
+
+void instances_sweep(void)
+{
+        _cleanup_(closedir_cleanup) DIR *dir = opendir(CONTROL_DIR);
+
+        for (struct dirent *e; dir && (e = readdir(dir));)
+                if (e->d_name[0] != '.')
+                        (void) unlinkat(dirfd(dir), e->d_name, 0);
+}
 
 int instance_open(Machine *m)
 {

@@ -10,6 +10,9 @@
 
 typedef struct Instance Instance;
 
+/* Removes what a registry that crashed has left. */
+void instances_sweep(void);
+
 /* Opens the socket of a machine that was published, and closes it. */
 int instance_open(Machine *machine);
 void instance_close(Machine *machine);

@@ -103,6 +103,7 @@ static int become_provider(Registry *registry)
         if (r < 0)
                 return log_error_errno(r, "Failed to take the name " MACHINE1_NAME);
         registry->machine1 = MACHINE1_PROVIDER;
+        instances_sweep();
         r = state_files_load(registry);
         if (r < 0)
                 return log_error_errno(r, "Failed to read '%s'", MACHINE1_STATE_DIR);

@@ -14,7 +14,6 @@
 #include "basic/socket.h"
 #include "registry/unit.h"
 
-#define SYSTEMCTL         "/bin/systemctl"
 #define WORKERS_MAX       64U
 #define WORKER_MEMORY_MAX (UINT64_C(1) << 30)
 /* Flags of copies. */
@@ -151,9 +150,13 @@ static int append_properties(sd_bus_message *m, const WorkerTask *task, const ch
                                           task->bind);
         if (r >= 0 && task->staging)
                 r = sd_bus_message_append(m, "(sv)", "PrivateTmp", "b", true);
-        if (r >= 0 && task->freeze)
-                r = sd_bus_message_append(m, "(sv)", "ExecStopPost", "a(sasb)", 1, SYSTEMCTL, 4, SYSTEMCTL,
-                                          "--quiet", "thaw", task->freeze, true);
+        if (r >= 0 && task->thaw > 0) {
+                _cleanup_free_ char *leader = strf("%i", task->thaw),
+                                    *time = strf("%" PRIu64, task->thaw_time);
+                r = !leader || !time ? -ENOMEM
+                                     : sd_bus_message_append(m, "(sv)", "ExecStopPost", "a(sasb)", 1, WORKER,
+                                                             4, WORKER, "thaw", leader, time, true);
+        }
         if (r >= 0)
                 r = unit_append_stdio(m, (const int[]){ request_fd, answer_fd, -EBADF });
         if (r >= 0)
@@ -325,22 +328,26 @@ int worker_start(Registry *registry, sd_bus_message *call, json_t *request, int 
                 json_decref(request);
                 return -ENOMEM;
         }
+        bool thaws = json_object_get(request, "thaw");
         *a = (Answer){ .registry = registry, .call = sd_bus_message_ref(call), .done = done };
         va_start(ap, what);
         if (vasprintf(&a->what, what, ap) < 0)
                 a->what = NULL;
         va_end(ap);
-        r = worker_run(registry,
-                       &(WorkerTask){ .request = request,
-                                      .what = strna(a->what),
-                                      .data_fd = data_fd,
-                                      /* What is about a machine ends with it. */
-                                      .bind = json_string_value(json_object_get(request, "unit")),
-                                      .freeze = json_string_value(json_object_get(request, "freeze")),
-                                      .staging = json_object_get(request, "staging"),
-                                      .finished = answer_call,
-                                      .userdata = a },
-                       &a->unit);
+        r = worker_run(
+                registry,
+                &(WorkerTask){
+                        .request = request,
+                        .what = strna(a->what),
+                        .data_fd = data_fd,
+                        /* What is about a machine ends with it. */
+                        .bind = json_string_value(json_object_get(request, "unit")),
+                        .thaw = thaws ? (pid_t) json_integer_value(json_object_get(request, "leader")) : 0,
+                        .thaw_time = (uint64_t) json_integer_value(json_object_get(request, "startTime")),
+                        .staging = json_object_get(request, "staging"),
+                        .finished = answer_call,
+                        .userdata = a },
+                &a->unit);
         if (r >= 0 && data_fd >= 0 && watch_caller(a) < 0)
                 a->track = sd_bus_track_unref(a->track); /* it is done all the same */
         if (r == -EUSERS)

@@ -10,11 +10,12 @@
 
 /* What is to be done, and who hears of it. */
 typedef struct WorkerTask {
-        json_t *request;    /* taken over; NULL is out of memory */
-        const char *what;   /* of errors, and of the unit */
-        int data_fd;        /* that the work is about, or negative; it stays the caller's */
-        const char *bind;   /* the unit that it ends with, or NULL */
-        const char *freeze; /* a unit that it may freeze, and which systemd thaws when it ends, or NULL */
+        json_t *request;  /* taken over; NULL is out of memory */
+        const char *what; /* of errors, and of the unit */
+        int data_fd;      /* that the work is about, or negative; it stays the caller's */
+        const char *bind; /* the unit that it ends with, or NULL */
+        pid_t thaw; /* the leader of a machine that it may freeze, and which is thawed when it ends; or 0 */
+        uint64_t thaw_time; /* when that was started */
         bool network;       /* it may use that of the host */
         const char
                 *stored; /* the name by which systemd keeps what it answers over, should we crash; or NULL */

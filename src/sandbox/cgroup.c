@@ -9,7 +9,9 @@
 #include "basic/str.h"
 #include "sandbox/cgroup.h"
 
-#define CGROUP_FILE_MAX 4096U
+#define FREEZE_STEPS     500U
+#define FREEZE_STEP_USEC 2000U
+#define CGROUP_FILE_MAX  4096U
 /* What is made inside must be taken away again from outside. */
 #define CGROUP_DEPTH_MAX       64
 #define CGROUP_DESCENDANTS_MAX 16384
@@ -59,6 +61,22 @@ int cgroup_is_frozen(pid_t leader)
                 return fd;
         r = file_read_at(fd, "cgroup.events", CGROUP_FILE_MAX, &text, NULL);
         return r < 0 ? r : strstr(text, "frozen 1") != NULL;
+}
+
+int cgroup_freeze(pid_t leader, bool frozen)
+{
+        _cleanup_close_ int fd = cgroup_open_unit_of(leader);
+        _cleanup_close_ int freeze_fd = fd < 0 ? fd
+                                               : RET_NERRNO(openat(fd, "cgroup.freeze",
+                                                                   O_WRONLY | O_NOFOLLOW | O_CLOEXEC));
+        int r = freeze_fd < 0 ? freeze_fd : fd_write_all(freeze_fd, frozen ? "1" : "0", 1);
+
+        for (unsigned i = 0; r >= 0 && frozen && cgroup_is_frozen(leader) == 0; i++) {
+                if (i >= FREEZE_STEPS)
+                        return -ETIMEDOUT;
+                (void) usleep(FREEZE_STEP_USEC);
+        }
+        return r;
 }
 
 int cgroup_make_guest(int unit_fd, const char *name)

@@ -18,6 +18,9 @@ int cgroup_open_unit_of(pid_t leader);
 /* Whether the unit of a leader is frozen. */
 int cgroup_is_frozen(pid_t leader);
 
+/* Freezes the unit of a leader, and waits until all of it is; or thaws it. systemd does not know of it. -ETIMEDOUT. */
+int cgroup_freeze(pid_t leader, bool frozen);
+
 /* Makes a sub-cgroup for processes that were not started by the machine, or opens it where it is there. Its name begins with
  * CGROUP_GUEST. */
 #define CGROUP_GUEST "exec-"

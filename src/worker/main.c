@@ -7,8 +7,10 @@
 #include <sys/stat.h>
 
 #include "basic/log.h"
+#include "basic/parse.h"
 #include "basic/socket.h"
 #include "basic/time.h"
+#include "sandbox/cgroup.h"
 #include "sandbox/leader.h"
 #include "worker/worker.h"
 
@@ -134,11 +136,26 @@ static int run(json_t *answer, char **ret_error)
         return -EOPNOTSUPP;
 }
 
+/* What systemd runs behind a worker that may have frozen a machine. */
+static int thaw(char *argv[])
+{
+        Record record = {};
+        uint64_t leader;
+
+        if (parse_u64(argv[2], 1, INT32_MAX, &leader) < 0 ||
+            parse_u64(argv[3], 0, UINT64_MAX, &record.start_time) < 0)
+                return EXIT_FAILURE;
+        record.leader = (pid_t) leader;
+        _cleanup_close_ int proc_fd = leader_open(&record);
+        return proc_fd >= 0 && cgroup_freeze(record.leader, false) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
 int main(int argc, char *argv[])
 {
         _cleanup_free_ char *error = NULL, *shown = NULL;
 
-        (void) argv;
+        if (argc == 4 && streq(argv[1], "thaw"))
+                return thaw(argv);
         if (argc > 1) {
                 log_error("mctl-worker takes no arguments; mctl-registryd runs it.");
                 return EXIT_FAILURE;

@@ -3,11 +3,11 @@
 /* Snapshots of images: what a stack had at some time. */
 
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <time.h>
 
 #include "basic/time.h"
 #include "image/store.h"
+#include "sandbox/cgroup.h"
 #include "sandbox/claim.h"
 #include "sandbox/record.h"
 #include "worker/snapshots.h"
@@ -68,25 +68,6 @@ static char *name_now(void)
                        : NULL;
 }
 
-/* For the time that it takes: systemd lets it go on when this unit ends, however that is. */
-static int freeze(const char *unit)
-{
-        int status;
-        pid_t pid = fork();
-
-        if (pid == 0) {
-                (void) close_range(3, ~0U, 0);
-                (void) dup2(STDERR_FILENO, STDOUT_FILENO);
-                (void) execlp("systemctl", "systemctl", "--quiet", "freeze", unit, NULL);
-                _exit(EXIT_FAILURE);
-        }
-        if (pid < 0)
-                return -errno;
-        while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-                ;
-        return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -EAGAIN;
-}
-
 /* What is written to cannot be shared: there is a copy of what was changed. */
 static int copy_top(Subject *s, Strv *ret_layers, char **ret_error)
 {
@@ -98,19 +79,25 @@ static int copy_top(Subject *s, Strv *ret_layers, char **ret_error)
 
 static int take(const Request *request, Subject *s, bool written, Strv *ret_layers, char **ret_error)
 {
-        const char *unit = request_text(request, "freeze");
+        pid_t leader = (pid_t) json_integer_value(json_object_get(request->json, "leader"));
         bool clean = !written && (s->stack.layers[1] || s->stack.base) &&
                      stack_is_clean(s->store_fd, &s->stack);
         int r = 0;
 
-        if (written && !isempty(unit)) {
-                r = freeze(unit);
-                if (r < 0)
-                        return set_failure(ret_error, r, "The machine that writes to it cannot be held.");
-                (void) syncfs(s->fd);
+        if (written && leader > 0) {
+                r = cgroup_freeze(leader, true);
+                if (r >= 0)
+                        (void) syncfs(s->fd);
+                else
+                        r = set_failure(ret_error, r, "The machine that writes to it cannot be held: %s",
+                                        strerror(-r));
         }
+        if (written && r >= 0)
+                r = copy_top(s, ret_layers, ret_error);
+        if (written && leader > 0)
+                (void) cgroup_freeze(leader, false);
         if (written)
-                return copy_top(s, ret_layers, ret_error);
+                return r;
         r = strv_extend(ret_layers, s->stack.layers + clean);
         return r < 0 || clean ? r : stack_push(s->store_fd, &s->stack, NULL);
 }

@@ -89,8 +89,8 @@ int import_stream(const Request *request, Stream *stream, bool disk, int image_f
 typedef int (*Fill)(const Request *request, int image_fd, char **ret_error);
 int make_image(const Request *request, ImageType type, Fill fill, char **ret_error);
 
-/* snapshots.c: by "name" and "snapshot", "" for a name that is the time, or for the last one; "freeze" is the unit of a machine that is to be held
- * meanwhile. diff.c: what has changed since, as "changes" by path. */
+/* snapshots.c: by "name" and "snapshot", "" for a name that is the time, or for the last one; the leader is that of a machine that is to be held
+ * meanwhile; whatever becomes of us, "mctl-worker thaw" ends that. diff.c: what has changed since, as "changes" by path. */
 int work_image_snapshot(const Request *request, char **ret_error);
 int work_image_rollback(const Request *request, char **ret_error);
 int work_snapshot_remove(const Request *request, char **ret_error);
