@@ -50,6 +50,18 @@ static void worker_free(Worker *w)
 }
 DEFINE_CLEANUP(Worker *, worker_free);
 
+/* With systemctl kill, systemd 262 ends what was to run behind it, too. */
+static void thaw(const Worker *w)
+{
+        json_t *request = json_pack("{ss sI sI}", "operation", "thaw", "leader", (json_int_t) w->task.thaw,
+                                    "startTime", (json_int_t) w->task.thaw_time);
+        int r = worker_run(w->registry,
+                           &(WorkerTask){ .request = request, .what = "thaw", .data_fd = -EBADF }, NULL);
+
+        if (r < 0)
+                log_warning_errno(r, "Failed to thaw a machine");
+}
+
 /* The worker is ours, but what it says of paths is a machine's: it has escaped that. */
 static int finish(Worker *worker)
 {
@@ -59,7 +71,10 @@ static int finish(Worker *worker)
         int error = EIO;
 
         (void) json_unpack(json, "{si s?s}", "error", &error, "message", &message);
-        w->task.finished(w->task.userdata, error, message, json);
+        if (!json && w->task.thaw > 0)
+                thaw(w);
+        if (w->task.finished)
+                w->task.finished(w->task.userdata, error, message, json);
         registry_touch(w->registry);
         json_decref(json);
         return 0;
@@ -115,7 +130,8 @@ static int on_started(sd_bus_message *answer, void *userdata, sd_bus_error *ret_
                 return 0;
         w = userdata;
         _cleanup_free_ char *message = strf("systemd does not start a worker: %s", e->message);
-        w->task.finished(w->task.userdata, EIO, strna(message), NULL);
+        if (w->task.finished)
+                w->task.finished(w->task.userdata, EIO, strna(message), NULL);
         return 0;
 }
 

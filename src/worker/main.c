@@ -25,6 +25,7 @@ static const struct {
         { "copy-from", work_copy_from },
         { "bind", work_bind },
         { "unbind", work_unbind },
+        { "thaw", work_thaw },
         { "image-inspect", work_image_inspect },
         { "image-clone", work_image_clone },
         { "image-rename", work_image_rename },

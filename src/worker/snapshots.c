@@ -227,3 +227,9 @@ int work_snapshot_remove(const Request *request, char **ret_error)
                 store_sweep_layers(s.store_fd);
         return r;
 }
+
+int work_thaw(const Request *request, char **ret_error)
+{
+        (void) ret_error;
+        return cgroup_freeze((pid_t) json_integer_value(json_object_get(request->json, "leader")), false);
+}
