@@ -146,11 +146,13 @@ static int wait_transfer(Context *c, Transfer *t, int signal_fd)
                 r = sd_bus_process(c->bus, NULL);
                 if (r < 0)
                         return log_error_errno(r, "Failed to wait for the transfer");
-                if (r == 0 && t->uncertain)
+                bool asked = r == 0 && t->uncertain;
+                if (asked)
                         r = look_for(c, t);
                 if (r < 0)
                         return r;
-                if (r > 0 || t->result)
+                /* What came with the answer waits already. */
+                if (r > 0 || asked)
                         continue;
                 struct pollfd fds[] = {
                         { .fd = sd_bus_get_fd(c->bus), .events = sd_bus_get_events(c->bus) },

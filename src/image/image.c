@@ -107,6 +107,14 @@ static int find_in_store(const char *name, char **ret_path)
         return 0;
 }
 
+/* There is something of that name. */
+static bool is_something(const char *name)
+{
+        _cleanup_close_ int store_fd = open(IMAGE_STORE, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+        return store_fd >= 0 && faccessat(store_fd, name, F_OK, AT_SYMLINK_NOFOLLOW) >= 0;
+}
+
 int image_find(const char *image, char **ret_path, char **ret_error)
 {
         _cleanup_free_ char *path = NULL;
@@ -126,7 +134,11 @@ int image_find(const char *image, char **ret_path, char **ret_error)
                 OOM_CHECK(path);
         if (r < 0 || stat(path, &st) < 0) {
                 int e = r < 0 ? -r : errno;
-                if (e == ENOENT && by_name)
+                if (e == ENOENT && by_name && is_something(image))
+                        *ret_error = strf(
+                                "'%s' in %s is no image: that is a directory, or a disk called NAME.raw.",
+                                image, IMAGE_STORE);
+                else if (e == ENOENT && by_name)
                         *ret_error = strf("No image '%s' in %s.", image, IMAGE_STORE);
                 else
                         *ret_error = strf("Cannot open image '%s': %s.", image, strerror(e));

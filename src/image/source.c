@@ -87,19 +87,12 @@ static int inflate_all(Source *s, struct inflate_state *state, uint8_t *in, uint
 
 static void *inflate_thread(void *userdata)
 {
-        struct inflate_state *state = malloc(sizeof(struct inflate_state));
-        uint8_t *in = malloc(SOURCE_BLOCK), *out = malloc(SOURCE_BLOCK);
         Source *s = userdata;
+        struct inflate_state *state = s->state;
 
-        if (state && in && out) {
-                isal_inflate_init(state);
-                state->crc_flag = ISAL_GZIP;
-                s->failed = inflate_all(s, state, in, out);
-        } else
-                s->failed = -ENOMEM;
-        free(state);
-        free(in);
-        free(out);
+        isal_inflate_init(state);
+        state->crc_flag = ISAL_GZIP;
+        s->failed = inflate_all(s, state, s->in, s->out);
         s->pipe_fds[1] = fd_close(s->pipe_fds[1]);
         return NULL;
 }
@@ -109,7 +102,12 @@ static bool start_inflating(Source *s)
 {
         sigset_t all, before;
 
-        if (s->n_first < 3 || memcmp(s->first, "\x1f\x8b\x08", 3) != 0 || pipe2(s->pipe_fds, O_CLOEXEC) < 0)
+        if (s->n_first < 3 || memcmp(s->first, "\x1f\x8b\x08", 3) != 0)
+                return false;
+        s->state = malloc(sizeof(struct inflate_state));
+        s->in = malloc(SOURCE_BLOCK);
+        s->out = malloc(SOURCE_BLOCK);
+        if (!s->state || !s->in || !s->out || pipe2(s->pipe_fds, O_CLOEXEC) < 0)
                 return false;
         (void) fcntl(s->pipe_fds[1], F_SETPIPE_SZ, PIPE_SIZE);
         sigfillset(&all);
@@ -217,6 +215,9 @@ void source_close(Source *s)
                 fd_close(s->pipe_fds[0]);
                 fd_close(s->pipe_fds[1]);
         }
+        free(s->state);
+        free(s->in);
+        free(s->out);
         free(s->block);
         free(s->first);
 }

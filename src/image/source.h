@@ -19,6 +19,8 @@ typedef struct Source {
         bool begun;
         bool inflating;
         pthread_t thread;
+        void *state; /* of the thread, which may be ended at any time: so these are not its own to free */
+        uint8_t *in, *out; /* of SOURCE_BLOCK bytes */
         int pipe_fds[2];   /* what was inflated */
         atomic_int failed; /* negative: why the thread ended */
         int error;      /* negative: why nothing can be read, which the library may put in its own words */

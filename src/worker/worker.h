@@ -96,6 +96,7 @@ int work_image_rollback(const Request *request, char **ret_error);
 int work_snapshot_remove(const Request *request, char **ret_error);
 int work_image_diff(const Request *request, char **ret_error);
 
+/* snapshots.c: lets the machine of the leader go on, which a worker that was killed had frozen. */
 int work_thaw(const Request *request, char **ret_error);
 
 /* images.c: looks for a machine that runs from an image: 1, and its name, which the caller frees. Under the lock that a start takes. */

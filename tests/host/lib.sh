@@ -280,6 +280,20 @@ varlink() {
                 timeout 5 socat -t 2 - "UNIX-CONNECT:$1" | tr "\\0" "\\n" | head -n "${5:-1}"' sh "$@"
 }
 
+restarted() {
+        [ "$(property "machine-$1.service" NRestarts)" -gt "$2" ]
+}
+
+# Reboots a machine, and waits until it is up again.
+reboot() {
+        local before
+
+        before=$(property "machine-$1.service" NRestarts)
+        on mctl reboot "$1"
+        soon restarted "$1" "$before"
+        soon inside "$1" true
+}
+
 # --- mctl run ------------------------------------------------------------------------------------------------------
 
 # Without a trace of failures, which most tests are not about.

@@ -40,8 +40,7 @@ test_file_systems() {
                 equal "The exit status" "$status" 1
                 contains stderr "$err" "The disk is attached as /dev/loop"
                 on systemctl reset-failed
-                on mctl reboot d
-                soon inside d true
+                reboot d
                 equal "The file" "$(inside d cat /root/file)" written
                 equal "Its owner" "$(inside d stat -c %u:%g /root/file)" 5:6
                 power_off d

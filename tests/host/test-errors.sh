@@ -92,7 +92,7 @@ test_missing_image() {
         refused 1 "No image 'nothing' in /var/lib/machines" on mctl boot nothing
         refused 1 "/nowhere" on mctl boot /nowhere --name x
         on_sh ': >/var/lib/machines/file'
-        refused 1 "not a directory" on mctl boot file
+        refused 1 "is no image" on mctl boot file
         on rm /var/lib/machines/file
         refused 1 "No image 'nothing'" on mctl boot --dry-run nothing
 }

@@ -52,8 +52,7 @@ test_clones() {
         power_off base bb
         refused 1 "No such file" inside two cat /etc/base
         for _ in 1 2; do
-                on mctl reboot one
-                soon inside one true
+                reboot one
                 equal "What it has" "$(inside one cat /etc/own)" one
                 equal "Whose it is" "$(inside one stat -c %u:%g /srv/dir)" 5:6
         done
