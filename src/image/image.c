@@ -2,6 +2,7 @@
 #include <linux/btrfs.h>
 #include <linux/fs.h>
 #include <linux/magic.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
@@ -86,11 +87,11 @@ int image_open_in(int store_fd, const char *name, int flags, ImageType *ret_type
 /* Somebody may have been killed while a directory became a stack. */
 static bool recover(int store_fd)
 {
-        _cleanup_close_ int lock_fd = faccessat(store_fd, LAYERS_DIR, F_OK, AT_SYMLINK_NOFOLLOW) >= 0
-                                              ? stack_lock(store_fd)
-                                              : -ENOENT;
+        _cleanup_close_ int lock_fd = openat(store_fd, LAYERS_DIR,
+                                             O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
-        return lock_fd >= 0 && stack_recover(store_fd) >= 0;
+        /* Who has it is at work, and not dead. */
+        return lock_fd >= 0 && flock(lock_fd, LOCK_EX | LOCK_NB) >= 0 && stack_recover(store_fd) >= 0;
 }
 
 static int find_in_store(const char *name, char **ret_path)

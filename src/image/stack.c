@@ -162,6 +162,9 @@ int stack_write(int stack_fd, const Stack *stack)
         text = o ? json_dumps(o, JSON_INDENT(2)) : NULL;
         json_decref(o);
         OOM_CHECK(text);
+        /* What is written can be read again. */
+        if (strlen(text) >= MANIFEST_MAX || stack->n_snapshots > SNAPSHOTS_MAX)
+                return -E2BIG;
         /* A power cut leaves the old one or the new one: so it is on disk before it has its name. */
         (void) unlinkat(stack_fd, MANIFEST_NEW, 0);
         _cleanup_close_ int fd = openat(stack_fd, MANIFEST_NEW,
@@ -278,23 +281,40 @@ int stack_push(int store_fd, Stack *stack, const Strv layers)
         return 0;
 }
 
-int stack_copy_top(int store_fd, const Stack *stack, TreeCopy *copy, Strv *ret_layers)
+int stack_reserve(int store_fd, const Stack *stack, Strv *ret_layers, char **ret_hidden)
 {
         _cleanup_free_ char *id = strf("%016" PRIx64, random_u64());
+        _cleanup_strv_ Strv layers = NULL;
         int r;
 
         OOM_CHECK(id);
         _cleanup_close_ int layers_fd = open_layers_dir(store_fd, false);
         if (layers_fd < 0 || mkdirat(layers_fd, id, 0700) < 0)
                 return layers_fd < 0 ? layers_fd : -errno;
-        _cleanup_close_ int upper_fd = open_layer(layers_fd, stack->layers[0], "upper");
         _cleanup_close_ int fd = open_layer(layers_fd, id, NULL);
-        if (upper_fd < 0 || fd < 0 || mkdirat(fd, "work", 0700) < 0)
-                return upper_fd < 0 ? upper_fd : -errno;
-        r = tree_copy(copy, upper_fd, fd, "upper");
+        if (fd < 0 || mkdirat(fd, "work", 0700) < 0)
+                return -errno;
+        r = strv_append(&layers, id);
         if (r >= 0)
-                r = strv_append(ret_layers, id);
-        return r < 0 ? r : strv_extend(ret_layers, stack->layers + 1);
+                r = strv_extend(&layers, stack->layers + 1);
+        if (r >= 0)
+                r = stack_make(
+                        store_fd,
+                        &(Stack){ .layers = layers, .base = stack->base, .base_inode = stack->base_inode },
+                        ret_hidden);
+        if (r >= 0)
+                *ret_layers = TAKE_PTR(layers);
+        return r;
+}
+
+int stack_fill(int store_fd, const Stack *stack, const char *id, TreeCopy *copy)
+{
+        _cleanup_close_ int layers_fd = open_layers_dir(store_fd, false);
+        _cleanup_close_ int upper_fd = layers_fd < 0 ? layers_fd
+                                                     : open_layer(layers_fd, stack->layers[0], "upper");
+        _cleanup_close_ int fd = upper_fd < 0 ? upper_fd : open_layer(layers_fd, id, NULL);
+
+        return fd < 0 ? fd : tree_copy(copy, upper_fd, fd, "upper");
 }
 
 bool stack_is_clean(int store_fd, const Stack *stack)
@@ -313,7 +333,14 @@ bool stack_is_clean(int store_fd, const Stack *stack)
         }
         for (struct dirent *e; clean && (e = readdir(dir));)
                 clean = streq(e->d_name, ".") || streq(e->d_name, "..");
-        return clean;
+        /* So is its root that of what is below it. */
+        _cleanup_close_ int below_fd = !clean             ? -EBADF
+                                       : stack->layers[1] ? open_layer(layers_fd, stack->layers[1], "upper")
+                                       : stack->base      ? open_base(store_fd, stack)
+                                                          : -EBADF;
+        struct stat own, below;
+        return below_fd >= 0 && fstat(upper_fd, &own) >= 0 && fstat(below_fd, &below) >= 0 &&
+               own.st_mode == below.st_mode && own.st_uid == below.st_uid && own.st_gid == below.st_gid;
 }
 
 /* Nobody else can write such an attribute: what is unpacked is no stack, whatever is in it. */
@@ -366,6 +393,20 @@ int stack_convert(int store_fd, const char *name, Stack *ret, char **ret_hidden)
         stack = (Stack){};
         *ret_hidden = TAKE_PTR(hidden);
         return 0;
+}
+
+int stack_has_become(int store_fd, const char *file, Stack *stack)
+{
+        _cleanup_close_ int fd = openat(store_fd, file, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+        free(stack->becomes);
+        stack->becomes = NULL;
+        return fd < 0 ? -errno : stack_write(fd, stack);
+}
+
+int stack_unmark(int stack_fd)
+{
+        return fremovexattr(stack_fd, MARK) < 0 && errno != ENODATA ? -errno : 0;
 }
 
 void stack_close_layers(int *layers, size_t n)
@@ -432,6 +473,12 @@ int stack_mount(int store_fd, const Stack *stack, bool writable)
         r = stack_open_layers(store_fd, stack, &fds, &n);
         if (r < 0)
                 return r;
+        /* A base alone is what it is. */
+        if (n_layers == 0) {
+                r = n == 1 ? fcntl(fds[0], F_DUPFD_CLOEXEC, 3) : -EINVAL;
+                stack_close_layers(fds, n);
+                return r < 0 && n == 1 ? -errno : r;
+        }
         _cleanup_close_ int fs_fd = fsopen("overlay", FSOPEN_CLOEXEC);
         if (fs_fd < 0)
                 r = -errno;
@@ -573,7 +620,12 @@ static int recover(void *userdata, const char *name, const Stack *stack)
         file = strf("%s" STACK_SUFFIX, stack->becomes);
         OOM_CHECK(file);
         int r = RET_NERRNO(renameat2(*store_fd, name, *store_fd, file, RENAME_NOREPLACE));
-        return r == -EEXIST ? 0 : MIN(r, 0);
+        if (r < 0)
+                return r == -EEXIST ? 0 : r;
+        _cleanup_stack_ Stack own = {};
+        _cleanup_close_ int fd = openat(*store_fd, file, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        r = fd < 0 ? -errno : stack_read(fd, &own);
+        return r < 0 ? r : MIN(stack_has_become(*store_fd, file, &own), 0);
 }
 
 int stack_recover(int store_fd)

@@ -44,7 +44,7 @@ void stack_clear(Stack *stack);
 /* Reads the manifest in the directory of a stack. -EBADMSG for one that is not as we write them. */
 int stack_read(int stack_fd, Stack *ret);
 
-/* Writes it: at once, or not at all, and on disk when that returns. */
+/* Writes it: at once, or not at all, and on disk when that returns. -E2BIG for too many snapshots. */
 int stack_write(int stack_fd, const Stack *stack);
 
 /* Everything below is done under this lock, which the descriptor that is returned holds. It waits. */
@@ -58,12 +58,21 @@ int stack_push(int store_fd, Stack *stack, const Strv layers);
  * on top of it, is made first. Returns that under its hidden name, which the caller is to rename to NAME.stack. */
 int stack_convert(int store_fd, const char *name, Stack *ret, char **ret_hidden);
 
+/* It has its name: so nobody is to give it that again. */
+int stack_has_become(int store_fd, const char *file, Stack *stack);
+
 /* Whoever was killed between these two is helped: what is to have a name has it. */
 int stack_recover(int store_fd);
 
-/* Copies the first layer, which somebody is writing to, as a layer of its own; ret_layers are what the stack would have if that were its first.
- * `copy` says what it could not copy. */
-int stack_copy_top(int store_fd, const Stack *stack, TreeCopy *copy, Strv *ret_layers);
+/* It is to be destroyed: under a hidden name, it is no stack any more. */
+int stack_unmark(int stack_fd);
+
+/* For a copy of the first layer, which somebody is writing to: makes a new layer for it, and a hidden stack that keeps what a snapshot with it would
+ * have, so that nobody sweeps that while the copy is made. The caller frees both, and destroys the stack. */
+int stack_reserve(int store_fd, const Stack *stack, Strv *ret_layers, char **ret_hidden);
+
+/* Makes that copy, which takes its time: not under the lock. `copy` says what it could not copy. */
+int stack_fill(int store_fd, const Stack *stack, const char *id, TreeCopy *copy);
 
 /* Whether nothing was written to a stack since it got its first layer. */
 bool stack_is_clean(int store_fd, const Stack *stack);

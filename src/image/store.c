@@ -304,6 +304,15 @@ static int tree_of(int store_fd, ImageType type, const char *file, bool writable
         return r < 0 ? r : stack_mount(store_fd, &stack, writable);
 }
 
+/* Others are made over it, or could be: nobody writes to it. */
+static bool is_base(int store_fd, const Image *image)
+{
+        struct stat st;
+
+        return image_is_read_only(image->fd) ||
+               (fstat(image->fd, &st) >= 0 && stack_find_user(store_fd, st.st_ino, NULL) != 0);
+}
+
 /* The directory becomes a stack, under its own name. */
 static int convert(int store_fd, const char *name, Stack *ret)
 {
@@ -312,7 +321,9 @@ static int convert(int store_fd, const char *name, Stack *ret)
 
         OOM_CHECK(file);
         r = stack_convert(store_fd, name, ret, &hidden);
-        return r < 0 ? r : rename_new(store_fd, hidden, file);
+        if (r >= 0)
+                r = rename_new(store_fd, hidden, file);
+        return r < 0 ? r : stack_has_become(store_fd, file, ret);
 }
 
 int store_open_stack(int store_fd, const char *name, bool convert_it)
@@ -323,7 +334,7 @@ int store_open_stack(int store_fd, const char *name, bool convert_it)
 
         if (r < 0 || image.type == IMAGE_STACK)
                 return r < 0 ? r : TAKE_FD(image.fd);
-        if (image.type != IMAGE_DIRECTORY || !convert_it || image_is_read_only(image.fd))
+        if (image.type != IMAGE_DIRECTORY || !convert_it || is_base(store_fd, &image))
                 return -ENOTDIR;
         r = convert(store_fd, name, &stack);
         return r < 0 ? r : store_open_stack(store_fd, name, false);
@@ -351,7 +362,7 @@ static int clone_stack(int store_fd, const char *name, const Image *image, char 
                 return lock_fd;
         if (fstat(image->fd, &st) < 0)
                 return -errno;
-        if (image->type == IMAGE_DIRECTORY && image_is_read_only(image->fd)) {
+        if (image->type == IMAGE_DIRECTORY && is_base(store_fd, image)) {
                 new.base = strdup(name);
                 new.base_inode = st.st_ino;
                 OOM_CHECK(new.base);
@@ -363,6 +374,7 @@ static int clone_stack(int store_fd, const char *name, const Image *image, char 
                 r = stack_read(image->fd, &old);
                 /* An empty layer need not be shared; but there must be one that is. */
                 bool clean = r >= 0 && (old.layers[1] || old.base) && stack_is_clean(store_fd, &old);
+                bool read_only = image_is_read_only(image->fd);
                 if (r >= 0)
                         r = strv_extend(&new.layers, old.layers + clean);
                 if (r >= 0 && old.base)
@@ -371,8 +383,12 @@ static int clone_stack(int store_fd, const char *name, const Image *image, char 
                 /* First, what it is written to must be its own: else both would have it. */
                 if (r >= 0 && !clean)
                         r = stack_push(store_fd, &old, NULL);
+                if (r >= 0 && !clean && read_only)
+                        r = set_read_only(image->fd, false);
                 if (r >= 0 && !clean)
                         r = stack_write(image->fd, &old);
+                if (!clean && read_only)
+                        (void) set_read_only(image->fd, true);
         }
         if (r >= 0)
                 r = stack_push(store_fd, &new, NULL);
@@ -502,6 +518,8 @@ static int replace(int store_fd, const char *hidden, const char *name, const cha
         other = hidden_name();
         OOM_CHECK(other);
         r = rename_new(store_fd, hidden, file);
+        if (r >= 0 && image.type == IMAGE_STACK)
+                r = stack_unmark(image.fd);
         if (r >= 0)
                 r = rename_new(store_fd, image.file, other);
         return r < 0 ? r : rename_new(store_fd, other, hidden);
@@ -512,6 +530,9 @@ int store_commit(int store_fd, ImageType type, const char *hidden, const char *n
         _cleanup_free_ char *file = NULL;
         int r = file_name(type, name, &file);
 
+        _cleanup_close_ int lock_fd = type == IMAGE_STACK ? stack_lock(store_fd) : -EBADF;
+        if (type == IMAGE_STACK && lock_fd < 0)
+                return lock_fd;
         if (r >= 0)
                 r = !store_has(store_fd, name) ? rename_new(store_fd, hidden, file)
                     : replacing                ? replace(store_fd, hidden, name, file)
@@ -522,6 +543,10 @@ int store_commit(int store_fd, ImageType type, const char *hidden, const char *n
 /* What is immutable cannot be renamed. */
 static int rename_image(int store_fd, const Image *image, const char *new_file)
 {
+        /* Who looks for the layers that are in use must not miss it. */
+        _cleanup_close_ int lock_fd = image->type == IMAGE_STACK ? stack_lock(store_fd) : -EBADF;
+        if (image->type == IMAGE_STACK && lock_fd < 0)
+                return lock_fd;
         bool immutable = (image->type == IMAGE_DIRECTORY || image->type == IMAGE_STACK) &&
                          image_is_read_only(image->fd);
         int r = immutable ? set_read_only(image->fd, false) : 0;
@@ -556,6 +581,14 @@ int store_rename(int store_fd, const char *name, const char *new_name)
         return r;
 }
 
+/* Under a hidden name, it is not to be taken for one that has not got its name yet. */
+static int unmark(const Image *image)
+{
+        if (image_is_read_only(image->fd))
+                (void) set_read_only(image->fd, false);
+        return stack_unmark(image->fd);
+}
+
 int store_hide(int store_fd, const char *name, char **ret_hidden)
 {
         _cleanup_free_ char *hidden = hidden_name(), *sidecar = NULL;
@@ -566,6 +599,8 @@ int store_hide(int store_fd, const char *name, char **ret_hidden)
         r = find(store_fd, name, &image);
         if (r >= 0)
                 r = sidecar_name(name, &sidecar);
+        if (r >= 0 && image.type == IMAGE_STACK)
+                r = unmark(&image);
         if (r >= 0)
                 r = rename_image(store_fd, &image, hidden);
         if (r < 0)

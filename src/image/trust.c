@@ -52,6 +52,18 @@ static int add_key(Trust *trust, const char *dir, const char *key)
                              : strv_appendf(&trust->keys, "%s/%s", dir, key);
 }
 
+/* A host is not one whose name only begins like it, nor is a path that leads out again. */
+static bool covers(const char *source, const char *url)
+{
+        const char *rest = startswith(url, source), *host = strstr(url, "://") + 3;
+
+        return rest &&
+               (endswith(source, "/") || *rest == 0 || *rest == '/' ||
+                strchr(strstr(source, "://") + 3, '/')) &&
+               !strstr(url, "/../") && !endswith(url, "/..") && !memchr(host, '@', strcspn(host, "/?#")) &&
+               !strcasestr(url, "%2e");
+}
+
 /* Reads a file. ret_length is that of the longest source that the URL begins with, 0 for none. */
 static int read_file(const char *dir, const char *file, char *text, const char *url, Trust *trust,
                      size_t *ret_length, char **ret_error)
@@ -73,7 +85,7 @@ static int read_file(const char *dir, const char *file, char *text, const char *
                         if (!startswith(value, "https://") && !startswith(value, "http://"))
                                 return fail(ret_error, file, number,
                                             "a source begins with https:// or http://");
-                        if (startswith(url, value))
+                        if (covers(value, url))
                                 *ret_length = MAX(*ret_length, strlen(value));
                 } else if ((value = value_of(line, "Key="))) {
                         if (isempty(value))

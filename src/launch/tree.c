@@ -158,7 +158,8 @@ int tree_open(const Spec *spec, const char *path, int run_fd, Tree *ret)
         _cleanup_close_ int fd = open(path, O_PATH | O_CLOEXEC);
         if (fd < 0 || fstat(fd, &st) < 0)
                 return log_error_errno(-errno, "Failed to open the image '%s'", path);
-        if (S_ISDIR(st.st_mode) && startswith(path, IMAGE_STORE "/") && endswith(path, STACK_SUFFIX))
+        const char *file = startswith(path, IMAGE_STORE "/");
+        if (S_ISDIR(st.st_mode) && file && !strchr(file, '/') && endswith(file, STACK_SUFFIX))
                 return open_stack(spec, fd, path, ret);
         if (S_ISDIR(st.st_mode)) {
                 r = check_base(spec, path, &st);

@@ -28,6 +28,21 @@ const Machine *machine1_image_user(const Registry *registry, const char *name)
         return NULL;
 }
 
+/* The one that writes to it. */
+static const Machine *find_writer(const Registry *registry, const char *name)
+{
+        _cleanup_free_ char *path = NULL;
+        _cleanup_close_ int fd = image1_open(name, NULL, &path);
+
+        for (size_t i = 0; fd >= 0 && i < registry->n_machines; i++) {
+                const Machine *m = registry->machines[i];
+                if (!m->foreign && m->record.leader > 0 && m->record.image_claim[0] &&
+                    streq_ptr(m->record.root, path))
+                        return m;
+        }
+        return NULL;
+}
+
 static int reply_busy(sd_bus_message *call, const char *name, const Machine *user)
 {
         return sd_bus_reply_method_errorf(call, "System.Error.EBUSY", "Machine '%s' runs from image '%s'.",
@@ -173,8 +188,10 @@ static int change_authorized(Registry *registry, sd_bus_message *call)
                 return r;
         }
         /* What is written to while it is looked at is held for that time. */
-        user = streq(change->verb, "snapshot") ? machine1_image_user(registry, name) : NULL;
-        if (user && !user->foreign && !user->paused && user->record.leader > 0) {
+        user = streq(change->verb, "snapshot") ? find_writer(registry, name) : NULL;
+        if (user)
+                json_object_set_new(request, "writer", json_string(user->name));
+        if (user && !user->paused) {
                 json_object_set_new(request, "thaw", json_true());
                 json_object_set_new(request, "leader", json_integer(user->record.leader));
                 json_object_set_new(request, "startTime",

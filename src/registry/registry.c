@@ -419,9 +419,10 @@ int registry_hold(Registry *registry, VarlinkConnection *c)
         Waiter *w;
         int r = add_waiter(registry, &w);
 
-        if (r >= 0)
-                w->held = varlink_hold(c);
-        return r;
+        if (r < 0)
+                return r;
+        w->held = varlink_hold(c);
+        return w->held ? r : -ENOMEM;
 }
 
 static int on_refresh_timer(sd_event_source *source, uint64_t usec, void *userdata)

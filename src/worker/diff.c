@@ -11,12 +11,14 @@
 #include "worker/snapshots.h"
 
 #define PATHS_MAX 20000U
+#define BYTES_MAX (1024U * 1024U) /* of an answer */
 #define DEPTH_MAX 256U
 #define OPAQUE    "trusted.overlay.opaque"
 
 typedef struct Diff {
         int old_fd, new_fd; /* the trees */
         json_t *paths;      /* "A", "C" or "D" by path */
+        size_t n_bytes;
 } Diff;
 
 static bool look(int root_fd, const char *path, struct stat *ret)
@@ -44,7 +46,8 @@ static int compare(Diff *d, const char *path)
         OOM_CHECK(shown);
         if ((!was && !is) || (was && is && is_same(&old, &new)))
                 return 0;
-        if (json_object_size(d->paths) >= PATHS_MAX)
+        d->n_bytes += strlen(shown) + 10;
+        if (json_object_size(d->paths) >= PATHS_MAX || d->n_bytes > BYTES_MAX)
                 return -E2BIG;
         return json_object_set_new(d->paths, shown,
                                    json_string(!was  ? "A"
@@ -136,13 +139,14 @@ int work_image_diff(const Request *request, char **ret_error)
         _cleanup_close_ int new_fd = old_fd < 0 ? old_fd : stack_mount(s.store_fd, &s.stack, false);
         if (new_fd < 0)
                 return new_fd;
-        Diff d = { old_fd, new_fd, json_object() };
+        s.lock_fd = fd_close(s.lock_fd); /* it may take its time */
+        Diff d = { old_fd, new_fd, json_object(), 0 };
         r = walk_layers(&d, s.store_fd, &s.stack, below);
         /* What was in a copy of a layer that was written to, and is not in that any more, left no mark. */
         if (r >= 0)
                 r = walk_layers(&d, s.store_fd, &old, s.stack.layers);
         json_object_set_new(request->answer, "changes", d.paths);
         if (r == -E2BIG)
-                return set_failure(ret_error, r, "There are more than %u changes.", PATHS_MAX);
+                return set_failure(ret_error, r, "There are too many changes to show.");
         return r;
 }

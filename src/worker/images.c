@@ -189,9 +189,13 @@ int work_image_clone(const Request *request, char **ret_error)
                 return r;
         if (flags & STORE_COPY)
                 lock_fd = fd_close(lock_fd); /* it may take its time */
-        r = store_lock_image(store_fd, name, false, &lock);
+        /* A directory that moves must be nobody else's. */
+        r = store_lock_image(store_fd, name,
+                             type == IMAGE_DIRECTORY && !(flags & (STORE_COPY | STORE_PLAIN)), &lock);
         if (r == -EBUSY)
                 return set_failure(ret_error, -EBUSY, "Image '%s' is in use.", name);
+        if (r < 0 && r != -EROFS)
+                return r;
         r = store_clone(store_fd, name, request_text(request, "newName"), flags, &failed);
         if (r == -ESTALE)
                 return set_failure(ret_error, r, "The image that '%s' is made over is gone, or another one.",
@@ -237,6 +241,11 @@ int work_image_read_only(const Request *request, char **ret_error)
 {
         _cleanup_close_ int store_fd = store_open(IMAGE_STORE);
 
+        if (store_fd >= 0 && !request_flag(request, "readOnly")) {
+                int r = check_base(store_fd, request_text(request, "name"), ret_error);
+                if (r < 0)
+                        return explain(request, r, ret_error);
+        }
         return explain(request,
                        store_fd < 0 ? store_fd
                                     : store_set_read_only(store_fd, request_text(request, "name"),

@@ -74,7 +74,8 @@ int make_image(const Request *request, ImageType type, Fill fill, char **ret_err
         r = store_begin(store_fd, type, &hidden);
         if (r >= 0) {
                 r = fill_and_commit(request, store_fd, type, hidden, fill, ret_error);
-                (void) store_destroy(store_fd, hidden); /* what was not finished, or what was replaced */
+                (void) store_destroy_image(store_fd,
+                                           hidden); /* what was not finished, or what was replaced */
         }
         if (r == -ECANCELED)
                 return set_failure(ret_error, r, "It was cancelled.");

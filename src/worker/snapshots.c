@@ -68,23 +68,16 @@ static char *name_now(void)
                        : NULL;
 }
 
-/* What is written to cannot be shared: there is a copy of what was changed. */
-static int copy_top(Subject *s, Strv *ret_layers, char **ret_error)
-{
-        TreeCopy c = { .from = { 0, UINT32_MAX }, .to = { 0, UINT32_MAX }, .layer = true };
-        int r = stack_copy_top(s->store_fd, &s->stack, &c, ret_layers);
-
-        return r < 0 && c.failed[0] ? set_failure(ret_error, r, "'%s': %s", c.failed, strerror(-r)) : r;
-}
-
-static int take(const Request *request, Subject *s, bool written, Strv *ret_layers, char **ret_error)
+/* What is written to cannot be shared: there is a copy of what was changed. Others wait for neither lock meanwhile. */
+static int take_copy(const Request *request, Subject *s, Strv *ret_layers, char **ret_error)
 {
         pid_t leader = (pid_t) json_integer_value(json_object_get(request->json, "leader"));
-        bool clean = !written && (s->stack.layers[1] || s->stack.base) &&
-                     stack_is_clean(s->store_fd, &s->stack);
-        int r = 0;
+        TreeCopy c = { .from = { 0, UINT32_MAX }, .to = { 0, UINT32_MAX }, .layer = true };
+        _cleanup_free_ char *hidden = NULL;
+        int r = stack_reserve(s->store_fd, &s->stack, ret_layers, &hidden);
 
-        if (written && leader > 0) {
+        s->lock_fd = fd_close(s->lock_fd);
+        if (r >= 0 && leader > 0) {
                 r = cgroup_freeze(leader, true);
                 if (r >= 0)
                         (void) syncfs(s->fd);
@@ -92,14 +85,41 @@ static int take(const Request *request, Subject *s, bool written, Strv *ret_laye
                         r = set_failure(ret_error, r, "The machine that writes to it cannot be held: %s",
                                         strerror(-r));
         }
-        if (written && r >= 0)
-                r = copy_top(s, ret_layers, ret_error);
-        if (written && leader > 0)
+        if (r >= 0)
+                r = stack_fill(s->store_fd, &s->stack, (*ret_layers)[0], &c);
+        if (r >= 0)
+                r = RET_NERRNO(syncfs(s->fd));
+        if (leader > 0)
                 (void) cgroup_freeze(leader, false);
-        if (written)
-                return r;
-        r = strv_extend(ret_layers, s->stack.layers + clean);
+        if (r < 0 && c.failed[0])
+                r = set_failure(ret_error, r, "'%s': %s", c.failed, strerror(-r));
+        s->lock_fd = stack_lock(s->store_fd);
+        if (r >= 0)
+                r = MIN(s->lock_fd, 0);
+        /* It may have got other snapshots. */
+        if (r >= 0) {
+                stack_clear(&s->stack);
+                r = stack_read(s->fd, &s->stack);
+        }
+        if (hidden)
+                (void) store_destroy(s->store_fd, hidden);
+        return r;
+}
+
+static int take(Subject *s, Strv *ret_layers)
+{
+        bool clean = (s->stack.layers[1] || s->stack.base) && stack_is_clean(s->store_fd, &s->stack);
+        int r = strv_extend(ret_layers, s->stack.layers + clean);
+
         return r < 0 || clean ? r : stack_push(s->store_fd, &s->stack, NULL);
+}
+
+static int check_name(const Stack *stack, const char *name, char **ret_error)
+{
+        for (size_t i = 0; i < stack->n_snapshots; i++)
+                if (streq(stack->snapshots[i].name, name))
+                        return set_failure(ret_error, -EEXIST, "There is a snapshot '%s' already.", name);
+        return 0;
 }
 
 static int append_snapshot(Stack *stack, char *name, Strv layers)
@@ -112,8 +132,23 @@ static int append_snapshot(Stack *stack, char *name, Strv layers)
         return 0;
 }
 
+/* One that becomes a stack must be nobody else's; others tell that so. */
+static int lock_directory(const char *name, StoreLock *ret, char **ret_error)
+{
+        ImageType type;
+        _cleanup_close_ int store_fd = open(IMAGE_STORE, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        _cleanup_close_ int fd = store_fd < 0 ? -errno
+                                              : image_open_in(store_fd, name, O_NOFOLLOW, &type, NULL);
+
+        if (fd < 0 || type != IMAGE_DIRECTORY)
+                return 0; /* which is told when it is opened */
+        int r = store_lock_image(store_fd, name, true, ret);
+        return r == -EBUSY ? set_failure(ret_error, r, "Image '%s' is in use.", name) : r;
+}
+
 int work_image_snapshot(const Request *request, char **ret_error)
 {
+        _cleanup_store_lock_ StoreLock image_lock = { .fd = -EBADF };
         const char *image = request_text(request, "name"), *label = request_text(request, "snapshot");
         _cleanup_(subject_clear) Subject s = SUBJECT_NONE;
         _cleanup_free_ char *name = isempty(label) ? name_now() : strdup(label), *user = NULL;
@@ -130,6 +165,12 @@ int work_image_snapshot(const Request *request, char **ret_error)
         r = images_find_user(run_fd, image, &user);
         if (r < 0 && r != -ENOENT)
                 return r;
+        if (r <= 0) {
+                r = lock_directory(image, &image_lock, ret_error);
+                if (r < 0)
+                        return r;
+                r = 0;
+        }
         r = subject_open(image, r <= 0, &s, ret_error);
         if (r == -EOPNOTSUPP && user) {
                 free(*ret_error);
@@ -142,16 +183,24 @@ int work_image_snapshot(const Request *request, char **ret_error)
         }
         if (r < 0)
                 return r;
-        for (size_t i = 0; i < s.stack.n_snapshots; i++)
-                if (streq(s.stack.snapshots[i].name, name))
-                        return set_failure(ret_error, -EEXIST, "There is a snapshot '%s' already.", name);
+        r = check_name(&s.stack, name, ret_error);
+        if (r < 0)
+                return r;
         if (fstat(s.fd, &st) < 0)
                 return -errno;
         free(user);
         user = NULL;
         r = claim_find_writer(run_fd, &st, &user);
-        if (r >= 0)
-                r = take(request, &s, r > 0, &layers, ret_error);
+        if (r > 0 && !streq(user, request_text(request, "writer")))
+                return set_failure(ret_error, -EBUSY, "Machine '%s' has begun to write to it: try again.",
+                                   user);
+        if (r > 0) {
+                lock_fd = fd_close(lock_fd);
+                r = take_copy(request, &s, &layers, ret_error);
+                if (r >= 0)
+                        r = check_name(&s.stack, name, ret_error);
+        } else if (r == 0)
+                r = take(&s, &layers);
         if (r == -EMLINK)
                 return set_failure(ret_error, r,
                                    "Image '%s' has too many layers; a clone with --copy has one.", image);
@@ -162,7 +211,8 @@ int work_image_snapshot(const Request *request, char **ret_error)
         json_object_set_new(request->answer, "snapshot", json_string(name));
         TAKE_PTR(name);
         TAKE_PTR(layers);
-        return stack_write(s.fd, &s.stack);
+        r = stack_write(s.fd, &s.stack);
+        return r == -E2BIG ? set_failure(ret_error, r, "Image '%s' has too many snapshots.", image) : r;
 }
 
 typedef struct Change {
@@ -173,6 +223,7 @@ typedef struct Change {
 static int roll_back(int store_fd, const char *name, void *userdata)
 {
         const Change *change = userdata;
+        char *none[] = { NULL };
         _cleanup_(subject_clear) Subject s = SUBJECT_NONE;
         size_t i = 0;
         int r;
@@ -182,8 +233,9 @@ static int roll_back(int store_fd, const char *name, void *userdata)
         if (r >= 0)
                 r = subject_find_snapshot(&s.stack, request_text(change->request, "snapshot"), &i,
                                           change->ret_error);
+        /* One that has no layers of its own is what is below all of them. */
         if (r >= 0)
-                r = stack_push(s.store_fd, &s.stack, s.stack.snapshots[i].layers);
+                r = stack_push(s.store_fd, &s.stack, s.stack.snapshots[i].layers ?: none);
         if (r >= 0)
                 r = stack_write(s.fd, &s.stack);
         if (r >= 0)

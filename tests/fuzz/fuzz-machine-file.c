@@ -18,7 +18,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (spec_read_file(spec, SPEC_SOURCE_FILE, "f", size % 2, text, &warnings, &error) < 0)
                 return 0;
         (void) spec_validate(spec, &again);
-        if (spec_to_text(spec, true, &written) < 0)
+        int r = spec_to_text(spec, true, &written);
+        if (r == -EINVAL) /* a value that a file cannot hold */
+                return 0;
+        if (r < 0)
                 abort();
         free(TAKE_PTR(error));
         (void) spec_read_file(copy, SPEC_SOURCE_FILE, "g", false, written, &warnings, &error);

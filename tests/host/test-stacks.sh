@@ -84,15 +84,28 @@ test_base() {
         works on test -d $store/gold
         refused 1 "made over it" on mctl remove gold
         refused 1 "made over it" on mctl rename gold other
-        works on mctl read-only gold no
+        refused 1 "made over it" on mctl read-only gold no
+        refused 1 "has no snapshots" on mctl snapshot gold
         try on mctl boot gold
         contains stderr "$err" "is made over image 'gold', which is not written to"
         on systemctl reset-failed
         works on mctl run --rm gold true
-        works on mctl read-only gold
+        empty "What has changed" "$(on mctl diff one)"
+        works on mctl snapshot one before
         boot one
         inside one touch /etc/own
         power_off one
+        contains "What has changed" "$(on mctl diff one)" "A /etc/own"
+        works on mctl rollback one
+        refused 1 "No such file" on mctl run --rm one ls /etc/own
+        boot one
+        inside one touch /etc/own
+        power_off one
+        # One that is read-only can be cloned as well.
+        works on mctl clone --read-only one frozen
+        works on mctl clone frozen thawed
+        equal "A command" "$(on mctl run --rm thawed ls /etc/own)" /etc/own
+        works on mctl remove frozen thawed
         works on mctl clone one two
         works on mctl remove one
         equal "A command" "$(on mctl run --rm two ls /etc/own)" /etc/own
