@@ -538,7 +538,9 @@ static int each_stack(int store_fd, int (*call)(void *userdata, const char *name
                 _cleanup_close_ int stack_fd = openat(fd, e->d_name,
                                                       O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
                 r = stack_fd < 0 ? -errno : stack_read(stack_fd, &stack);
-                if (r >= 0)
+                if (r == -ENOTDIR || r == -ELOOP || (r == -ENOENT && fgetxattr(stack_fd, MARK, NULL, 0) < 0))
+                        r = 0; /* something else that is called so */
+                else if (r >= 0)
                         r = call(userdata, name, &stack);
         }
         return r;

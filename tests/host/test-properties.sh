@@ -81,6 +81,7 @@ test_statuses() {
         # That does not take the reboot away.
         works inside p reboot -f
         soon rebooted
+        soon on systemctl is-active -q machine-p.service
         power_off p
 }
 

@@ -230,6 +230,11 @@ test_hostile() {
         refused 1 "no name for an image" on mctl import /root/fake.tar fake.stack
         works on mctl remove fake
         on rm -r /root/fake /root/fake.tar
+        # Nor is a directory that is called like one.
+        on mkdir $store/odd.stack
+        works on mctl clone --copy bb x
+        works on mctl remove x
+        on rmdir $store/odd.stack
         # Another directory under the name of the base is not it.
         works on mctl clone --copy --read-only bb gold
         works on mctl clone gold i
