@@ -9,6 +9,7 @@
 #include <sys/xattr.h>
 
 #include "basic/names.h"
+#include "basic/overlay.h"
 #include "basic/random.h"
 #include "basic/time.h"
 #include "basic/tree.h"
@@ -445,24 +446,6 @@ int stack_open_layers(int store_fd, const Stack *stack, int **ret, size_t *ret_n
 
 /* --- mounts ------------------------------------------------------------------------------------------------------- */
 
-/* Newer kernels take one layer after the other; a string of all of them may be too long for others. */
-static int add_lowers(int fs_fd, const Strv paths)
-{
-        _cleanup_free_ char *all = NULL;
-        int r = 0;
-
-        STRV_FOREACH (path, paths) {
-                r = RET_NERRNO(fsconfig(fs_fd, FSCONFIG_SET_STRING, "lowerdir+", *path, 0));
-                if (r < 0)
-                        break;
-        }
-        if (r >= 0)
-                return 0;
-        all = strv_join(paths, ":");
-        OOM_CHECK(all);
-        return RET_NERRNO(fsconfig(fs_fd, FSCONFIG_SET_STRING, "lowerdir", all, 0));
-}
-
 int stack_mount(int store_fd, const Stack *stack, bool writable)
 {
         _cleanup_strv_ Strv lowers = NULL;
@@ -488,7 +471,7 @@ int stack_mount(int store_fd, const Stack *stack, bool writable)
         if (r >= 0 && strv_length(lowers) < (writable ? 1U : 2U))
                 r = strv_appendf(&lowers, "%s/work", fd_path(fds[0], path));
         if (r >= 0)
-                r = add_lowers(fs_fd, lowers);
+                r = overlay_add_lowers(fs_fd, lowers);
         for (size_t i = 0; writable && i < 2 && r >= 0; i++) {
                 _cleanup_free_ char *part = strf("%s/%s", fd_path(fds[0], path), i == 0 ? "upper" : "work");
                 r = !part ? -ENOMEM

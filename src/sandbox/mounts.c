@@ -14,6 +14,7 @@
 
 #include "basic/capability.h"
 #include "basic/names.h"
+#include "basic/overlay.h"
 #include "basic/rootfs.h"
 #include "basic/syscalls.h"
 #include "sandbox/mounts.h"
@@ -149,21 +150,6 @@ static int make_devpts(const Step *step, uid_t base)
         return make_fs("devpts", options, step->attr);
 }
 
-/* Newer kernels (6.5) take one layer after the other; a string of all of them has at most 255 characters. */
-static int add_lowers(int fd, const Strv lower)
-{
-        _cleanup_free_ char *all = NULL;
-        int r = 0;
-
-        for (size_t i = 0; lower[i] && r >= 0; i++)
-                r = RET_NERRNO(fsconfig(fd, FSCONFIG_SET_STRING, "lowerdir+", lower[i], 0));
-        if (r != -EINVAL)
-                return r;
-        all = strv_join(lower, ":");
-        OOM_CHECK(all);
-        return RET_NERRNO(fsconfig(fd, FSCONFIG_SET_STRING, "lowerdir", all, 0));
-}
-
 int mounts_make_overlay(const Strv lower, const char *upper, const char *work, uid_t owner)
 {
         struct statvfs fs;
@@ -172,7 +158,7 @@ int mounts_make_overlay(const Strv lower, const char *upper, const char *work, u
         _cleanup_close_ int fd = fsopen("overlay", FSOPEN_CLOEXEC);
         if (fd < 0)
                 return -errno;
-        r = add_lowers(fd, lower);
+        r = overlay_add_lowers(fd, lower);
         if (r < 0)
                 return r;
         if (upper && (fsconfig(fd, FSCONFIG_SET_STRING, "upperdir", upper, 0) < 0 ||
