@@ -323,6 +323,8 @@ int raw_dissect(int disk_fd, RawDisk *ret, char **ret_error)
         if (r < 0)
                 return fail(ret_error, r, "Disks need libblkid.so.1, which cannot be loaded.");
         r = disk_size(disk_fd, &size);
+        if (r >= 0 && size == 0)
+                return fail(ret_error, -EUCLEAN, "The disk is empty.");
         if (r >= 0)
                 r = read_table(disk_fd, size, &disk, ret_error);
         if (r == -ENOENT) {

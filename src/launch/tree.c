@@ -129,13 +129,17 @@ static int open_stack(const Spec *spec, int stack_fd, const char *path, Tree *re
         return 0;
 }
 
-/* A directory that others are made over is not written to. */
-static int check_base(const Spec *spec, const char *path, const struct stat *st)
+/* A directory that others are made over is not written to. Only one that is read-only can be that, and stays it: others are not
+ * looked for. */
+static int check_base(const Spec *spec, const char *path, int image_fd, const struct stat *st)
 {
         const char *name = startswith(path, IMAGE_STORE "/");
         _cleanup_free_ char *user = NULL;
 
         if (!name || !claim_writes_image(spec))
+                return 0;
+        _cleanup_close_ int fd = fd_reopen(image_fd, O_RDONLY | O_DIRECTORY);
+        if (fd < 0 || !image_is_read_only(fd))
                 return 0;
         _cleanup_close_ int store_fd = open(IMAGE_STORE, O_PATH | O_DIRECTORY | O_CLOEXEC);
         int r = store_fd < 0 ? -errno : stack_find_user(store_fd, st->st_ino, &user);
@@ -162,7 +166,7 @@ int tree_open(const Spec *spec, const char *path, int run_fd, Tree *ret)
         if (S_ISDIR(st.st_mode) && file && !strchr(file, '/') && endswith(file, STACK_SUFFIX))
                 return open_stack(spec, fd, path, ret);
         if (S_ISDIR(st.st_mode)) {
-                r = check_base(spec, path, &st);
+                r = check_base(spec, path, fd, &st);
                 if (r >= 0)
                         *ret = (Tree){ .fd = TAKE_FD(fd) };
                 return r;

@@ -144,7 +144,7 @@ start=2048, size=100M, type=$arch_root"
         fails_to_run cut "cut off"
         on_sh 'head -c 5M /dev/urandom >"$1/noise.raw"; : >"$1/nothing.raw"' sh "$store"
         fails_to_run noise "no file system that is known"
-        fails_to_run nothing ""
+        fails_to_run nothing "The disk is empty"
         on_sh 'rm /root/fs /root/home /root/efi "$1"/*.raw; rm -r /root/h' sh "$store"
         soon no_loops
 }
@@ -161,7 +161,7 @@ test_damaged() {
         make_fs "$store/d.raw" ext4 100M
         # The superblock stays, all else is noise.
         on_sh 'head -c 90M /dev/urandom | dd of="$1/d.raw" bs=4096 seek=1 conv=notrunc status=none' sh "$store"
-        fails_to_run d ""
+        fails_to_run d "cannot be mounted, as ext4"
         on rm "$store/d.raw"
         soon no_loops
 }

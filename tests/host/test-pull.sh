@@ -52,7 +52,7 @@ test_checksum() {
                 for f in more less other; do echo "$(sha256sum <bb.tar.gz | cut -c 1-64)  $f.tar.gz"; done >>SHA256SUMS'
         refused 1 "expected was" on mctl pull-tar --verify=checksum $https/more.tar.gz
         matches "What is said" "$err" "[0-9]+ bytes have [0-9a-f]{64}"
-        refused 1 "" on mctl pull-tar --verify=checksum $https/less.tar.gz
+        refused 1 "expected was" on mctl pull-tar --verify=checksum $https/less.tar.gz
         refused 1 "expected was" on mctl pull-tar --verify=checksum $https/other.tar.gz
         for f in more less other; do absent $f; done
         on_sh 'echo x >/srv/www/unknown.tar'

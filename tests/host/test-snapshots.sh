@@ -126,7 +126,7 @@ test_others() {
         fresh
         works on_user alice mctl snapshot t hers
         no_rule
-        refused 1 "" on_user alice mctl --no-ask-password rollback t
+        refused 1 "authentication is required" on_user alice mctl --no-ask-password rollback t hers
         gone
 }
 
