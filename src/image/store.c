@@ -434,13 +434,9 @@ static int finish_clone(int store_fd, ImageType type, const char *hidden, const 
                 _cleanup_close_ int tree_fd = tree_of(store_fd, type, hidden, true);
                 r = tree_fd < 0 ? tree_fd : identity_forget(tree_fd);
         }
-        /* What a read-only file is a copy of is no reason to be that. What is immutable cannot be renamed. */
-        if (r >= 0 && type == IMAGE_RAW)
-                r = store_set_hidden_read_only(store_fd, hidden, false);
-        if (r >= 0 && (flags & STORE_READ_ONLY))
-                r = store_set_hidden_read_only(store_fd, hidden, true);
-        if (r >= 0 && (flags & STORE_READ_ONLY))
-                r = store_set_hidden_read_only(store_fd, hidden, false);
+        /* A copy of a read-only file is not that unless it is asked for; and what is immutable cannot be renamed. */
+        if (r >= 0 && (type == IMAGE_RAW || (flags & STORE_READ_ONLY)))
+                r = store_try_read_only(store_fd, hidden);
         if (r >= 0)
                 r = store_commit(store_fd, type, hidden, new_name, false);
         return r < 0 || !(flags & STORE_READ_ONLY) ? r : store_set_read_only(store_fd, new_name, true);
@@ -626,11 +622,12 @@ int store_set_read_only(int store_fd, const char *name, bool read_only)
         return r < 0 ? r : set_read_only(image.fd, read_only);
 }
 
-int store_set_hidden_read_only(int store_fd, const char *hidden, bool read_only)
+int store_try_read_only(int store_fd, const char *hidden)
 {
         _cleanup_close_ int fd = open_file(store_fd, hidden);
+        int r = fd < 0 ? fd : set_read_only(fd, true);
 
-        return fd < 0 ? fd : set_read_only(fd, read_only);
+        return r < 0 ? r : set_read_only(fd, false);
 }
 
 int store_set_limit(int store_fd, const char *name, uint64_t limit)

@@ -65,9 +65,10 @@ int store_destroy_image(int store_fd, const char *hidden);
 int store_destroy(int store_fd, const char *hidden);
 
 /* Whether nobody can write to an image: a flag of a subvolume, the immutable flag of a directory, which is for
- * the directory itself, the mode of a file. -EOPNOTSUPP where the file system has none. The other is for one that is being made. */
+ * the directory itself, the mode of a file. -EOPNOTSUPP where the file system has none. The other tries that with one
+ * that is being made, which can be written to afterwards. */
 int store_set_read_only(int store_fd, const char *name, bool read_only);
-int store_set_hidden_read_only(int store_fd, const char *hidden, bool read_only);
+int store_try_read_only(int store_fd, const char *hidden);
 
 /* How much a subvolume may hold, in bytes, UINT64_MAX for no limit; this switches the quotas of its file system on.
  * -EOPNOTSUPP for other images. */

@@ -168,7 +168,7 @@ static int change_authorized(Registry *registry, sd_bus_message *call)
         r = sd_bus_message_rewind(call, true);
         if (r < 0)
                 return r;
-        _cleanup_close_ int fd = image1_open_of_call(call, &name);
+        _cleanup_close_ int fd = image1_open_of_call(call, &name, NULL);
         if (fd < 0)
                 return image1_reply_no_image(call, name);
         if (streq(name, HOST_NAME))
@@ -216,7 +216,7 @@ int machine1_change_image(sd_bus_message *call, void *userdata, sd_bus_error *er
 
         (void) error;
         registry_touch(userdata);
-        _cleanup_close_ int fd = image1_open_of_call(call, &name);
+        _cleanup_close_ int fd = image1_open_of_call(call, &name, NULL);
         if (fd < 0)
                 return image1_reply_no_image(call, name);
         return polkit_authorize_with(

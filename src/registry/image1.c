@@ -174,7 +174,7 @@ int machine1_list_images(sd_bus_message *call, void *userdata, sd_bus_error *err
 }
 
 /* Opens the image that a call is about, by its object or by the name that it begins with. */
-int image1_open_of_call(sd_bus_message *call, char **ret_name)
+int image1_open_of_call(sd_bus_message *call, char **ret_name, ImageType *ret_type)
 {
         const char *name;
         int r;
@@ -185,7 +185,7 @@ int image1_open_of_call(sd_bus_message *call, char **ret_name)
                 if (r >= 0)
                         r = free_and_strdup(ret_name, name);
         }
-        return r < 0 ? r : image1_open(*ret_name, NULL, NULL);
+        return r < 0 ? r : image1_open(*ret_name, ret_type, NULL);
 }
 
 int image1_reply_no_image(sd_bus_message *call, const char *name)
@@ -201,21 +201,12 @@ int machine1_get_image(sd_bus_message *call, void *userdata, sd_bus_error *error
 
         (void) error;
         registry_touch(userdata);
-        _cleanup_close_ int fd = image1_open_of_call(call, &name);
+        _cleanup_close_ int fd = image1_open_of_call(call, &name, NULL);
         if (fd < 0)
                 return image1_reply_no_image(call, name);
         path = object_path(name);
         OOM_CHECK(path);
         return sd_bus_reply_method_return(call, "o", path);
-}
-
-/* A disk is mounted to be looked into, and so is a stack. */
-static bool needs_mount(const char *name)
-{
-        ImageType type;
-        _cleanup_close_ int fd = image1_open(name, &type, NULL);
-
-        return fd >= 0 && (type == IMAGE_RAW || type == IMAGE_STACK);
 }
 
 static int append_told(sd_bus_message *reply, const json_t *answer, const char *key)
@@ -258,14 +249,16 @@ int machine1_ask_image(sd_bus_message *call, void *userdata, sd_bus_error *error
         _cleanup_image_info_ ImageInfo info = {};
         _cleanup_strv_ Strv pairs = NULL;
         _cleanup_free_ char *name = NULL, *text = NULL;
+        ImageType type;
         int r;
 
         (void) error;
         registry_touch(userdata);
-        _cleanup_close_ int fd = image1_open_of_call(call, &name);
+        _cleanup_close_ int fd = image1_open_of_call(call, &name, &type);
         if (fd < 0)
                 return image1_reply_no_image(call, name);
-        if (needs_mount(name))
+        /* They are mounted to be looked into. */
+        if (type == IMAGE_RAW || type == IMAGE_STACK)
                 return worker_start(
                         userdata, call,
                         json_pack("{ss ss sb}", "operation", "image-inspect", "name", name, "staging", true),
@@ -394,13 +387,10 @@ int registry_list_snapshots(sd_bus_message *call, void *userdata, sd_bus_error *
 
         (void) error;
         registry_touch(userdata);
-        _cleanup_close_ int fd = image1_open_of_call(call, &name);
+        _cleanup_close_ int fd = image1_open_of_call(call, &name, &type);
         if (fd < 0)
                 return image1_reply_no_image(call, name);
-        _cleanup_close_ int own_fd = image1_open(name, &type, NULL);
-        _cleanup_close_ int stack_fd = own_fd >= 0 && type == IMAGE_STACK
-                                               ? fd_reopen(own_fd, O_RDONLY | O_DIRECTORY)
-                                               : -EBADF;
+        _cleanup_close_ int stack_fd = type == IMAGE_STACK ? fd_reopen(fd, O_RDONLY | O_DIRECTORY) : -EBADF;
         r = stack_fd < 0 ? 0 : stack_read(stack_fd, &stack);
         if (r >= 0)
                 r = sd_bus_message_new_method_return(call, &reply);

@@ -67,7 +67,7 @@ int image1_open(const char *name, ImageType *ret_type, char **ret_path);
 
 /* The same for the image that a call is about, by its object or its first argument, which the caller frees; and the answer where there is
  * none. */
-int image1_open_of_call(sd_bus_message *call, char **ret_name);
+int image1_open_of_call(sd_bus_message *call, char **ret_name, ImageType *ret_type);
 int image1_reply_no_image(sd_bus_message *call, const char *name);
 
 /* image1-change.c: a machine that runs from that image of the store, or NULL. */

@@ -37,9 +37,7 @@ static int fill_and_commit(const Request *request, int store_fd, ImageType type,
                 r = -ECANCELED;
         /* Where nobody can be kept from writing, there is no such image. */
         if (r >= 0 && request_flag(request, "readOnly"))
-                r = store_set_hidden_read_only(store_fd, hidden, true);
-        if (r >= 0 && request_flag(request, "readOnly"))
-                r = store_set_hidden_read_only(store_fd, hidden, false);
+                r = store_try_read_only(store_fd, hidden);
         if (r == -EOPNOTSUPP)
                 return set_failure(ret_error, r, "The file system of the store has no read-only images.");
         /* What is not on disk may be gone after a power cut, and its name be there. */
