@@ -103,6 +103,7 @@ enum {
         CLONE_READ_ONLY = 1,
         CLONE_COPY = 2,
         CLONE_KEEP_IDENTITY = 4,
+        CLONE_PLAIN = 8, /* in one piece */
 };
 
 static int clone(Context *c, char **args, uint64_t flags, const char *failure)
@@ -118,7 +119,7 @@ int verb_clone(Context *c, char **args)
 
 int verb_commit(Context *c, char **args)
 {
-        return clone(c, args, CLONE_COPY, "Not committed");
+        return clone(c, args, CLONE_PLAIN, "Not committed");
 }
 
 /* --- snapshots ---------------------------------------------------------------------------------------------------- */

@@ -6,3 +6,6 @@
  *
  * Forgets it in a tree that nobody else changes. */
 int identity_forget(int root_fd);
+
+/* Copies who a machine is to those who know it, its ID, host name and ssh host keys, from its old tree to its new one, which nobody else changes. */
+int identity_carry(int from_fd, int to_fd);

@@ -22,20 +22,37 @@
 #define ID_LENGTH     16U
 #define SNAPSHOTS_MAX 1000U
 
-static void snapshot_clear(Snapshot *s)
+void layers_clear(Layers *layers)
 {
-        free(s->name);
-        strv_free(s->layers);
+        strv_free(layers->ids);
+        free(layers->base);
+        *layers = (Layers){};
+}
+
+int layers_copy(Layers *to, const Layers *from, size_t skip)
+{
+        int r = strv_extend(&to->ids, from->ids ? from->ids + skip : NULL);
+
+        if (r >= 0 && from->base)
+                r = free_and_strdup(&to->base, from->base);
+        to->base_inode = from->base_inode;
+        return r;
+}
+
+void snapshots_free(Snapshot *snapshots, size_t n)
+{
+        for (size_t i = 0; i < n; i++) {
+                free(snapshots[i].name);
+                layers_clear(&snapshots[i].layers);
+        }
+        free(snapshots);
 }
 
 void stack_clear(Stack *stack)
 {
-        strv_free(stack->layers);
-        free(stack->base);
+        layers_clear(&stack->layers);
         free(stack->becomes);
-        for (size_t i = 0; i < stack->n_snapshots; i++)
-                snapshot_clear(stack->snapshots + i);
-        free(stack->snapshots);
+        snapshots_free(stack->snapshots, stack->n_snapshots);
         *stack = (Stack){};
 }
 
@@ -46,9 +63,11 @@ static bool is_id(const char *s)
         return s && strlen(s) == ID_LENGTH && strspn(s, "0123456789abcdef") == ID_LENGTH;
 }
 
-static int read_layers(const json_t *list, Strv *ret)
+/* What a stack has, and each of its snapshots. */
+static int read_layers(const json_t *o, Layers *ret)
 {
-        const json_t *value;
+        const json_t *list = json_object_get(o, "Layers"), *base = json_object_get(o, "Base"),
+                     *inode = json_object_get(o, "BaseInode"), *value;
         size_t i;
         int r = 0;
 
@@ -56,9 +75,15 @@ static int read_layers(const json_t *list, Strv *ret)
                 return -EBADMSG;
         json_array_foreach (list, i, value)
                 if (r >= 0)
-                        r = is_id(json_string_value(value)) ? strv_append(ret, json_string_value(value))
-                                                            : -EBADMSG;
-        return r;
+                        r = is_id(json_string_value(value))
+                                    ? strv_append(&ret->ids, json_string_value(value))
+                                    : -EBADMSG;
+        if (r < 0 || !base)
+                return r < 0 ? r : json_array_size(list) > 0 ? 0 : -EBADMSG;
+        if (!json_is_string(base) || !image_name_valid(json_string_value(base)) || !json_is_integer(inode))
+                return -EBADMSG;
+        ret->base_inode = (uint64_t) json_integer_value(inode);
+        return free_and_strdup(&ret->base, json_string_value(base));
 }
 
 static int read_snapshots(const json_t *list, Stack *stack)
@@ -83,7 +108,7 @@ static int read_snapshots(const json_t *list, Stack *stack)
                 s->time = (uint64_t) json_integer_value(time);
                 stack->n_snapshots++;
                 OOM_CHECK(s->name);
-                r = read_layers(json_object_get(value, "Layers"), &s->layers);
+                r = read_layers(value, &s->layers);
                 if (r < 0)
                         return r;
         }
@@ -92,24 +117,15 @@ static int read_snapshots(const json_t *list, Stack *stack)
 
 static int read_manifest(const json_t *o, Stack *stack)
 {
-        const json_t *base = json_object_get(o, "Base"), *inode = json_object_get(o, "BaseInode");
         int r;
 
         if (!json_is_object(o) || json_integer_value(json_object_get(o, "Version")) != VERSION)
                 return -EBADMSG;
-        r = read_layers(json_object_get(o, "Layers"), &stack->layers);
+        r = read_layers(o, &stack->layers);
         if (r < 0)
                 return r;
-        if (strv_length(stack->layers) == 0)
+        if (!stack->layers.ids)
                 return -EBADMSG;
-        if (base) {
-                if (!json_is_string(base) || !image_name_valid(json_string_value(base)) ||
-                    !json_is_integer(inode))
-                        return -EBADMSG;
-                stack->base = strdup(json_string_value(base));
-                OOM_CHECK(stack->base);
-                stack->base_inode = (uint64_t) json_integer_value(inode);
-        }
         const char *becomes = json_string_value(json_object_get(o, "Becomes"));
         if (becomes) {
                 stack->becomes = image_name_valid(becomes) ? strdup(becomes) : NULL;
@@ -137,28 +153,32 @@ int stack_read(int stack_fd, Stack *ret)
         return 0;
 }
 
-static json_t *layers_to_json(const Strv layers)
+static void add_layers_to(json_t *o, const Layers *layers)
 {
         json_t *list = json_array();
 
-        STRV_FOREACH (s, layers)
+        STRV_FOREACH (s, layers->ids)
                 json_array_append_new(list, json_string(*s));
-        return list;
+        json_object_set_new(o, "Layers", list);
+        if (!layers->base)
+                return;
+        json_object_set_new(o, "Base", json_string(layers->base));
+        json_object_set_new(o, "BaseInode", json_integer((json_int_t) layers->base_inode));
 }
 
 int stack_write(int stack_fd, const Stack *stack)
 {
-        json_t *o = json_pack("{si so ss* sI ss*}", "Version", VERSION, "Layers",
-                              layers_to_json(stack->layers), "Base", stack->base, "BaseInode",
-                              (json_int_t) stack->base_inode, "Becomes", stack->becomes),
+        json_t *o = json_pack("{si ss*}", "Version", VERSION, "Becomes", stack->becomes),
                *snapshots = json_array();
         _cleanup_free_ char *text = NULL;
 
-        for (size_t i = 0; i < stack->n_snapshots; i++)
-                json_array_append_new(snapshots,
-                                      json_pack("{ss sI so}", "Name", stack->snapshots[i].name, "Time",
-                                                (json_int_t) stack->snapshots[i].time, "Layers",
-                                                layers_to_json(stack->snapshots[i].layers)));
+        add_layers_to(o, &stack->layers);
+        for (size_t i = 0; i < stack->n_snapshots; i++) {
+                const Snapshot *s = stack->snapshots + i;
+                json_t *one = json_pack("{ss sI}", "Name", s->name, "Time", (json_int_t) s->time);
+                add_layers_to(one, &s->layers);
+                json_array_append_new(snapshots, one);
+        }
         json_object_set_new(o, "Snapshots", snapshots);
         text = o ? json_dumps(o, JSON_INDENT(2)) : NULL;
         json_decref(o);
@@ -209,13 +229,13 @@ static int open_layer(int layers_fd, const char *id, const char *part)
         return RET_NERRNO(openat(fd, part, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
 }
 
-static int open_base(int store_fd, const Stack *stack)
+static int open_base(int store_fd, const Layers *layers)
 {
         struct stat st;
 
-        _cleanup_close_ int fd = openat(store_fd, stack->base,
+        _cleanup_close_ int fd = openat(store_fd, layers->base,
                                         O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-        if (fd < 0 || fstat(fd, &st) < 0 || st.st_ino != stack->base_inode)
+        if (fd < 0 || fstat(fd, &st) < 0 || st.st_ino != layers->base_inode)
                 return -ESTALE;
         return TAKE_FD(fd);
 }
@@ -254,38 +274,45 @@ static int make_layer(int layers_fd, int below_fd, char **ret_id)
         return r;
 }
 
-int stack_push(int store_fd, Stack *stack, const Strv layers)
+/* The tree that has the root of what is below a new layer: the topmost layer, or the base. */
+static int open_top(int store_fd, int layers_fd, const Layers *layers, size_t skip)
 {
-        const Strv below = layers ?: stack->layers;
+        const char *id = layers->ids ? layers->ids[skip] : NULL;
+
+        return id             ? open_layer(layers_fd, id, "upper")
+               : layers->base ? open_base(store_fd, layers)
+                              : -EBADMSG;
+}
+
+int layers_push(int store_fd, Layers *layers)
+{
         _cleanup_strv_ Strv all = NULL;
         _cleanup_free_ char *id = NULL;
         int r;
 
-        if (strv_length(below) >= LAYERS_MAX)
+        if (strv_length(layers->ids) >= LAYERS_MAX)
                 return -EMLINK;
         _cleanup_close_ int layers_fd = open_layers_dir(store_fd, true);
         if (layers_fd < 0)
                 return layers_fd;
-        _cleanup_close_ int below_fd = below && below[0] ? open_layer(layers_fd, below[0], "upper")
-                                                         : open_base(store_fd, stack);
+        _cleanup_close_ int below_fd = open_top(store_fd, layers_fd, layers, 0);
         if (below_fd < 0)
                 return below_fd;
         r = make_layer(layers_fd, below_fd, &id);
         if (r >= 0)
                 r = strv_append(&all, id);
         if (r >= 0)
-                r = strv_extend(&all, below);
+                r = strv_extend(&all, layers->ids);
         if (r < 0)
                 return r;
-        strv_free(stack->layers);
-        stack->layers = TAKE_PTR(all);
+        strv_free(layers->ids);
+        layers->ids = TAKE_PTR(all);
         return 0;
 }
 
-int stack_reserve(int store_fd, const Stack *stack, Strv *ret_layers, char **ret_hidden)
+int layers_reserve(int store_fd, const Layers *layers, Layers *ret, char **ret_hidden)
 {
         _cleanup_free_ char *id = strf("%016" PRIx64, random_u64());
-        _cleanup_strv_ Strv layers = NULL;
         int r;
 
         OOM_CHECK(id);
@@ -295,35 +322,28 @@ int stack_reserve(int store_fd, const Stack *stack, Strv *ret_layers, char **ret
         _cleanup_close_ int fd = open_layer(layers_fd, id, NULL);
         if (fd < 0 || mkdirat(fd, "work", 0700) < 0)
                 return -errno;
-        r = strv_append(&layers, id);
+        r = strv_append(&ret->ids, id);
         if (r >= 0)
-                r = strv_extend(&layers, stack->layers + 1);
-        if (r >= 0)
-                r = stack_make(
-                        store_fd,
-                        &(Stack){ .layers = layers, .base = stack->base, .base_inode = stack->base_inode },
-                        ret_hidden);
-        if (r >= 0)
-                *ret_layers = TAKE_PTR(layers);
-        return r;
+                r = layers_copy(ret, layers, 1);
+        return r < 0 ? r : stack_make(store_fd, &(Stack){ .layers = *ret }, ret_hidden);
 }
 
-int stack_fill(int store_fd, const Stack *stack, const char *id, TreeCopy *copy)
+int layers_fill(int store_fd, const Layers *layers, const char *id, TreeCopy *copy)
 {
         _cleanup_close_ int layers_fd = open_layers_dir(store_fd, false);
         _cleanup_close_ int upper_fd = layers_fd < 0 ? layers_fd
-                                                     : open_layer(layers_fd, stack->layers[0], "upper");
+                                                     : open_layer(layers_fd, layers->ids[0], "upper");
         _cleanup_close_ int fd = upper_fd < 0 ? upper_fd : open_layer(layers_fd, id, NULL);
 
         return fd < 0 ? fd : tree_copy(copy, upper_fd, fd, "upper");
 }
 
-bool stack_is_clean(int store_fd, const Stack *stack)
+bool layers_are_clean(int store_fd, const Layers *layers)
 {
         _cleanup_(closedir_cleanup) DIR *dir = NULL;
         _cleanup_close_ int layers_fd = open_layers_dir(store_fd, false);
         _cleanup_close_ int upper_fd = layers_fd < 0 ? layers_fd
-                                                     : open_layer(layers_fd, stack->layers[0], "upper");
+                                                     : open_layer(layers_fd, layers->ids[0], "upper");
         int fd = upper_fd < 0 ? upper_fd : fd_reopen(upper_fd, O_RDONLY | O_DIRECTORY);
         bool clean = true;
 
@@ -335,10 +355,7 @@ bool stack_is_clean(int store_fd, const Stack *stack)
         for (struct dirent *e; clean && (e = readdir(dir));)
                 clean = streq(e->d_name, ".") || streq(e->d_name, "..");
         /* So is its root that of what is below it. */
-        _cleanup_close_ int below_fd = !clean             ? -EBADF
-                                       : stack->layers[1] ? open_layer(layers_fd, stack->layers[1], "upper")
-                                       : stack->base      ? open_base(store_fd, stack)
-                                                          : -EBADF;
+        _cleanup_close_ int below_fd = clean ? open_top(store_fd, layers_fd, layers, 1) : -EBADF;
         struct stat own, below;
         return below_fd >= 0 && fstat(upper_fd, &own) >= 0 && fstat(below_fd, &below) >= 0 &&
                own.st_mode == below.st_mode && own.st_uid == below.st_uid && own.st_gid == below.st_gid;
@@ -377,9 +394,9 @@ int stack_convert(int store_fd, const char *name, Stack *ret, char **ret_hidden)
                 return -errno;
         r = make_layer(layers_fd, tree_fd, &top);
         if (r >= 0)
-                r = strv_append(&stack.layers, top);
+                r = strv_append(&stack.layers.ids, top);
         if (r >= 0)
-                r = strv_append(&stack.layers, id);
+                r = strv_append(&stack.layers.ids, id);
         if (r >= 0)
                 r = free_and_strdup(&stack.becomes, name);
         if (r >= 0)
@@ -410,33 +427,33 @@ int stack_unmark(int stack_fd)
         return fremovexattr(stack_fd, MARK) < 0 && errno != ENODATA ? -errno : 0;
 }
 
-void stack_close_layers(int *layers, size_t n)
+void layers_close(int *fds, size_t n)
 {
         for (size_t i = 0; i < n; i++)
-                fd_close(layers[i]);
-        free(layers);
+                fd_close(fds[i]);
+        free(fds);
 }
 
-int stack_open_layers(int store_fd, const Stack *stack, int **ret, size_t *ret_n)
+int layers_open(int store_fd, const Layers *layers, int **ret, size_t *ret_n)
 {
-        int *fds = calloc(strv_length(stack->layers) + 1, sizeof(int)), r = 0;
+        int *fds = calloc(strv_length(layers->ids) + 1, sizeof(int)), r = 0;
         size_t n = 0;
 
         OOM_CHECK(fds);
         _cleanup_close_ int layers_fd = open_layers_dir(store_fd, false);
-        STRV_FOREACH (id, stack->layers)
+        STRV_FOREACH (id, layers->ids)
                 if (r >= 0) {
                         r = layers_fd < 0 ? layers_fd : open_layer(layers_fd, *id, NULL);
                         if (r >= 0)
                                 fds[n++] = r;
                 }
-        if (r >= 0 && stack->base) {
-                r = open_base(store_fd, stack);
+        if (r >= 0 && layers->base) {
+                r = open_base(store_fd, layers);
                 if (r >= 0)
                         fds[n++] = r;
         }
         if (r < 0) {
-                stack_close_layers(fds, n);
+                layers_close(fds, n);
                 return r;
         }
         *ret = fds;
@@ -446,20 +463,20 @@ int stack_open_layers(int store_fd, const Stack *stack, int **ret, size_t *ret_n
 
 /* --- mounts ------------------------------------------------------------------------------------------------------- */
 
-int stack_mount(int store_fd, const Stack *stack, bool writable)
+int layers_mount(int store_fd, const Layers *layers, bool writable)
 {
         _cleanup_strv_ Strv lowers = NULL;
         char path[FD_PATH_MAX];
-        size_t n, n_layers = strv_length(stack->layers);
+        size_t n, n_layers = strv_length(layers->ids);
         int *fds, r;
 
-        r = stack_open_layers(store_fd, stack, &fds, &n);
+        r = layers_open(store_fd, layers, &fds, &n);
         if (r < 0)
                 return r;
         /* A base alone is what it is. */
         if (n_layers == 0) {
                 r = n == 1 ? fcntl(fds[0], F_DUPFD_CLOEXEC, 3) : -EINVAL;
-                stack_close_layers(fds, n);
+                layers_close(fds, n);
                 return r < 0 && n == 1 ? -errno : r;
         }
         _cleanup_close_ int fs_fd = fsopen("overlay", FSOPEN_CLOEXEC);
@@ -483,7 +500,7 @@ int stack_mount(int store_fd, const Stack *stack, bool writable)
         if (r >= 0)
                 r = RET_NERRNO(fsmount(fs_fd, FSMOUNT_CLOEXEC,
                                        MOUNT_ATTR_NODEV | (writable ? 0 : MOUNT_ATTR_RDONLY)));
-        stack_close_layers(fds, n);
+        layers_close(fds, n);
         return r;
 }
 
@@ -534,11 +551,19 @@ typedef struct BaseSearch {
         char *found;
 } BaseSearch;
 
+static bool is_over(const Layers *layers, uint64_t inode)
+{
+        return layers->base && layers->base_inode == inode;
+}
+
 static int match_base(void *userdata, const char *name, const Stack *stack)
 {
         BaseSearch *search = userdata;
+        bool found = is_over(&stack->layers, search->inode);
 
-        if (!stack->base || stack->base_inode != search->inode)
+        for (size_t i = 0; i < stack->n_snapshots && !found; i++)
+                found = is_over(&stack->snapshots[i].layers, search->inode);
+        if (!found)
                 return 0;
         search->found = strdup(name);
         return search->found ? 1 : -ENOMEM;
@@ -560,11 +585,11 @@ int stack_find_user(int store_fd, uint64_t inode, char **ret_name)
         return r;
 }
 
-static int add_layers(Strv *known, const Strv layers)
+static int add_layers(Strv *known, const Layers *layers)
 {
         int r = 0;
 
-        STRV_FOREACH (s, layers)
+        STRV_FOREACH (s, layers->ids)
                 if (r >= 0 && !strv_contains(*known, *s))
                         r = strv_append(known, *s);
         return r;
@@ -572,11 +597,11 @@ static int add_layers(Strv *known, const Strv layers)
 
 static int collect(void *userdata, const char *name, const Stack *stack)
 {
-        int r = add_layers(userdata, stack->layers);
+        int r = add_layers(userdata, &stack->layers);
 
         (void) name;
         for (size_t i = 0; i < stack->n_snapshots && r >= 0; i++)
-                r = add_layers(userdata, stack->snapshots[i].layers);
+                r = add_layers(userdata, &stack->snapshots[i].layers);
         return MIN(r, 0);
 }
 
@@ -585,7 +610,7 @@ static bool is_complete(int store_fd, const Stack *stack)
 {
         _cleanup_close_ int layers_fd = open_layers_dir(store_fd, false);
 
-        STRV_FOREACH (id, stack->layers) {
+        STRV_FOREACH (id, stack->layers.ids) {
                 _cleanup_close_ int fd = layers_fd < 0 ? layers_fd : open_layer(layers_fd, *id, "upper");
                 if (fd < 0)
                         return false;

@@ -23,16 +23,29 @@
 #define LAYERS_MAX   100U
 #define STACK_SUFFIX ".stack"
 
+/* What a tree is made of. */
+typedef struct Layers {
+        Strv ids;            /* of layers, the topmost first; may be NULL, where there is a base */
+        char *base;          /* the name of an image, or NULL */
+        uint64_t base_inode; /* of its directory: one that came in its place is not it */
+} Layers;
+
+void layers_clear(Layers *layers);
+#define _cleanup_layers_ _cleanup_(layers_clear)
+
+/* Makes a copy, without the first `skip` layers, in what is empty. */
+int layers_copy(Layers *to, const Layers *from, size_t skip);
+
 typedef struct Snapshot {
         char *name;
         uint64_t time; /* µs since 1970 */
-        Strv layers;
+        Layers layers;
 } Snapshot;
 
+void snapshots_free(Snapshot *snapshots, size_t n);
+
 typedef struct Stack {
-        Strv layers;         /* the topmost first */
-        char *base;          /* the name of an image, or NULL */
-        uint64_t base_inode; /* of its directory: one that came in its place is not it */
+        Layers layers;
         char *becomes; /* the name that it is to have, where what had it is one of its layers already; or NULL */
         Snapshot *snapshots; /* the oldest first */
         size_t n_snapshots;
@@ -50,9 +63,8 @@ int stack_write(int stack_fd, const Stack *stack);
 /* Everything below is done under this lock, which the descriptor that is returned holds. It waits. */
 int stack_lock(int store_fd);
 
-/* Puts a new layer on top of all, which has a root like that of what is below, and of which nobody has written a manifest yet. With
- * `layers` those of a snapshot instead of its own. */
-int stack_push(int store_fd, Stack *stack, const Strv layers);
+/* Puts a new layer on top of all, which has a root like that of what is below, and of which nobody has written a manifest yet. */
+int layers_push(int store_fd, Layers *layers);
 
 /* Makes a new layer of a directory of the store, which has no name there any more afterwards: so the stack that is to have its name, with a layer
  * on top of it, is made first. Returns that under its hidden name, which the caller is to rename to NAME.stack. */
@@ -69,24 +81,24 @@ int stack_unmark(int stack_fd);
 
 /* For a copy of the first layer, which somebody is writing to: makes a new layer for it, and a hidden stack that keeps what a snapshot with it would
  * have, so that nobody sweeps that while the copy is made. The caller frees both, and destroys the stack. */
-int stack_reserve(int store_fd, const Stack *stack, Strv *ret_layers, char **ret_hidden);
+int layers_reserve(int store_fd, const Layers *layers, Layers *ret, char **ret_hidden);
 
 /* Makes that copy, which takes its time: not under the lock. `copy` says what it could not copy. */
-int stack_fill(int store_fd, const Stack *stack, const char *id, TreeCopy *copy);
+int layers_fill(int store_fd, const Layers *layers, const char *id, TreeCopy *copy);
 
-/* Whether nothing was written to a stack since it got its first layer. */
-bool stack_is_clean(int store_fd, const Stack *stack);
+/* Whether nothing was written to the first layer, and there is something below it: then that need not be shared. */
+bool layers_are_clean(int store_fd, const Layers *layers);
 
 /* Makes the directory of a new stack under a hidden name, which the caller frees, and writes its manifest. */
 int stack_make(int store_fd, const Stack *stack, char **ret_hidden);
 
-/* Opens what a stack consists of with O_PATH: the directory of each layer, and the base behind them. The caller frees the array, and closes what is
+/* Opens what a tree consists of with O_PATH: the directory of each layer, and the base behind them. The caller frees the array, and closes what is
  * in it. -ESTALE where the base is gone, or another one. */
-int stack_open_layers(int store_fd, const Stack *stack, int **ret, size_t *ret_n);
-void stack_close_layers(int *layers, size_t n);
+int layers_open(int store_fd, const Layers *layers, int **ret, size_t *ret_n);
+void layers_close(int *layers, size_t n);
 
-/* Mounts a stack, attached nowhere: for reading, or with `writable` with its first layer to be written to. Owners are as they are on disk. */
-int stack_mount(int store_fd, const Stack *stack, bool writable);
+/* Mounts a tree, attached nowhere: for reading, or with `writable` with its first layer to be written to. Owners are as they are on disk. */
+int layers_mount(int store_fd, const Layers *layers, bool writable);
 
 /* Whether a directory is the base of a stack: 1, and its name where ret_name is not NULL, which the caller frees. */
 int stack_find_user(int store_fd, uint64_t inode, char **ret_name);

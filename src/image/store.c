@@ -13,6 +13,7 @@
 #include "image/image.h"
 #include "image/stack.h"
 #include "image/store.h"
+#include "image/subvolume.h"
 
 #define HIDDEN     ".#mctl-"
 #define LOCK       ".#mctl.lck"
@@ -132,11 +133,7 @@ int store_destroy(int store_fd, const char *name)
         if (fd >= 0) {
                 (void) set_read_only(fd, false);
                 if (image_is_subvolume(fd))
-                        return btrfs_util_delete_subvolume_fd(store_fd, name,
-                                                              BTRFS_UTIL_DELETE_SUBVOLUME_RECURSIVE) ==
-                                               BTRFS_UTIL_OK
-                                       ? 0
-                                       : -errno;
+                        return subvolume_destroy(store_fd, name);
         }
         return tree_remove(store_fd, name);
 }
@@ -148,6 +145,7 @@ void store_sweep_layers(int store_fd)
         (void) stack_sweep(store_fd, &names);
         STRV_FOREACH (name, names)
                 (void) store_destroy(store_fd, *name);
+        (void) subvolume_sweep(store_fd);
 }
 
 static void sweep(int store_fd)
@@ -264,11 +262,6 @@ static int copy(int store_fd, const char *name, const char *new_name, char **ret
         return fd < 0 ? -errno : copy_fd(store_fd, fd, new_name, ret_failed);
 }
 
-static int snapshot(int store_fd, int image_fd, const char *hidden)
-{
-        return subvolume_error(btrfs_util_create_snapshot_fd2(image_fd, store_fd, hidden, 0, NULL, NULL));
-}
-
 /* An image may be called so. */
 static bool is_sidecar(int store_fd, const char *name)
 {
@@ -301,7 +294,7 @@ static int tree_of(int store_fd, ImageType type, const char *file, bool writable
         if (type != IMAGE_STACK)
                 return TAKE_FD(fd);
         int r = stack_read(fd, &stack);
-        return r < 0 ? r : stack_mount(store_fd, &stack, writable);
+        return r < 0 ? r : layers_mount(store_fd, &stack.layers, writable);
 }
 
 /* Others are made over it, or could be: nobody writes to it. */
@@ -326,18 +319,21 @@ static int convert(int store_fd, const char *name, Stack *ret)
         return r < 0 ? r : stack_has_become(store_fd, file, ret);
 }
 
-int store_open_stack(int store_fd, const char *name, bool convert_it)
+int store_open_versioned(int store_fd, const char *name, bool convert_it, ImageType *ret_type)
 {
         _cleanup_stack_ Stack stack = {};
         _cleanup_image_ Image image = { .fd = -EBADF };
         int r = find(store_fd, name, &image);
 
-        if (r < 0 || image.type == IMAGE_STACK)
-                return r < 0 ? r : TAKE_FD(image.fd);
+        if (r < 0)
+                return r;
+        *ret_type = image.type;
+        if (image.type == IMAGE_STACK || image.type == IMAGE_SUBVOLUME)
+                return TAKE_FD(image.fd);
         if (image.type != IMAGE_DIRECTORY || !convert_it || is_base(store_fd, &image))
-                return -ENOTDIR;
+                return -EOPNOTSUPP;
         r = convert(store_fd, name, &stack);
-        return r < 0 ? r : store_open_stack(store_fd, name, false);
+        return r < 0 ? r : store_open_versioned(store_fd, name, false, ret_type);
 }
 
 int store_open_tree(int store_fd, const char *name)
@@ -350,48 +346,62 @@ int store_open_tree(int store_fd, const char *name)
                                          : tree_of(store_fd, image.type, image.file, false);
 }
 
-/* What is there is both theirs from now on: the old one gets a new layer as well. A directory that is read-only is that for all. */
-static int clone_stack(int store_fd, const char *name, const Image *image, char **ret_hidden)
+static int share_stack(int store_fd, int stack_fd, Layers *ret)
 {
-        _cleanup_stack_ Stack old = {}, new = {};
+        _cleanup_stack_ Stack stack = {};
+        int r = stack_read(stack_fd, &stack);
+        bool clean = r >= 0 && layers_are_clean(store_fd, &stack.layers),
+             read_only = image_is_read_only(stack_fd);
+
+        if (r >= 0)
+                r = layers_copy(ret, &stack.layers, clean);
+        if (r < 0 || clean)
+                return r;
+        /* First, what it is written to must be its own: else both would have it. */
+        r = layers_push(store_fd, &stack.layers);
+        if (r >= 0 && read_only)
+                r = set_read_only(stack_fd, false);
+        if (r >= 0)
+                r = stack_write(stack_fd, &stack);
+        if (read_only)
+                (void) set_read_only(stack_fd, true);
+        return r;
+}
+
+int store_share(int store_fd, const char *name, Layers *ret)
+{
+        _cleanup_image_ Image image = { .fd = -EBADF };
+        _cleanup_stack_ Stack stack = {};
         struct stat st;
-        int r = 0;
+        int r = find(store_fd, name, &image);
+
+        if (r < 0)
+                return r;
+        if (image.type == IMAGE_STACK)
+                return share_stack(store_fd, image.fd, ret);
+        if (image.type != IMAGE_DIRECTORY)
+                return -EOPNOTSUPP;
+        if (!is_base(store_fd, &image)) {
+                r = convert(store_fd, name, &stack);
+                return r < 0 ? r : layers_copy(ret, &stack.layers, 1);
+        }
+        if (fstat(image.fd, &st) < 0)
+                return -errno;
+        ret->base_inode = st.st_ino;
+        return free_and_strdup(&ret->base, name);
+}
+
+static int clone_stack(int store_fd, const char *name, char **ret_hidden)
+{
+        _cleanup_stack_ Stack new = {};
+        int r;
 
         _cleanup_close_ int lock_fd = stack_lock(store_fd);
         if (lock_fd < 0)
                 return lock_fd;
-        if (fstat(image->fd, &st) < 0)
-                return -errno;
-        if (image->type == IMAGE_DIRECTORY && is_base(store_fd, image)) {
-                new.base = strdup(name);
-                new.base_inode = st.st_ino;
-                OOM_CHECK(new.base);
-        } else if (image->type == IMAGE_DIRECTORY) {
-                r = convert(store_fd, name, &old);
-                if (r >= 0)
-                        r = strv_extend(&new.layers, old.layers + 1);
-        } else {
-                r = stack_read(image->fd, &old);
-                /* An empty layer need not be shared; but there must be one that is. */
-                bool clean = r >= 0 && (old.layers[1] || old.base) && stack_is_clean(store_fd, &old);
-                bool read_only = image_is_read_only(image->fd);
-                if (r >= 0)
-                        r = strv_extend(&new.layers, old.layers + clean);
-                if (r >= 0 && old.base)
-                        r = free_and_strdup(&new.base, old.base);
-                new.base_inode = old.base_inode;
-                /* First, what it is written to must be its own: else both would have it. */
-                if (r >= 0 && !clean)
-                        r = stack_push(store_fd, &old, NULL);
-                if (r >= 0 && !clean && read_only)
-                        r = set_read_only(image->fd, false);
-                if (r >= 0 && !clean)
-                        r = stack_write(image->fd, &old);
-                if (!clean && read_only)
-                        (void) set_read_only(image->fd, true);
-        }
+        r = store_share(store_fd, name, &new.layers);
         if (r >= 0)
-                r = stack_push(store_fd, &new, NULL);
+                r = layers_push(store_fd, &new.layers);
         return r < 0 ? r : stack_make(store_fd, &new, ret_hidden);
 }
 
@@ -406,9 +416,9 @@ static int make_clone(int store_fd, const char *name, const Image *image, unsign
         if ((flags & STORE_PLAIN) && image->type != IMAGE_SUBVOLUME)
                 flags |= STORE_COPY;
         if ((image->type == IMAGE_DIRECTORY || image->type == IMAGE_STACK) && !(flags & STORE_COPY))
-                r = clone_stack(store_fd, name, image, ret_hidden);
+                r = clone_stack(store_fd, name, ret_hidden);
         else if (image->type == IMAGE_SUBVOLUME && !(flags & STORE_COPY)) {
-                r = snapshot(store_fd, image->fd, hidden);
+                r = subvolume_copy(image->fd, store_fd, hidden, false);
                 *ret_hidden = TAKE_PTR(hidden);
         } else if (image->type == IMAGE_STACK) {
                 _cleanup_close_ int tree_fd = tree_of(store_fd, IMAGE_STACK, image->file, false);

@@ -4,6 +4,7 @@
 #include "basic/fd.h"
 #include "basic/str.h"
 #include "image/image.h"
+#include "image/stack.h"
 
 /* What changes the images of a store, a directory of images. A change is seen whole or not at all: what is being made or
  * removed has a hidden name, which whoever changes something next sweeps away, if we were killed over it.
@@ -19,16 +20,21 @@ bool store_has(int store_fd, const char *name);
 /* What clones are to be. */
 #define STORE_READ_ONLY     1U
 #define STORE_COPY          2U /* share nothing, whatever the time */
-#define STORE_PLAIN         8U /* what others' tools know: no stack */
 #define STORE_KEEP_IDENTITY 4U /* else it is no machine that is known: identity.h */
+#define STORE_PLAIN         8U /* what others' tools know: no stack */
 
 /* Makes an image that has what another one has: a subvolume of btrfs by a snapshot, a disk as a file that shares its data where the
  * file system can, directories and stacks as stacks, in no time. What is written to by somebody has to be copied: the caller
  * sees to that. -ENOENT, -EEXIST; ret_failed is what could not be copied, or NULL. */
 int store_clone(int store_fd, const char *name, const char *new_name, unsigned flags, char **ret_failed);
 
-/* Opens the directory of a stack, under the lock of layers. A directory becomes one first where it is to be converted; -ENOTDIR for all else. */
-int store_open_stack(int store_fd, const char *name, bool convert_it);
+/* Opens an image that has snapshots, a stack or a subvolume, under the lock of layers. A directory becomes a stack first where it is to be
+ * converted; -EOPNOTSUPP for all else. */
+int store_open_versioned(int store_fd, const char *name, bool convert_it, ImageType *ret_type);
+
+/* What the tree of an image is made of, for a stack over it: what it was until now is both theirs from now on, and a directory becomes a stack,
+ * or a base where it is read-only. Under the lock of layers. -EOPNOTSUPP for other images. */
+int store_share(int store_fd, const char *name, Layers *ret);
 
 /* Destroys the layers that belong to nobody. Not under the lock of layers. */
 void store_sweep_layers(int store_fd);

@@ -79,7 +79,7 @@ static int open_disk(const Spec *spec, const char *path, int run_fd)
 void tree_close(Tree *tree)
 {
         fd_close(tree->fd);
-        stack_close_layers(tree->layers, tree->n_layers);
+        layers_close(tree->layers, tree->n_layers);
         *tree = TREE_NONE;
 }
 
@@ -110,15 +110,15 @@ static int open_stack(const Spec *spec, int stack_fd, const char *path, Tree *re
                 return log_error_return(r, "Image '%s' has no manifest that can be understood.",
                                         spec->image);
         if (r >= 0)
-                r = stack_open_layers(store_fd, &stack, &tree.layers, &tree.n_layers);
+                r = layers_open(store_fd, &stack.layers, &tree.layers, &tree.n_layers);
         if (r == -ESTALE)
                 return log_error_return(
                         r, "Image '%s' is made over image '%s', which is gone, or another one now.",
-                        spec->image, stack.base);
-        tree.n_uppers = strv_length(stack.layers);
+                        spec->image, stack.layers.base);
+        tree.n_uppers = strv_length(stack.layers.ids);
         tree.read_only = fd >= 0 && image_is_read_only(fd);
         if (r >= 0) {
-                tree.fd = stack_mount(store_fd, &stack, false);
+                tree.fd = layers_mount(store_fd, &stack.layers, false);
                 r = MIN(tree.fd, 0);
         }
         if (r < 0) {

@@ -104,6 +104,20 @@ static const Change changes[] = {
           "make a snapshot of",
           .done = answer_snapshot },
         { "RollBackImage", "RollBack", "rollback", "s", { "snapshot" }, "roll back", true, answer_snapshot },
+        { "ReplaceImage",
+          "Replace",
+          "switch",
+          "ss",
+          { "image", "keep" },
+          "replace",
+          .done = answer_snapshot },
+        { "RevertImage",
+          "Revert",
+          "switch",
+          "ss",
+          { "snapshot", "keep" },
+          "revert",
+          .done = answer_snapshot },
         { "RemoveSnapshot",
           "RemoveSnapshot",
           "remove-snapshot",
@@ -139,7 +153,7 @@ static int read_arguments(Registry *registry, const Change *change, sd_bus_messa
                 int r = sd_bus_message_read_basic(call, change->types[i], &v);
                 if (r < 0)
                         return r;
-                bool is_snapshot = streq(change->keys[i], "snapshot");
+                bool is_snapshot = streq(change->keys[i], "snapshot") || streq(change->keys[i], "keep");
                 if (is_snapshot && !isempty(v.s) && !image_name_valid(v.s))
                         return MIN(sd_bus_reply_method_errorf(call, SD_BUS_ERROR_INVALID_ARGS,
                                                               "That is no name for a snapshot."),

@@ -11,6 +11,7 @@
 #include "basic/rootfs.h"
 #include "image/image.h"
 #include "image/stack.h"
+#include "image/subvolume.h"
 #include "registry/machine1.h"
 #include "registry/polkit.h"
 #include "registry/transfer.h"
@@ -294,27 +295,30 @@ static int read_os_of_stack(int stack_fd, Stack *stack, char **ret)
 
         r = fd < 0 ? fd : store_fd < 0 ? -errno : stack_read(fd, stack);
         if (r >= 0)
-                r = stack_open_layers(store_fd, stack, &layers, &n);
+                r = layers_open(store_fd, &stack->layers, &layers, &n);
         if (r < 0)
                 return r;
         r = -ENOENT;
         for (size_t i = 0; i < n && r < 0; i++) {
-                _cleanup_close_ int upper_fd = i < strv_length(stack->layers)
+                _cleanup_close_ int upper_fd = i < strv_length(stack->layers.ids)
                                                        ? rootfs_open(layers[i], "/upper",
                                                                      O_PATH | O_DIRECTORY)
                                                        : -EBADF;
                 r = os_release_read(upper_fd < 0 ? layers[i] : upper_fd, ret, NULL);
         }
-        stack_close_layers(layers, n);
+        layers_close(layers, n);
         return r;
 }
 
 static int append_stack(sd_bus_message *m, const Stack *stack)
 {
-        int r = sd_bus_message_append(m, "{sv}{sv}", "Layers", "t", (uint64_t) strv_length(stack->layers),
-                                      "Snapshots", "t", (uint64_t) stack->n_snapshots);
+        int r = sd_bus_message_append(m, "{sv}{sv}", "Layers", "t",
+                                      (uint64_t) strv_length(stack->layers.ids), "Snapshots", "t",
+                                      (uint64_t) stack->n_snapshots);
 
-        return r < 0 || !stack->base ? r : sd_bus_message_append(m, "{sv}", "Base", "s", stack->base);
+        return r < 0 || !stack->layers.base
+                       ? r
+                       : sd_bus_message_append(m, "{sv}", "Base", "s", stack->layers.base);
 }
 
 static int append_image(sd_bus_message *m, const Registry *registry, const char *name)
@@ -345,7 +349,7 @@ static int append_image(sd_bus_message *m, const Registry *registry, const char 
                 r = sd_bus_message_append(m, "{sv}", "Size", "t", st.size);
         if (r >= 0 && os)
                 r = sd_bus_message_append(m, "{sv}", "OS", "s", os);
-        if (r >= 0 && stack.layers)
+        if (r >= 0 && stack.layers.ids)
                 r = append_stack(m, &stack);
         if (r >= 0 && user)
                 r = sd_bus_message_append(m, "{sv}", "Machine", "s", user->name);
@@ -377,6 +381,19 @@ int registry_list_images(sd_bus_message *call, void *userdata, sd_bus_error *err
         return registry_refresh_then(userdata, call, list_refreshed);
 }
 
+/* The snapshots of an image, and the layers of a stack. */
+static int read_history(int image_fd, ImageType type, Stack *ret)
+{
+        if (type != IMAGE_STACK && type != IMAGE_SUBVOLUME)
+                return 0;
+        _cleanup_close_ int fd = fd_reopen(image_fd, O_RDONLY | O_DIRECTORY);
+        if (fd < 0 || type == IMAGE_STACK)
+                return fd < 0 ? fd : stack_read(fd, ret);
+        _cleanup_close_ int store_fd = open(HOST_ROOT IMAGE_STORE, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        return store_fd < 0 ? -errno
+                            : subvolume_list_snapshots(store_fd, fd, &ret->snapshots, &ret->n_snapshots);
+}
+
 int registry_list_snapshots(sd_bus_message *call, void *userdata, sd_bus_error *error)
 {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
@@ -390,8 +407,7 @@ int registry_list_snapshots(sd_bus_message *call, void *userdata, sd_bus_error *
         _cleanup_close_ int fd = image1_open_of_call(call, &name, &type);
         if (fd < 0)
                 return image1_reply_no_image(call, name);
-        _cleanup_close_ int stack_fd = type == IMAGE_STACK ? fd_reopen(fd, O_RDONLY | O_DIRECTORY) : -EBADF;
-        r = stack_fd < 0 ? 0 : stack_read(stack_fd, &stack);
+        r = read_history(fd, type, &stack);
         if (r >= 0)
                 r = sd_bus_message_new_method_return(call, &reply);
         if (r >= 0)

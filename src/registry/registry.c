@@ -5,6 +5,7 @@
 #include "registry/console.h"
 #include "registry/machine1.h"
 #include "registry/resolve-hook.h"
+#include "registry/start.h"
 #include "registry/transfer.h"
 #include "registry/varlink.h"
 
@@ -282,6 +283,28 @@ int registry_add_unit(Registry *registry, const char *unit)
         return 0;
 }
 
+/* systemd keeps the directory of a unit that is stopped while it waits for a restart. Whatever was started in the meantime is pending, or
+ * was seen. */
+static void sweep_dirs(Registry *registry)
+{
+        _cleanup_(closedir_cleanup) DIR *dir = NULL;
+        int fd = machine_dir_open(registry->run_fd, MACHINE_UNIT_TRANSIENT, ".", false);
+
+        dir = fd < 0 ? NULL : fdopendir(fd);
+        if (!dir) {
+                fd_close(fd);
+                return;
+        }
+        for (struct dirent *e; (e = readdir(dir));) {
+                const Machine *m = e->d_name[0] == '.' ? NULL : registry_find(registry, e->d_name);
+                if (e->d_name[0] != '.' && (!m || m->kind != MACHINE_UNIT_TRANSIENT) &&
+                    !start_is_pending(registry, e->d_name) &&
+                    machine_dir_remove(registry->run_fd, MACHINE_UNIT_TRANSIENT, e->d_name) >= 0)
+                        log_info("Removed what was left of machine '%s'.", e->d_name);
+        }
+        registry->sweep_dirs = false;
+}
+
 static int take_units(Registry *registry, sd_bus_message *reply)
 {
         const char *unit, *active, *job;
@@ -318,6 +341,8 @@ static int take_units(Registry *registry, sd_bus_message *reply)
                         machine_free(m);
         }
         registry->n_machines = kept;
+        if (registry->sweep_dirs)
+                sweep_dirs(registry);
         consoles_refreshed(registry);
         return 0;
 }
@@ -542,8 +567,10 @@ static int on_unit_signal(sd_bus_message *signal, void *userdata, sd_bus_error *
         (void) ret_error;
         if (sd_bus_message_read(signal, "s", &unit) >= 0 &&
             (startswith(unit, "machine-") || startswith(unit, "container@"))) {
-                if (streq(sd_bus_message_get_member(signal), "UnitRemoved"))
+                if (streq(sd_bus_message_get_member(signal), "UnitRemoved")) {
+                        registry->sweep_dirs = true;
                         sweep_soon(registry);
+                }
                 registry_refresh_soon(registry);
         }
         return 0;

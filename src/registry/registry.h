@@ -98,7 +98,8 @@ struct Registry {
         bool refresh_again;
         Waiter *waiters, *next_waiters; /* for the listing under way, and for the one after it */
         size_t n_waiters;
-        Start *starts; /* under way */
+        Start *starts;   /* under way */
+        bool sweep_dirs; /* a unit went: the next refresh looks for what it left */
         sd_event_source *idle_source, *sweep_source;
         struct VarlinkServer *userdb_server, *machine_server;
         struct ResolveHook *resolve_hook;

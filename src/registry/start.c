@@ -106,15 +106,15 @@ static int start_prepare(Registry *registry, sd_bus_message *call, Start **ret)
 
 static void remove_dir(Start *start)
 {
-        _cleanup_free_ char *path = machine_dir_path(MACHINE_UNIT_TRANSIENT, start->spec->name),
-                            *file = NULL;
+        (void) machine_dir_remove(start->registry->run_fd, MACHINE_UNIT_TRANSIENT, start->spec->name);
+}
 
-        if (!path)
-                return;
-        file = strf("%s/spec.json", path);
-        if (file)
-                (void) unlinkat(start->registry->run_fd, file, 0);
-        (void) unlinkat(start->registry->run_fd, path, AT_REMOVEDIR);
+bool start_is_pending(const Registry *registry, const char *name)
+{
+        for (const Start *start = registry->starts; start; start = start->next)
+                if (streq(start->spec->name, name))
+                        return true;
+        return false;
 }
 
 static int dir_exists(Start *start)
@@ -285,9 +285,8 @@ static int check_doors(Start *start)
         _cleanup_free_ char *unit = NULL;
         int r = 0;
 
-        for (Start *other = start->registry->starts; other; other = other->next)
-                if (streq(other->spec->name, start->spec->name))
-                        return MIN(reply_exists(start), 0);
+        if (start_is_pending(start->registry, start->spec->name))
+                return MIN(reply_exists(start), 0);
 
         for (MachineUnitKind kind = 0; kind < _MACHINE_UNIT_KIND_MAX && r == 0; kind++)
                 r = machine_is_running(start->registry->run_fd, kind, start->spec->name, &unit);

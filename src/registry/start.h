@@ -9,3 +9,6 @@
 int start_machine(Registry *registry, sd_bus_message *call);
 int plan_machine(Registry *registry, sd_bus_message *call);
 int check_assignments(Registry *registry, sd_bus_message *call);
+
+/* Whether a machine of that name is about to be started by us. */
+bool start_is_pending(const Registry *registry, const char *name);

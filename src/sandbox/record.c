@@ -52,6 +52,17 @@ int machine_dir_open(int run_fd, MachineUnitKind kind, const char *name, bool ma
         return RET_NERRNO(openat(run_fd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
 }
 
+int machine_dir_remove(int run_fd, MachineUnitKind kind, const char *name)
+{
+        _cleanup_free_ char *path = machine_dir_path(kind, name), *file = NULL;
+
+        OOM_CHECK(path);
+        file = strf("%s/spec.json", path);
+        OOM_CHECK(file);
+        (void) unlinkat(run_fd, file, 0);
+        return RET_NERRNO(unlinkat(run_fd, path, AT_REMOVEDIR));
+}
+
 int record_write(int machine_fd, const Record *record)
 {
         json_t *json = json_pack(

@@ -39,6 +39,9 @@ char *machine_dir_path(MachineUnitKind kind, const char *name);
 /* Opens that directory; -ENOENT where there is none. */
 int machine_dir_open(int run_fd, MachineUnitKind kind, const char *name, bool make);
 
+/* Removes it, with a spec that no machine runs from. */
+int machine_dir_remove(int run_fd, MachineUnitKind kind, const char *name);
+
 /* Reads and replaces the record of a machine. -ENOENT where there is none, -EBADMSG for one that is none. */
 int record_read(int machine_fd, Record *ret);
 int record_write(int machine_fd, const Record *record);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* What has changed in a stack since a snapshot: what the layers above it have is looked at, in both trees. */
+/* What has changed since a snapshot: of a stack, what the layers above it have is looked at, in both trees; of all else, everything. */
 
 #include <sched.h>
 #include <sys/mount.h>
@@ -57,7 +57,8 @@ static int compare(Diff *d, const char *path)
                        : 0;
 }
 
-static int walk(Diff *d, int dir_fd, const char *path, unsigned depth)
+/* Looks at all that is in a directory of a layer, or of a tree. What is in one that the `other` tree has not is that, too, and not told. */
+static int walk(Diff *d, int dir_fd, int other_fd, const char *path, unsigned depth)
 {
         _cleanup_(closedir_cleanup) DIR *dir = NULL;
         int r = 0, fd = depth == 0 ? -1 : fcntl(dir_fd, F_DUPFD_CLOEXEC, 3);
@@ -75,55 +76,86 @@ static int walk(Diff *d, int dir_fd, const char *path, unsigned depth)
                         dir_fd, e->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
                 OOM_CHECK(own);
                 r = compare(d, own);
-                if (r < 0 || own_fd < 0)
+                if (r < 0 || own_fd < 0 || (other_fd >= 0 && !look(other_fd, own, &(struct stat){})))
                         continue;
-                r = walk(d, own_fd, own, depth - 1);
+                r = walk(d, own_fd, other_fd, own, depth - 1);
                 /* It hides all that was there. */
                 _cleanup_close_ int old_fd = r >= 0 && fgetxattr(own_fd, OPAQUE, NULL, 0) > 0
                                                      ? rootfs_open(d->old_fd, own,
                                                                    O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
                                                      : -EBADF;
                 if (old_fd >= 0)
-                        r = walk(d, old_fd, own, depth - 1);
+                        r = walk(d, old_fd, -EBADF, own, depth - 1);
         }
         return r;
 }
 
 /* The layers of one that the other does not have. */
-static int walk_layers(Diff *d, int store_fd, const Stack *stack, const Strv others)
+static int walk_layers(Diff *d, int store_fd, const Layers *layers, const Strv others)
 {
-        int *layers, r;
+        int *fds, r;
         size_t n;
 
-        r = stack_open_layers(store_fd, stack, &layers, &n);
+        r = layers_open(store_fd, layers, &fds, &n);
         if (r < 0)
                 return r;
-        for (size_t i = 0; stack->layers && stack->layers[i] && r >= 0; i++) {
-                if (strv_contains(others, stack->layers[i]))
+        for (size_t i = 0; layers->ids && layers->ids[i] && r >= 0; i++) {
+                if (strv_contains(others, layers->ids[i]))
                         continue;
-                _cleanup_close_ int fd = openat(layers[i], "upper",
+                _cleanup_close_ int fd = openat(fds[i], "upper",
                                                 O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-                r = fd < 0 ? -errno : walk(d, fd, "", DEPTH_MAX);
+                r = fd < 0 ? -errno : walk(d, fd, -EBADF, "", DEPTH_MAX);
         }
-        stack_close_layers(layers, n);
+        layers_close(fds, n);
         return r;
 }
 
-/* Without a snapshot: since it was made over what it is made over. */
-static int old_layers(const Stack *stack, const char *name, Strv *ret, char **ret_error)
+static int walk_tree(Diff *d, int tree_fd, int other_fd)
+{
+        _cleanup_close_ int fd = rootfs_open(tree_fd, "/", O_RDONLY | O_DIRECTORY);
+
+        return fd < 0 ? fd : walk(d, fd, other_fd, "", DEPTH_MAX);
+}
+
+/* Two trees that share their base differ in their layers alone. */
+static int walk_all(Diff *d, int store_fd, const Layers *old, const Layers *new)
+{
+        int r;
+
+        if (!old || !streq_ptr(old->base, new->base) || old->base_inode != new->base_inode) {
+                r = walk_tree(d, d->new_fd, d->old_fd);
+                return r < 0 ? r : walk_tree(d, d->old_fd, d->new_fd);
+        }
+        r = walk_layers(d, store_fd, new, old->ids);
+        /* What was in a copy of a layer that was written to, and is not in that any more, left no mark. */
+        return r < 0 ? r : walk_layers(d, store_fd, old, new->ids);
+}
+
+/* Without a snapshot: since a stack was made over what it is made over. */
+static int find_old(const Subject *s, const char *name, Snapshot *ret, char **ret_error)
 {
         size_t i;
 
-        if (isempty(name) && stack->n_snapshots == 0)
-                return strv_extend(ret, stack->layers + 1);
-        int r = subject_find_snapshot(stack, name, &i, ret_error);
-        return r < 0 ? r : strv_extend(ret, stack->snapshots[i].layers);
+        if (isempty(name) && s->stack.n_snapshots == 0 && s->type == IMAGE_STACK)
+                return layers_copy(&ret->layers, &s->stack.layers, 1);
+        int r = subject_find_snapshot(s, name, &i, ret_error);
+        if (r < 0)
+                return r;
+        ret->name = strdup(s->stack.snapshots[i].name);
+        OOM_CHECK(ret->name);
+        return layers_copy(&ret->layers, &s->stack.snapshots[i].layers, 0);
+}
+
+static void snapshot_clear(Snapshot *snapshot)
+{
+        free(snapshot->name);
+        layers_clear(&snapshot->layers);
 }
 
 int work_image_diff(const Request *request, char **ret_error)
 {
+        _cleanup_(snapshot_clear) Snapshot old = {};
         _cleanup_subject_ Subject s = SUBJECT_NONE;
-        _cleanup_strv_ Strv below = NULL;
         int r;
 
         /* Where nobody sees what is mounted. */
@@ -131,20 +163,16 @@ int work_image_diff(const Request *request, char **ret_error)
                 return -errno;
         r = subject_open(request_text(request, "name"), false, &s, ret_error);
         if (r >= 0)
-                r = old_layers(&s.stack, request_text(request, "snapshot"), &below, ret_error);
+                r = find_old(&s, request_text(request, "snapshot"), &old, ret_error);
         if (r < 0)
                 return r;
-        Stack old = { .layers = below, .base = s.stack.base, .base_inode = s.stack.base_inode };
-        _cleanup_close_ int old_fd = stack_mount(s.store_fd, &old, false);
-        _cleanup_close_ int new_fd = old_fd < 0 ? old_fd : stack_mount(s.store_fd, &s.stack, false);
+        _cleanup_close_ int old_fd = subject_open_tree(&s, &old);
+        _cleanup_close_ int new_fd = old_fd < 0 ? old_fd : subject_open_tree(&s, NULL);
         if (new_fd < 0)
                 return new_fd;
         s.lock_fd = fd_close(s.lock_fd); /* it may take its time */
         Diff d = { old_fd, new_fd, json_object(), 0 };
-        r = walk_layers(&d, s.store_fd, &s.stack, below);
-        /* What was in a copy of a layer that was written to, and is not in that any more, left no mark. */
-        if (r >= 0)
-                r = walk_layers(&d, s.store_fd, &old, s.stack.layers);
+        r = walk_all(&d, s.store_fd, s.type == IMAGE_STACK ? &old.layers : NULL, &s.stack.layers);
         json_object_set_new(request->answer, "changes", d.paths);
         if (r == -E2BIG)
                 return set_failure(ret_error, r, "There are too many changes to show.");

@@ -149,13 +149,31 @@ static int prepare_sharing(int run_fd, int store_fd, const char *name, int image
         return MIN(r, 0);
 }
 
+int images_lock_source(int run_fd, const char *name, StoreLock *ret, char **ret_error)
+{
+        unsigned flags = 0;
+        ImageType type;
+        int r = 0;
+
+        _cleanup_close_ int store_fd = open(IMAGE_STORE, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        _cleanup_close_ int fd = store_fd < 0 ? -errno
+                                              : image_open_in(store_fd, name, O_NOFOLLOW, &type, NULL);
+        if (fd < 0)
+                return set_failure(ret_error, fd, "There is no image '%s'.", name);
+        if (type == IMAGE_DIRECTORY || type == IMAGE_STACK)
+                r = prepare_sharing(run_fd, store_fd, name, fd, type, &flags, ret_error);
+        if (r >= 0)
+                r = flags ? -EBUSY : store_lock_image(store_fd, name, type == IMAGE_DIRECTORY, ret);
+        return r == -EBUSY && !*ret_error ? set_failure(ret_error, r, "Image '%s' is in use.", name) : r;
+}
+
 static unsigned clone_flags(const Request *request)
 {
         const json_t *flags = json_object_get(request->json, "flags");
 
         if (flags)
                 return (unsigned) json_integer_value(flags) &
-                       (STORE_READ_ONLY | STORE_COPY | STORE_KEEP_IDENTITY);
+                       (STORE_READ_ONLY | STORE_COPY | STORE_PLAIN | STORE_KEEP_IDENTITY);
         return (request_flag(request, "readOnly") ? STORE_READ_ONLY : 0) |
                (request_flag(request, "plain") ? STORE_PLAIN | STORE_KEEP_IDENTITY : 0);
 }

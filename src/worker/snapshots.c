@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Snapshots of images: what a stack had at some time. */
+/* Snapshots of images: what a stack or a subvolume had at some time. */
 
 #include <sys/stat.h>
 #include <time.h>
 
 #include "basic/time.h"
 #include "image/store.h"
+#include "image/subvolume.h"
 #include "sandbox/cgroup.h"
 #include "sandbox/claim.h"
 #include "sandbox/record.h"
@@ -21,33 +22,41 @@ void subject_clear(Subject *s)
         fd_close(s->store_fd);
         stack_clear(&s->stack);
 }
+
+static int read_snapshots(Subject *s)
+{
+        return s->type == IMAGE_STACK ? stack_read(s->fd, &s->stack)
+                                      : subvolume_list_snapshots(s->store_fd, s->fd, &s->stack.snapshots,
+                                                                 &s->stack.n_snapshots);
+}
+
 int subject_open(const char *name, bool convert, Subject *ret, char **ret_error)
 {
         int r;
 
+        ret->name = name;
         ret->store_fd = store_open(IMAGE_STORE);
         if (ret->store_fd < 0)
                 return ret->store_fd;
         ret->lock_fd = stack_lock(ret->store_fd);
         if (ret->lock_fd < 0)
                 return ret->lock_fd;
-        ret->fd = store_open_stack(ret->store_fd, name, convert);
-        if (ret->fd == -ENOTDIR)
-                return set_failure(ret_error, -EOPNOTSUPP, "Image '%s' is of a type that has no snapshots.",
+        ret->fd = store_open_versioned(ret->store_fd, name, convert, &ret->type);
+        if (ret->fd == -EOPNOTSUPP)
+                return set_failure(ret_error, ret->fd, "Image '%s' is of a type that has no snapshots.",
                                    name);
         if (ret->fd == -ENOENT)
                 return set_failure(ret_error, -ENOENT, "There is no image '%s'.", name);
-        r = ret->fd < 0 ? ret->fd : stack_read(ret->fd, &ret->stack);
+        r = ret->fd < 0 ? ret->fd : read_snapshots(ret);
         return r == -EBADMSG ? set_failure(ret_error, r,
                                            "Image '%s' has no manifest that can be understood.", name)
                              : r;
 }
 
-/* The one of that name, or the last one. */
-int subject_find_snapshot(const Stack *stack, const char *name, size_t *ret, char **ret_error)
+int subject_find_snapshot(const Subject *s, const char *name, size_t *ret, char **ret_error)
 {
-        for (size_t i = stack->n_snapshots; i-- > 0;)
-                if (isempty(name) || streq(stack->snapshots[i].name, name)) {
+        for (size_t i = s->stack.n_snapshots; i-- > 0;)
+                if (isempty(name) || streq(s->stack.snapshots[i].name, name)) {
                         *ret = i;
                         return 0;
                 }
@@ -55,80 +64,30 @@ int subject_find_snapshot(const Stack *stack, const char *name, size_t *ret, cha
                              : set_failure(ret_error, -ENOENT, "The image has no snapshot '%s'.", name);
 }
 
-/* --- snapshots ------------------------------------------------------------------------------------------------------ */
-
-static char *name_now(void)
+int subject_check_label(const Subject *s, const char *name, char **ret_error)
 {
-        time_t now = time(NULL);
-        struct tm tm;
-        char text[64];
-
-        return gmtime_r(&now, &tm) && strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm) > 0
-                       ? strdup(text)
-                       : NULL;
-}
-
-/* What is written to cannot be shared: there is a copy of what was changed. Others wait for neither lock meanwhile. */
-static int take_copy(const Request *request, Subject *s, Strv *ret_layers, char **ret_error)
-{
-        pid_t leader = (pid_t) json_integer_value(json_object_get(request->json, "leader"));
-        TreeCopy c = { .from = { 0, UINT32_MAX }, .to = { 0, UINT32_MAX }, .layer = true };
-        _cleanup_free_ char *hidden = NULL;
-        int r = stack_reserve(s->store_fd, &s->stack, ret_layers, &hidden);
-
-        s->lock_fd = fd_close(s->lock_fd);
-        if (r >= 0 && leader > 0) {
-                r = cgroup_freeze(leader, true);
-                if (r >= 0)
-                        (void) syncfs(s->fd);
-                else
-                        r = set_failure(ret_error, r, "The machine that writes to it cannot be held: %s",
-                                        strerror(-r));
-        }
-        if (r >= 0)
-                r = stack_fill(s->store_fd, &s->stack, (*ret_layers)[0], &c);
-        if (r >= 0)
-                r = RET_NERRNO(syncfs(s->fd));
-        if (leader > 0)
-                (void) cgroup_freeze(leader, false);
-        if (r < 0 && c.failed[0])
-                r = set_failure(ret_error, r, "'%s': %s", c.failed, strerror(-r));
-        s->lock_fd = stack_lock(s->store_fd);
-        if (r >= 0)
-                r = MIN(s->lock_fd, 0);
-        /* It may have got other snapshots. */
-        if (r >= 0) {
-                stack_clear(&s->stack);
-                r = stack_read(s->fd, &s->stack);
-        }
-        if (hidden)
-                (void) store_destroy(s->store_fd, hidden);
-        return r;
-}
-
-static int take(Subject *s, Strv *ret_layers)
-{
-        bool clean = (s->stack.layers[1] || s->stack.base) && stack_is_clean(s->store_fd, &s->stack);
-        int r = strv_extend(ret_layers, s->stack.layers + clean);
-
-        return r < 0 || clean ? r : stack_push(s->store_fd, &s->stack, NULL);
-}
-
-static int check_name(const Stack *stack, const char *name, char **ret_error)
-{
-        for (size_t i = 0; i < stack->n_snapshots; i++)
-                if (streq(stack->snapshots[i].name, name))
+        for (size_t i = 0; i < s->stack.n_snapshots; i++)
+                if (streq(s->stack.snapshots[i].name, name))
                         return set_failure(ret_error, -EEXIST, "There is a snapshot '%s' already.", name);
         return 0;
 }
 
-static int append_snapshot(Stack *stack, char *name, Strv layers)
+int subject_open_tree(const Subject *s, const Snapshot *snapshot)
 {
-        Snapshot *list = reallocarray(stack->snapshots, stack->n_snapshots + 1, sizeof(Snapshot));
+        if (s->type == IMAGE_STACK)
+                return layers_mount(s->store_fd, snapshot ? &snapshot->layers : &s->stack.layers, false);
+        return snapshot ? subvolume_open_snapshot(s->store_fd, s->fd, snapshot->name)
+                        : fcntl(s->fd, F_DUPFD_CLOEXEC, 3);
+}
+
+int subject_append(Subject *s, char **name, Layers *layers)
+{
+        Snapshot *list = reallocarray(s->stack.snapshots, s->stack.n_snapshots + 1, sizeof(Snapshot));
 
         OOM_CHECK(list);
-        stack->snapshots = list;
-        list[stack->n_snapshots++] = (Snapshot){ name, now_usec(CLOCK_REALTIME), layers };
+        s->stack.snapshots = list;
+        list[s->stack.n_snapshots++] = (Snapshot){ TAKE_PTR(*name), now_usec(CLOCK_REALTIME), *layers };
+        *layers = (Layers){};
         return 0;
 }
 
@@ -146,35 +105,20 @@ static int lock_directory(const char *name, StoreLock *ret, char **ret_error)
         return r == -EBUSY ? set_failure(ret_error, r, "Image '%s' is in use.", name) : r;
 }
 
-int work_image_snapshot(const Request *request, char **ret_error)
+int subject_open_first(int run_fd, const char *name, StoreLock *image_lock, Subject *ret, char **ret_error)
 {
-        _cleanup_store_lock_ StoreLock image_lock = { .fd = -EBADF };
-        const char *image = request_text(request, "name"), *label = request_text(request, "snapshot");
-        _cleanup_(subject_clear) Subject s = SUBJECT_NONE;
-        _cleanup_free_ char *name = isempty(label) ? name_now() : strdup(label), *user = NULL;
-        _cleanup_strv_ Strv layers = NULL;
-        struct stat st;
+        _cleanup_free_ char *user = NULL;
         int r;
 
-        OOM_CHECK(name);
-        _cleanup_close_ int run_fd = run_dir_open();
-        _cleanup_close_ int lock_fd = run_fd < 0 ? run_fd : run_dir_lock(run_fd, true);
-        if (lock_fd < 0)
-                return lock_fd;
         /* A directory that a machine runs from stays one. */
-        r = images_find_user(run_fd, image, &user);
-        if (r < 0 && r != -ENOENT)
-                return r;
-        if (r <= 0) {
-                r = lock_directory(image, &image_lock, ret_error);
-                if (r < 0)
-                        return r;
-                r = 0;
-        }
-        r = subject_open(image, r <= 0, &s, ret_error);
-        if (r == -EOPNOTSUPP && user) {
+        int used = images_find_user(run_fd, name, &user);
+        if (used < 0 && used != -ENOENT)
+                return used;
+        r = used > 0 ? 0 : lock_directory(name, image_lock, ret_error);
+        if (r >= 0)
+                r = subject_open(name, used <= 0, ret, ret_error);
+        if (r == -EOPNOTSUPP && ret->type == IMAGE_DIRECTORY && user) {
                 free(*ret_error);
-                *ret_error = NULL;
                 return set_failure(
                         ret_error, -EBUSY,
                         "Machine '%s' runs from that directory, which becomes a stack with its first snapshot: "
@@ -183,97 +127,168 @@ int work_image_snapshot(const Request *request, char **ret_error)
         }
         if (r < 0)
                 return r;
-        r = check_name(&s.stack, name, ret_error);
+        if (ret->type == IMAGE_STACK && image_is_read_only(ret->fd))
+                return set_failure(ret_error, -EROFS, "Image '%s' is read-only.", name);
+        return 0;
+}
+
+/* --- snapshots ------------------------------------------------------------------------------------------------------ */
+
+char *snapshot_name_now(const char *prefix)
+{
+        time_t now = time(NULL);
+        struct tm tm;
+        char text[64];
+
+        return gmtime_r(&now, &tm) && strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm) > 0
+                       ? strf("%s%s", prefix, text)
+                       : NULL;
+}
+
+/* The machine that writes to it is held meanwhile; the caller lets it go, whatever comes back. */
+static int hold(pid_t leader, int image_fd, char **ret_error)
+{
+        if (leader <= 0)
+                return 0;
+        int r = cgroup_freeze(leader, true);
+        if (r < 0)
+                return set_failure(ret_error, r, "The machine that writes to it cannot be held: %s",
+                                   strerror(-r));
+        return RET_NERRNO(syncfs(image_fd));
+}
+
+static void let_go(pid_t leader)
+{
+        if (leader > 0)
+                (void) cgroup_freeze(leader, false);
+}
+
+/* What is written to cannot be shared: there is a copy of what was changed. Others wait for neither lock meanwhile. */
+static int take_copy(pid_t leader, Subject *s, Layers *ret_layers, char **ret_error)
+{
+        TreeCopy c = { .from = { 0, UINT32_MAX }, .to = { 0, UINT32_MAX }, .layer = true };
+        _cleanup_free_ char *hidden = NULL;
+        int r = layers_reserve(s->store_fd, &s->stack.layers, ret_layers, &hidden);
+
+        s->lock_fd = fd_close(s->lock_fd);
+        if (r >= 0)
+                r = hold(leader, s->fd, ret_error);
+        if (r >= 0)
+                r = layers_fill(s->store_fd, &s->stack.layers, ret_layers->ids[0], &c);
+        if (r >= 0)
+                r = RET_NERRNO(syncfs(s->fd));
+        let_go(leader);
+        if (r < 0 && c.failed[0])
+                r = set_failure(ret_error, r, "'%s': %s", c.failed, strerror(-r));
+        s->lock_fd = stack_lock(s->store_fd);
+        if (r >= 0)
+                r = MIN(s->lock_fd, 0);
+        /* It may have got other snapshots. */
+        if (r >= 0) {
+                stack_clear(&s->stack);
+                r = stack_read(s->fd, &s->stack);
+        }
+        if (hidden)
+                (void) store_destroy(s->store_fd, hidden);
+        return r;
+}
+
+/* What is there is below a new layer then. */
+static int take_layers(Subject *s, Layers *ret)
+{
+        bool clean = layers_are_clean(s->store_fd, &s->stack.layers);
+        int r = layers_copy(ret, &s->stack.layers, clean);
+
+        return r < 0 || clean ? r : layers_push(s->store_fd, &s->stack.layers);
+}
+
+static int take_of_stack(Subject *s, bool written, pid_t leader, char **label, char **ret_error)
+{
+        _cleanup_layers_ Layers layers = {};
+        int r = written ? take_copy(leader, s, &layers, ret_error) : take_layers(s, &layers);
+
+        if (r >= 0 && written)
+                r = subject_check_label(s, *label, ret_error);
+        if (r == -EMLINK)
+                return set_failure(ret_error, r,
+                                   "Image '%s' has too many layers; a clone with --copy has one.", s->name);
+        if (r >= 0)
+                r = subject_append(s, label, &layers);
+        if (r >= 0)
+                r = stack_write(s->fd, &s->stack);
+        return r == -E2BIG ? set_failure(ret_error, r, "Image '%s' has too many snapshots.", s->name) : r;
+}
+
+/* It does that in no time, but all that was written is to be in it. */
+static int take_of_subvolume(Subject *s, pid_t leader, const char *label, char **ret_error)
+{
+        int r = hold(leader, s->fd, ret_error);
+
+        if (r >= 0)
+                r = subvolume_take_snapshot(s->store_fd, s->fd, label);
+        let_go(leader);
+        return r;
+}
+
+int work_image_snapshot(const Request *request, char **ret_error)
+{
+        _cleanup_store_lock_ StoreLock image_lock = { .fd = -EBADF };
+        const char *image = request_text(request, "name"), *text = request_text(request, "snapshot");
+        pid_t leader = (pid_t) json_integer_value(json_object_get(request->json, "leader"));
+        _cleanup_free_ char *label = isempty(text) ? snapshot_name_now("") : strdup(text), *user = NULL;
+        _cleanup_subject_ Subject s = SUBJECT_NONE;
+        struct stat st;
+        int r;
+
+        OOM_CHECK(label);
+        _cleanup_close_ int run_fd = run_dir_open();
+        _cleanup_close_ int lock_fd = run_fd < 0 ? run_fd : run_dir_lock(run_fd, true);
+        if (lock_fd < 0)
+                return lock_fd;
+        r = subject_open_first(run_fd, image, &image_lock, &s, ret_error);
+        if (r >= 0)
+                r = subject_check_label(&s, label, ret_error);
         if (r < 0)
                 return r;
         if (fstat(s.fd, &st) < 0)
                 return -errno;
-        free(user);
-        user = NULL;
         r = claim_find_writer(run_fd, &st, &user);
         if (r > 0 && !streq(user, request_text(request, "writer")))
                 return set_failure(ret_error, -EBUSY, "Machine '%s' has begun to write to it: try again.",
                                    user);
-        if (r > 0) {
-                lock_fd = fd_close(lock_fd);
-                r = take_copy(request, &s, &layers, ret_error);
-                if (r >= 0)
-                        r = check_name(&s.stack, name, ret_error);
-        } else if (r == 0)
-                r = take(&s, &layers);
-        if (r == -EMLINK)
-                return set_failure(ret_error, r,
-                                   "Image '%s' has too many layers; a clone with --copy has one.", image);
-        if (r >= 0)
-                r = append_snapshot(&s.stack, name, layers);
         if (r < 0)
                 return r;
-        json_object_set_new(request->answer, "snapshot", json_string(name));
-        TAKE_PTR(name);
-        TAKE_PTR(layers);
-        r = stack_write(s.fd, &s.stack);
-        return r == -E2BIG ? set_failure(ret_error, r, "Image '%s' has too many snapshots.", image) : r;
+        if (r > 0)
+                lock_fd = fd_close(lock_fd); /* it may take its time */
+        json_object_set_new(request->answer, "snapshot", json_string(label));
+        return s.type == IMAGE_STACK ? take_of_stack(&s, r > 0, leader, &label, ret_error)
+                                     : take_of_subvolume(&s, leader, label, ret_error);
 }
 
-typedef struct Change {
-        const Request *request;
-        char **ret_error;
-} Change;
-
-static int roll_back(int store_fd, const char *name, void *userdata)
+static int remove_of_stack(Subject *s, size_t i)
 {
-        const Change *change = userdata;
-        char *none[] = { NULL };
-        _cleanup_(subject_clear) Subject s = SUBJECT_NONE;
-        size_t i = 0;
-        int r;
+        Stack *stack = &s->stack;
 
-        (void) store_fd;
-        r = subject_open(name, false, &s, change->ret_error);
-        if (r >= 0)
-                r = subject_find_snapshot(&s.stack, request_text(change->request, "snapshot"), &i,
-                                          change->ret_error);
-        /* One that has no layers of its own is what is below all of them. */
-        if (r >= 0)
-                r = stack_push(s.store_fd, &s.stack, s.stack.snapshots[i].layers ?: none);
-        if (r >= 0)
-                r = stack_write(s.fd, &s.stack);
-        if (r >= 0)
-                json_object_set_new(change->request->answer, "snapshot",
-                                    json_string(s.stack.snapshots[i].name));
-        return r;
-}
-
-int work_image_rollback(const Request *request, char **ret_error)
-{
-        Change change = { request, ret_error };
-        _cleanup_close_ int store_fd = store_open(IMAGE_STORE);
-        int r = store_fd < 0
-                        ? store_fd
-                        : while_idle(request_text(request, "name"), roll_back, store_fd, &change, ret_error);
-
-        if (r >= 0)
-                store_sweep_layers(store_fd);
-        return r;
+        free(stack->snapshots[i].name);
+        layers_clear(&stack->snapshots[i].layers);
+        stack->n_snapshots--;
+        memmove(stack->snapshots + i, stack->snapshots + i + 1, (stack->n_snapshots - i) * sizeof(Snapshot));
+        return stack_write(s->fd, stack);
 }
 
 int work_snapshot_remove(const Request *request, char **ret_error)
 {
-        _cleanup_(subject_clear) Subject s = SUBJECT_NONE;
+        _cleanup_subject_ Subject s = SUBJECT_NONE;
         size_t i = 0;
         int r;
 
         r = subject_open(request_text(request, "name"), false, &s, ret_error);
         if (r >= 0)
-                r = subject_find_snapshot(&s.stack, request_text(request, "snapshot"), &i, ret_error);
+                r = subject_find_snapshot(&s, request_text(request, "snapshot"), &i, ret_error);
         if (r < 0)
                 return r;
-        free(s.stack.snapshots[i].name);
-        strv_free(s.stack.snapshots[i].layers);
-        s.stack.n_snapshots--;
-        memmove(s.stack.snapshots + i, s.stack.snapshots + i + 1,
-                (s.stack.n_snapshots - i) * sizeof(Snapshot));
-        r = stack_write(s.fd, &s.stack);
+        r = s.type == IMAGE_STACK ? remove_of_stack(&s, i)
+                                  : subvolume_remove_snapshot(s.store_fd, s.fd, s.stack.snapshots[i].name);
         s.lock_fd = fd_close(s.lock_fd); /* which sweeping takes */
         if (r >= 0)
                 store_sweep_layers(s.store_fd);

@@ -92,15 +92,23 @@ int make_image(const Request *request, ImageType type, Fill fill, char **ret_err
 /* snapshots.c: by "name" and "snapshot", "" for a name that is the time, or for the last one; the leader is that of a machine that is to be held
  * meanwhile; whatever becomes of us, "mctl-worker thaw" ends that. diff.c: what has changed since, as "changes" by path. */
 int work_image_snapshot(const Request *request, char **ret_error);
-int work_image_rollback(const Request *request, char **ret_error);
 int work_snapshot_remove(const Request *request, char **ret_error);
 int work_image_diff(const Request *request, char **ret_error);
+
+/* switch.c: an image gets what a "snapshot" of it had: as it is where nothing runs from it; or, whoever runs from it, as what
+ * it has the next time, and what it had is its snapshot "keep". That may be what another "image" has, too. */
+int work_image_rollback(const Request *request, char **ret_error);
+int work_image_switch(const Request *request, char **ret_error);
 
 /* snapshots.c: lets the machine of the leader go on, which a worker that was killed had frozen. */
 int work_thaw(const Request *request, char **ret_error);
 
 /* images.c: looks for a machine that runs from an image: 1, and its name, which the caller frees. Under the lock that a start takes. */
 int images_find_user(int run_fd, const char *name, char **ret);
+
+/* images.c: locks an image whose contents another one is to have, too: -EBUSY, with a text, where somebody writes to it. Under the same lock. */
+struct StoreLock;
+int images_lock_source(int run_fd, const char *name, struct StoreLock *ret, char **ret_error);
 
 /* images.c: calls `change` while no machine that runs from the image can start; -EBUSY where one has. */
 int while_idle(const char *name, int (*change)(int store_fd, const char *name, void *userdata), int store_fd,

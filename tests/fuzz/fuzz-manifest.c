@@ -22,9 +22,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                 abort();
         if (stack_read(dir_fd, &stack) < 0)
                 return 0;
-        if (strv_length(stack.layers) == 0 || stack_write(dir_fd, &stack) < 0 ||
-            stack_read(dir_fd, &again) < 0 || strv_length(stack.layers) != strv_length(again.layers) ||
-            stack.n_snapshots != again.n_snapshots || !streq_ptr(stack.base, again.base))
+        if (strv_length(stack.layers.ids) == 0 || stack_write(dir_fd, &stack) < 0 ||
+            stack_read(dir_fd, &again) < 0 ||
+            strv_length(stack.layers.ids) != strv_length(again.layers.ids) ||
+            stack.n_snapshots != again.n_snapshots || !streq_ptr(stack.layers.base, again.layers.base))
                 abort();
         return 0;
 }

@@ -364,6 +364,14 @@ test_restart_always() {
         not_run "restart" --restart=sometimes bb true
 }
 
+# systemd keeps the directory of a unit that is stopped while it waits for its next life.
+test_stopped_between_lives() {
+        works run -d --name again --restart=always -p RestartSec=1s bb true
+        soon has_property machine-again.service SubState auto-restart
+        on systemctl stop machine-again.service
+        soon is_gone again
+}
+
 test_detach() {
         works run -d --name behind bb sh -c 'echo a word; exec sleep 100'
         equal stdout "$out" behind

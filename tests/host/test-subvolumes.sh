@@ -1,0 +1,137 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# Images on btrfs: their snapshots are subvolumes, and belong to them whatever they are called.
+
+# shellcheck source=tests/host/lib.sh
+. "$(dirname "$(readlink -f "$0")")/lib.sh"
+host_options=("--machines=btrfs" "--with=systemd-container,strace")
+store=/var/lib/machines
+snapshots=$store/.#mctl.snapshots
+
+# A subvolume for each test, with another one in it.
+fresh() {
+        works on mctl import $store/bb t
+        on_sh 'btrfs -q subvolume create "$1/t/inner"; echo deep >"$1/t/inner/file"' sh $store
+}
+
+subvolumes() {
+        on_sh 'btrfs subvolume list "$1" | sed "s/.* path //" | sort | tr "\n" " "' sh $store
+}
+
+gone() {
+        works on mctl remove t
+        empty "The subvolumes" "$(subvolumes)"
+        empty "What is kept" "$(on_sh 'ls -A "$1"' sh $snapshots)"
+}
+
+test_history() {
+        fresh
+        works on mctl snapshot t first
+        refused 1 "a snapshot 'first' already" on mctl snapshot t first
+        boot t
+        inside_sh t 'echo new >/etc/new; rm /etc/os-release; echo x >>/etc/passwd; mkdir -p /srv/d; echo y >/srv/d/y'
+        on_sh 'echo deeper >"$1/t/inner/file"' sh $store
+        # It runs, and is held for the time.
+        works on mctl snapshot t running
+        refused 1 "runs from" on mctl rollback t
+        power_off t
+        works on mctl diff t first
+        contains "What was added" "$out" "A /etc/new"
+        contains "What was changed" "$out" "C /etc/passwd"
+        contains "What was deleted" "$out" "D /etc/os-release"
+        contains "What was changed further in" "$out" "C /inner/file"
+        lacks "What is the same" "$out" " /bin/busybox"
+        lacks "What is in what was added" "$out" "/srv/d/y"
+        empty "What has changed since" "$(on mctl diff t)"
+        works on mctl rollback t first
+        equal "What it has" "$(on_sh 'ls "$1/t/etc/new" 2>&1 | grep -c "No such"; cat "$1/t/inner/file"' sh $store | tr '\n' ' ')" "1 deep "
+        works on mctl rollback t running
+        equal "What it has" "$(on_sh 'cat "$1/t/etc/new" "$1/t/inner/file"' sh $store | tr '\n' ' ')" "new deeper "
+        try on_sh 'cd "$1"/*/first && touch x' sh "$snapshots"
+        differ "The exit status of writing to a snapshot" "$status" 0
+        equal "The snapshots" "$(on mctl snapshots t --json | jq -r '.[].name' | tr '\n' ' ')" "first running "
+        works on mctl remove-snapshot t first
+        refused 1 "no snapshot 'first'" on mctl rollback t first
+        # Whoever renames it.
+        works on machinectl rename t t2
+        equal "The snapshots" "$(on mctl snapshots t2 --json | jq -r '.[].name')" running
+        works on mctl rename t2 t
+        works on mctl clone t u
+        empty "The snapshots of a clone" "$(on mctl snapshots u --json | jq -r '.[].name')"
+        equal "What it has" "$(on cat $store/u/inner/file)" deeper
+        works on mctl commit t v
+        equal "The type" "$(on mctl show-image v --json | jq -r '.[0].Type')" subvolume
+        works on mctl remove u v
+        gone
+}
+
+# What is written to is whole in a snapshot.
+test_running() {
+        fresh
+        boot t
+        inside_sh t '(i=0; while :; do i=$((i + 1)); echo $i >/etc/n; mv /etc/n /etc/a; echo $i >/etc/n; mv /etc/n /etc/b; done) >/dev/null 2>&1 &'
+        for i in 1 2 3; do
+                works on mctl snapshot t "while$i"
+        done
+        works inside_sh t 'a=$(cat /etc/a); sleep 0.2; [ "$a" != "$(cat /etc/a)" ]'
+        power_off t
+        works on mctl rollback t while2
+        works on_sh '[ $(($(cat "$1/t/etc/a") - $(cat "$1/t/etc/b"))) -le 1 ]' sh $store
+        gone
+}
+
+# Another image in its place, and back.
+test_replaced() {
+        local bus=(busctl call org.mctl.Registry1 /org/mctl/Registry1 org.mctl.Registry1)
+
+        fresh
+        on_sh 'printf "%032x\n" 1 >"$1/t/etc/machine-id"; echo mine >"$1/t/etc/hostname"; mkdir -p "$1/t/etc/ssh"; echo key >"$1/t/etc/ssh/ssh_host_x_key"' sh $store
+        works on mctl clone --keep-identity t u
+        on_sh 'printf "%032x\n" 2 >"$1/u/etc/machine-id"; echo theirs >"$1/u/etc/hostname"; echo two >"$1/u/etc/version"; rm "$1/u/etc/ssh/ssh_host_x_key"' sh $store
+        works on mctl snapshot t first
+        boot t
+        works on "${bus[@]}" ReplaceImage sss t u before
+        equal "What the machine has" "$(inside t cat /etc/hostname)" mine
+        try inside t cat /etc/version
+        differ "The exit status" "$status" 0
+        power_off t
+        equal "What it has" "$(on_sh 'cat "$1/t/etc/version" "$1/t/etc/hostname" "$1/t/etc/machine-id" "$1/t/etc/ssh/ssh_host_x_key"' sh $store | tr '\n' ' ')" "two mine 00000000000000000000000000000001 key "
+        equal "The snapshots" "$(on mctl snapshots t --json | jq -r '.[].name' | tr '\n' ' ')" "before first "
+        works on "${bus[@]}" RevertImage sss t before after
+        equal "The versions" "$(on_sh 'ls "$1/t/etc/version" 2>/dev/null || echo none; cat "$2"/*/after/etc/version' sh $store "$snapshots" | tr '\n' ' ')" "none two "
+        refused 1 "a snapshot 'after' already" on "${bus[@]}" ReplaceImage sss t u after
+        refused 1 "the image itself" on "${bus[@]}" ReplaceImage sss t t x
+        refused 1 "no image 'nothere'" on "${bus[@]}" ReplaceImage sss t nothere x
+        on mctl read-only t
+        refused 1 "is read-only" on "${bus[@]}" ReplaceImage sss t u more
+        on mctl read-only t no
+        works on mctl remove u
+        gone
+}
+
+# Killed wherever, it has what it had or what it is to have, and the snapshots are its own.
+test_kills() {
+        local call i
+
+        fresh
+        on_sh 'echo old >"$1/t/etc/version"' sh $store
+        works on mctl snapshot t first
+        on_sh 'echo new >"$1/t/etc/version"' sh $store
+        for call in ioctl renameat2 unlinkat; do
+                for i in 1 2 3 4 6 8; do
+                        on_sh 'printf "{\"operation\":\"image-rollback\",\"name\":\"t\",\"snapshot\":\"first\"}" |
+                                strace -f -qq -o /dev/null -e "inject=$1:signal=KILL:when=$2" /usr/lib/mctl/mctl-worker >/dev/null 2>&1 || :' sh $call $i
+                        # The next command sweeps.
+                        works on mctl read-only t no
+                        equal "The snapshots after a kill in $call $i" "$(on mctl snapshots t --json | jq -r '.[].name' | grep -v '^rollback-')" first
+                        matches "The version after a kill in $call $i" "$(on cat $store/t/etc/version)" '^(old|new)$'
+                        equal "What is deeper" "$(on cat $store/t/inner/file)" deep
+                        on_sh 'echo new >"$1/t/etc/version"; for s in $(mctl snapshots t --json | jq -r ".[].name" | grep "^rollback-"); do mctl remove-snapshot t $s; done' sh $store
+                        equal "The subvolumes" "$(subvolumes | wc -w)" 4
+                done
+        done
+        gone
+}
+
+run_tests
