@@ -5,6 +5,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "basic/time.h"
 #include "cli/cli.h"
 
 /* A person may be asked for a password meanwhile, and copies take their time: the registry answers, or is gone. */
@@ -378,12 +379,20 @@ bool jobs_done(const Jobs *jobs)
 
 int jobs_wait(Context *c, Jobs *jobs)
 {
+        return jobs_wait_until(c, jobs, UINT64_MAX);
+}
+
+int jobs_wait_until(Context *c, Jobs *jobs, uint64_t until)
+{
         int r;
 
         while (!jobs_done(jobs)) {
+                uint64_t now = now_usec(CLOCK_MONOTONIC);
+                if (now >= until)
+                        return -ETIMEDOUT;
                 r = sd_bus_process(c->bus, NULL);
                 if (r == 0)
-                        r = sd_bus_wait(c->bus, UINT64_MAX);
+                        r = sd_bus_wait(c->bus, until == UINT64_MAX ? until : until - now);
                 if (r < 0 && r != -EINTR)
                         return log_error_errno(r, "Failed to wait for systemd");
         }

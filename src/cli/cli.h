@@ -45,7 +45,8 @@ typedef struct Context {
         bool quiet, legend, pager, ask_password;
         bool all, dry_run, wait, follow, raw, now, effective, runtime, force, copy, keep_identity,
                 make_target, stream, attach, default_keys;
-        const char *name, *slice, *signal, *kill_whom, *wait_for, *since, *format, *image_type, *verify;
+        const char *name, *slice, *signal, *kill_whom, *wait_for, *since, *format, *image_type, *verify, *to,
+                *health, *timeout;
         Strv properties;
         int lines;  /* -1: as many as suit the verb */
         Spec *spec; /* settings given as options */
@@ -156,6 +157,9 @@ int verb_rollback(Context *c, char **args);
 int verb_remove_snapshot(Context *c, char **args);
 int verb_diff(Context *c, char **args);
 int verb_commit(Context *c, char **args);
+int verb_update(Context *c, char **args);
+int verb_update_run(Context *c, char **args);
+int verb_update_undo(Context *c, char **args);
 int verb_pull_tar(Context *c, char **args);
 int verb_pull_raw(Context *c, char **args);
 int verb_transfers(Context *c, char **args);
@@ -226,6 +230,8 @@ int jobs_add(Jobs *jobs, const char *path, const char *unit, const char *name);
 /* Whether all have a result, and waits until they have. */
 bool jobs_done(const Jobs *jobs);
 int jobs_wait(Context *c, Jobs *jobs);
+/* The same until then (µs of CLOCK_MONOTONIC); -ETIMEDOUT. */
+int jobs_wait_until(Context *c, Jobs *jobs, uint64_t until);
 /* The exit status for jobs that were to bring machines up: says of each that did not come up why. */
 int jobs_report_start(Context *c, const Jobs *jobs);
 /* The same for jobs that were to bring them down. */

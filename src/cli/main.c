@@ -294,6 +294,15 @@ static int parse_option(Context *c, int id, const char *argument)
         case OPT_VERIFY:
                 c->verify = argument;
                 return 0;
+        case OPT_TO:
+                c->to = argument;
+                return 0;
+        case OPT_HEALTH:
+                c->health = argument;
+                return 0;
+        case OPT_TIMEOUT:
+                c->timeout = argument;
+                return 0;
         case OPT_FORMAT:
                 c->format = argument;
                 return 0;

@@ -66,5 +66,8 @@ enum {
         OPT_STOP_SIGNAL,
         OPT_STOP_TIMEOUT,
         OPT_PULL,
+        OPT_TO,
+        OPT_HEALTH,
+        OPT_TIMEOUT,
         OPT_SETTING, /* and the following numbers, for the rows of settings[] */
 };

@@ -19,35 +19,10 @@
 #define JOURNAL     ".journal"
 #define JOURNAL_MAX 512U
 
-#define UUID_LENGTH   32U
-#define SNAPSHOTS_MAX 1000U
-
 /* The library sets errno where a call of the kernel failed. */
 static int to_errno(enum btrfs_util_error error)
 {
         return error == BTRFS_UTIL_OK ? 0 : errno > 0 ? -errno : -EIO;
-}
-
-typedef struct Info {
-        char uuid[UUID_LENGTH + 1];
-        uint64_t time; /* when it was made, µs since 1970 */
-} Info;
-
-static void format_uuid(const uint8_t uuid[16], char ret[static UUID_LENGTH + 1])
-{
-        for (size_t i = 0; i < 16; i++)
-                snprintf(ret + 2 * i, 3, "%02x", uuid[i]);
-}
-
-static int get_info(int fd, Info *ret)
-{
-        struct btrfs_ioctl_get_subvol_info_args args = {};
-
-        if (ioctl(fd, BTRFS_IOC_GET_SUBVOL_INFO, &args) < 0)
-                return -errno;
-        format_uuid(args.uuid, ret->uuid);
-        ret->time = args.otime.sec * USEC_PER_SEC + args.otime.nsec / NSEC_PER_USEC;
-        return 0;
 }
 
 static int open_directory(int dir_fd, const char *name)
@@ -55,16 +30,9 @@ static int open_directory(int dir_fd, const char *name)
         return RET_NERRNO(openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
 }
 
-static int open_subvolume(int dir_fd, const char *name)
-{
-        _cleanup_close_ int fd = open_directory(dir_fd, name);
-
-        return fd < 0 ? fd : image_is_subvolume(fd) ? TAKE_FD(fd) : -ENOENT;
-}
-
 int subvolume_destroy(int dir_fd, const char *name)
 {
-        _cleanup_close_ int fd = open_subvolume(dir_fd, name);
+        _cleanup_close_ int fd = subvolume_open(dir_fd, name);
 
         if (fd < 0)
                 return fd;
@@ -127,7 +95,7 @@ int subvolume_copy(int image_fd, int dir_fd, const char *name, bool read_only)
 
         if (r < 0)
                 return r;
-        _cleanup_close_ int copy_fd = open_subvolume(dir_fd, name);
+        _cleanup_close_ int copy_fd = subvolume_open(dir_fd, name);
         r = copy_fd < 0 ? copy_fd : each_inner(image_fd, copy_inner, image_fd, copy_fd);
         if (r >= 0 && read_only)
                 r = each_inner(copy_fd, seal_inner, -EBADF, copy_fd);
@@ -140,70 +108,9 @@ int subvolume_copy(int image_fd, int dir_fd, const char *name, bool read_only)
 
 /* --- snapshots ---------------------------------------------------------------------------------------------------- */
 
-/* Opens the directory of the snapshots of an image. */
-static int open_snapshots(int store_fd, int image_fd, bool make)
-{
-        _cleanup_free_ char *path = NULL;
-        Info info;
-        int r = get_info(image_fd, &info);
-
-        if (r < 0)
-                return r;
-        path = strf(SNAPSHOTS_DIR "/%s", info.uuid);
-        OOM_CHECK(path);
-        return make ? dir_open_or_make_at(store_fd, path, 0700) : open_directory(store_fd, path);
-}
-
-static int compare_times(const void *a, const void *b)
-{
-        const Snapshot *x = a, *y = b;
-
-        return x->time < y->time ? -1 : x->time > y->time ? 1 : strcmp(x->name, y->name);
-}
-
-int subvolume_list_snapshots(int store_fd, int image_fd, Snapshot **ret, size_t *ret_n)
-{
-        _cleanup_(closedir_cleanup) DIR *dir = NULL;
-        Snapshot *list = NULL;
-        size_t n = 0;
-        int r = 0, dir_fd = open_snapshots(store_fd, image_fd, false);
-
-        *ret = NULL;
-        *ret_n = 0;
-        dir = dir_fd < 0 ? NULL : fdopendir(dir_fd);
-        if (!dir) {
-                fd_close(dir_fd);
-                return dir_fd == -ENOENT ? 0 : dir_fd < 0 ? dir_fd : -ENOMEM;
-        }
-        for (struct dirent *e; r >= 0 && n < SNAPSHOTS_MAX && (e = readdir(dir));) {
-                Info info;
-                if (e->d_name[0] == '.' || !image_name_valid(e->d_name))
-                        continue;
-                _cleanup_close_ int fd = open_subvolume(dir_fd, e->d_name);
-                if (fd < 0 || get_info(fd, &info) < 0)
-                        continue;
-                Snapshot *more = reallocarray(list, n + 1, sizeof(Snapshot));
-                _cleanup_free_ char *name = strdup(e->d_name);
-                list = more ?: list;
-                if (more && name)
-                        list[n++] = (Snapshot){ .name = TAKE_PTR(name), .time = info.time };
-                else
-                        r = -ENOMEM;
-        }
-        if (r < 0) {
-                snapshots_free(list, n);
-                return r;
-        }
-        if (n > 0)
-                qsort(list, n, sizeof(Snapshot), compare_times);
-        *ret = list;
-        *ret_n = n;
-        return 0;
-}
-
 int subvolume_take_snapshot(int store_fd, int image_fd, const char *name)
 {
-        _cleanup_close_ int dir_fd = open_snapshots(store_fd, image_fd, true);
+        _cleanup_close_ int dir_fd = subvolume_open_snapshots(store_fd, image_fd, true);
         int r = dir_fd < 0 ? dir_fd : subvolume_copy(image_fd, dir_fd, name, true);
 
         return r < 0 ? r : to_errno(btrfs_util_sync_fd(dir_fd));
@@ -211,14 +118,14 @@ int subvolume_take_snapshot(int store_fd, int image_fd, const char *name)
 
 int subvolume_open_snapshot(int store_fd, int image_fd, const char *name)
 {
-        _cleanup_close_ int dir_fd = open_snapshots(store_fd, image_fd, false);
+        _cleanup_close_ int dir_fd = subvolume_open_snapshots(store_fd, image_fd, false);
 
-        return dir_fd < 0 ? dir_fd : open_subvolume(dir_fd, name);
+        return dir_fd < 0 ? dir_fd : subvolume_open(dir_fd, name);
 }
 
 int subvolume_remove_snapshot(int store_fd, int image_fd, const char *name)
 {
-        _cleanup_close_ int dir_fd = open_snapshots(store_fd, image_fd, false);
+        _cleanup_close_ int dir_fd = subvolume_open_snapshots(store_fd, image_fd, false);
 
         return dir_fd < 0 ? dir_fd : subvolume_destroy(dir_fd, name);
 }
@@ -228,8 +135,8 @@ int subvolume_remove_snapshot(int store_fd, int image_fd, const char *name)
 static int write_journal(int dir_fd, int next_fd, const char *keep)
 {
         _cleanup_free_ char *text = NULL;
-        Info next;
-        int r = get_info(next_fd, &next);
+        SubvolumeInfo next;
+        int r = subvolume_info(next_fd, &next);
 
         if (r < 0)
                 return r;
@@ -243,23 +150,25 @@ static int write_journal(int dir_fd, int next_fd, const char *keep)
 static int settle(int snapshots_fd, const char *uuid)
 {
         _cleanup_free_ char *text = NULL;
-        Info info;
+        SubvolumeInfo info;
         int r;
 
         _cleanup_close_ int dir_fd = open_directory(snapshots_fd, uuid);
         if (dir_fd < 0)
                 return dir_fd;
-        _cleanup_close_ int next_fd = open_subvolume(dir_fd, NEXT);
+        _cleanup_close_ int next_fd = subvolume_open(dir_fd, NEXT);
         r = file_read_at(dir_fd, JOURNAL, JOURNAL_MAX, &text, NULL);
-        bool there = next_fd >= 0 && get_info(next_fd, &info) >= 0;
+        bool there = next_fd >= 0 && subvolume_info(next_fd, &info) >= 0;
         if (there && (r < 0 || !streq(info.uuid, uuid)))
                 r = subvolume_destroy(dir_fd, NEXT);
         else if (r < 0)
                 return r == -ENOENT ? 0 : r;
         else {
-                const char *keep = strlen(text) > UUID_LENGTH + 1 ? text + UUID_LENGTH + 1 : "";
-                text[MIN(strlen(text), UUID_LENGTH)] = 0;
-                if (!image_name_valid(keep) || strspn(text, "0123456789abcdef") != UUID_LENGTH)
+                const char *keep = strlen(text) > SUBVOLUME_UUID_LENGTH + 1
+                                           ? text + SUBVOLUME_UUID_LENGTH + 1
+                                           : "";
+                text[MIN(strlen(text), SUBVOLUME_UUID_LENGTH)] = 0;
+                if (!image_name_valid(keep) || strspn(text, "0123456789abcdef") != SUBVOLUME_UUID_LENGTH)
                         return -EBADMSG;
                 if (there)
                         r = RET_NERRNO(renameat2(dir_fd, NEXT, dir_fd, keep, RENAME_NOREPLACE));
@@ -274,19 +183,20 @@ static int settle(int snapshots_fd, const char *uuid)
 int subvolume_switch(int store_fd, const char *file, int source_fd, const char *keep,
                      SubvolumePrepare prepare, void *userdata)
 {
-        Info info;
+        SubvolumeInfo info;
         int r;
 
-        _cleanup_close_ int image_fd = open_subvolume(store_fd, file);
-        _cleanup_close_ int dir_fd = image_fd < 0 ? image_fd : open_snapshots(store_fd, image_fd, true);
+        _cleanup_close_ int image_fd = subvolume_open(store_fd, file);
+        _cleanup_close_ int dir_fd = image_fd < 0 ? image_fd
+                                                  : subvolume_open_snapshots(store_fd, image_fd, true);
         if (dir_fd < 0)
                 return dir_fd;
-        r = get_info(image_fd, &info);
+        r = subvolume_info(image_fd, &info);
         if (r >= 0)
                 r = subvolume_copy(source_fd, dir_fd, NEXT, false);
         if (r < 0)
                 return r;
-        _cleanup_close_ int next_fd = open_subvolume(dir_fd, NEXT);
+        _cleanup_close_ int next_fd = subvolume_open(dir_fd, NEXT);
         r = next_fd < 0 ? next_fd : prepare ? prepare(next_fd, userdata) : 0;
         if (r >= 0)
                 r = write_journal(dir_fd, next_fd, keep);
@@ -314,7 +224,7 @@ static int has_uuid(int fd, const char *uuid)
         enum btrfs_util_error error = btrfs_util_create_subvolume_iterator_fd(fd, BTRFS_FS_TREE_OBJECTID, 0,
                                                                               &i);
         struct btrfs_util_subvolume_info info;
-        char own[UUID_LENGTH + 1];
+        char own[SUBVOLUME_UUID_LENGTH + 1];
         bool found = false;
 
         if (error != BTRFS_UTIL_OK)
@@ -322,7 +232,7 @@ static int has_uuid(int fd, const char *uuid)
         while (!found && error == BTRFS_UTIL_OK) {
                 error = btrfs_util_subvolume_iterator_next_info(i, NULL, &info);
                 if (error == BTRFS_UTIL_OK)
-                        format_uuid(info.uuid, own);
+                        subvolume_format_uuid(info.uuid, own);
                 found = error == BTRFS_UTIL_OK && streq(own, uuid);
         }
         btrfs_util_destroy_subvolume_iterator(i);
@@ -359,8 +269,9 @@ int subvolume_sweep(int store_fd)
                 return -ENOMEM;
         }
         for (struct dirent *e; r >= 0 && (e = readdir(dir));) {
-                if (strlen(e->d_name) != UUID_LENGTH ||
-                    strspn(e->d_name, "0123456789abcdef") != UUID_LENGTH || settle(fd, e->d_name) < 0)
+                if (strlen(e->d_name) != SUBVOLUME_UUID_LENGTH ||
+                    strspn(e->d_name, "0123456789abcdef") != SUBVOLUME_UUID_LENGTH ||
+                    settle(fd, e->d_name) < 0)
                         continue;
                 r = faccessat(fd, e->d_name, F_OK, AT_SYMLINK_NOFOLLOW) < 0 ? 1
                                                                             : has_uuid(store_fd, e->d_name);

@@ -10,15 +10,37 @@
  *
  * `image_fd` is a subvolume that is no O_PATH; whoever changes something has the lock of stack_lock(). */
 
-#define SNAPSHOTS_DIR ".#mctl.snapshots"
+#define SNAPSHOTS_DIR         ".#mctl.snapshots"
+#define SUBVOLUME_UUID_LENGTH 32U
 
-/* Makes a copy as `name` below dir_fd, with copies of the subvolumes in it. */
-int subvolume_copy(int image_fd, int dir_fd, const char *name, bool read_only);
+typedef struct SubvolumeInfo {
+        char uuid[SUBVOLUME_UUID_LENGTH + 1];
+        uint64_t time; /* when it was made, µs since 1970 */
+} SubvolumeInfo;
+
+/* subvolume-list.c: what needs no library */
+
+/* Asks the kernel who a subvolume is. -ENOTTY for what is on another file system. */
+int subvolume_info(int image_fd, SubvolumeInfo *ret);
+
+/* Writes a UUID as the snapshots go by. */
+void subvolume_format_uuid(const uint8_t uuid[16], char ret[static SUBVOLUME_UUID_LENGTH + 1]);
+
+/* Opens a subvolume of a directory. -ENOENT for what is none. */
+int subvolume_open(int dir_fd, const char *name);
+
+/* Opens the directory of the snapshots of an image. */
+int subvolume_open_snapshots(int store_fd, int image_fd, bool make);
 
 /* The snapshots of an image, the oldest first, without layers. The caller frees them. */
 int subvolume_list_snapshots(int store_fd, int image_fd, Snapshot **ret, size_t *ret_n);
 
-/* Makes one, and says when that was (µs since 1970) where ret_time is not NULL; opens one; and destroys one. -EEXIST, -ENOENT. */
+/* subvolume.c */
+
+/* Makes a copy as `name` below dir_fd, with copies of the subvolumes in it. */
+int subvolume_copy(int image_fd, int dir_fd, const char *name, bool read_only);
+
+/* Makes a snapshot, opens one, and destroys one. -EEXIST, -ENOENT. */
 int subvolume_take_snapshot(int store_fd, int image_fd, const char *name);
 int subvolume_open_snapshot(int store_fd, int image_fd, const char *name);
 int subvolume_remove_snapshot(int store_fd, int image_fd, const char *name);

@@ -1,0 +1,188 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# Updates: a machine gets another image, and its own again where that does not do.
+
+# shellcheck source=tests/host/lib.sh
+. "$(dirname "$(readlink -f "$0")")/lib.sh"
+host_options=("--machines=ext4")
+store=/var/lib/machines
+
+# "t" as it is, "good" with something new, "bad" whose init ends, and "hangs" whose init says nothing.
+prepare_host() {
+        on cp -a $store/bb $store/t
+        on cp -a $store/bb $store/good
+        on cp -a $store/bb $store/bad
+        on_sh 'echo mine >"$1/t/etc/version"; printf "%032x\n" 7 >"$1/t/etc/machine-id"
+                echo two >"$1/good/etc/version"; printf "#!/bin/sh\nexit 3\n" >"$1/bad/etc/init"
+                chmod 755 "$1/bad/etc/init"; ln -sf /etc/init "$1/bad/sbin/init"; cp -a "$1/bb" "$1/hangs"
+                printf "#!/bin/sh\nsleep 1000\n" >"$1/hangs/etc/init"; chmod 755 "$1/hangs/etc/init"; ln -sf /etc/init "$1/hangs/sbin/init"' sh $store
+        # Which makes a stack of it.
+        works on mctl snapshot t first
+}
+
+has_version() {
+        equal "The version" "$(inside t cat /etc/version)" "$1"
+}
+
+labels() {
+        on mctl snapshots t --json | jq -r '.[].name' | sort | tr '\n' ' '
+}
+
+again() {
+        power_off t
+        works on mctl rollback t first
+        on_sh 'for s in before-update failed-update; do mctl remove-snapshot t $s 2>/dev/null || :; done'
+}
+
+is_settled() {
+        [ "$(on systemctl is-enabled mctl-update@t.service)" = disabled ] &&
+                [ -z "$(on systemctl list-units --all --plain --no-legend 'mctl-update*')" ]
+}
+
+nothing_pending() {
+        equal "What is enabled" "$(on systemctl is-enabled mctl-update@t.service || :)" disabled
+        empty "The units" "$(on systemctl list-units --all --plain --no-legend 'mctl-update*')"
+}
+
+test_good() {
+        boot t
+        works on mctl update t --to good --health 'v=two; grep "$v" /etc/version && [ 100% != $$ ]'
+        contains "What is said" "$out" "up and healthy"
+        has_version two
+        equal "The ID" "$(inside t cat /etc/machine-id)" 00000000000000000000000000000007
+        equal "The snapshots" "$(labels)" "before-update first "
+        nothing_pending
+        # The image is what it was, and the machine goes its own way.
+        inside_sh t 'echo own >/etc/version'
+        equal "The version of the image" "$(on mctl run --rm good cat /etc/version)" two
+        # The way back is there for whoever wants it later.
+        power_off t
+        works on mctl rollback t before-update
+        boot t
+        has_version mine
+        again
+        nothing_left
+}
+
+test_bad() {
+        on mkdir -p /srv/data
+        boot t -p TimeoutStopSec=2 --bind /srv/data:/mnt:noidmap
+        try on mctl update t --to bad
+        equal "The exit status" "$status" 1
+        contains stderr "$err" "did not come up"
+        contains stderr "$err" "The update is undone"
+        has_version mine
+        equal "The snapshots" "$(labels)" "failed-update first "
+        nothing_pending
+        try on mctl update t --to hangs --timeout 2
+        contains stderr "$err" "did not come up in time"
+        contains stderr "$err" "The update is undone"
+        has_version mine
+        # It is what it was told to be.
+        works inside t grep -q " /mnt " /proc/mounts
+        equal "The time to stop" "$(property machine-t.service TimeoutStopUSec)" 2s
+        # What did not do can be looked at.
+        contains "What it had" "$(on mctl diff t failed-update)" " /sbin/init"
+        try on mctl update t --to good --health 'echo some words; exit 3' --timeout 2
+        equal "The exit status" "$status" 1
+        contains stderr "$err" "is not healthy: the command ended with status 3"
+        contains stderr "$err" "some words"
+        has_version mine
+        try on mctl update t --to good --health 'sleep 100' --timeout 1
+        contains stderr "$err" "did not end in time"
+        has_version mine
+        nothing_pending
+        again
+}
+
+test_off() {
+        works on mctl update t --to good
+        equal "The machines" "$(on mctl list --json)" "[]"
+        boot t
+        has_version two
+        again
+        try on mctl update t --to bad
+        equal "The exit status" "$status" 1
+        equal "The machines" "$(on mctl list --json)" "[]"
+        boot t
+        has_version mine
+        again
+}
+
+test_file() {
+        printf '[Image]\nImage=t\n' | put_file /etc/mctl/m.machine
+        works on mctl start m
+        works on mctl update m --to good
+        equal "The version" "$(inside m cat /etc/version)" two
+        equal "The unit" "$(field m unit)" container@m.service
+        try on mctl update m --to bad
+        equal "The exit status" "$status" 1
+        equal "The version" "$(inside m cat /etc/version)" two
+        works on mctl poweroff m
+        on rm /etc/mctl/m.machine
+        soon is_gone m
+        works on mctl rollback t first
+        on_sh 'for s in before-update failed-update; do mctl remove-snapshot t $s 2>/dev/null || :; done'
+}
+
+updating() {
+        [ "$(labels)" = "before-update first " ] && [ "$(property mctl-update-t.service ActiveState)" = activating ]
+}
+
+# Whoever asked for it may go, and whatever does it may be killed.
+test_killed() {
+        boot t
+        on_sh 'mctl update t --to good --health "sleep 3" >/dev/null 2>&1 & sleep 0.5; kill -9 $!'
+        soon updating
+        refused 1 "is under way" on mctl update t --to good
+        soon is_settled
+        has_version two
+        again
+        boot t
+        on_sh 'mctl update t --to good --health "sleep 100" >/dev/null 2>&1 &'
+        soon updating
+        on systemctl kill -s KILL --kill-whom=main mctl-update-t.service
+        soon is_settled
+        has_version mine
+        equal "The snapshots" "$(labels)" "failed-update first "
+        again
+}
+
+# The power went when the machine was starting with it.
+test_power_cut() {
+        boot t
+        on_sh 'mctl update t --to good --health "sleep 100" >/dev/null 2>&1 &'
+        soon updating
+        # Nothing that would tidy up has a chance.
+        on_sh 'systemctl set-property --runtime mctl-update-t.service Description=x 2>/dev/null || :
+                kill -STOP $(systemctl show -P MainPID mctl-update-t.service)'
+        works on mctl terminate t
+        soon is_gone t
+        on_sh 'mv /usr/bin/mctl /usr/bin/mctl.away; systemctl kill -s KILL mctl-update-t.service; sleep 0.3; mv /usr/bin/mctl.away /usr/bin/mctl'
+        equal "What is enabled" "$(on systemctl is-enabled mctl-update@t.service)" enabled
+        works on systemctl start mctl-update@t.service
+        nothing_pending
+        boot t
+        has_version mine
+        again
+}
+
+test_refused() {
+        refused 2 "--to=IMAGE" on mctl update t
+        refused 2 "a number of seconds" on mctl update t --to good --timeout soon
+        refused 2 "Invalid name" on mctl update ../x --to good
+        refused 1 "No image 'nothere'" on mctl update nothere --to good
+        refused 1 "no image 'nothere'" on mctl update t --to nothere
+        refused 1 "the image itself" on mctl update t --to t
+        on truncate -s 1M $store/disk.raw
+        refused 1 "of another type" on mctl update t --to disk
+        on rm $store/disk.raw
+        boot good
+        refused 1 "writes to image 'good'" on mctl update t --to good
+        power_off good
+        equal "The snapshots" "$(labels)" "first "
+        nothing_pending
+}
+
+run_tests
