@@ -44,7 +44,7 @@ typedef struct Context {
         OutputMode output;
         bool quiet, legend, pager, ask_password;
         bool all, dry_run, wait, follow, raw, now, effective, runtime, force, copy, keep_identity,
-                make_target, stream, attach, default_keys;
+                make_target, stream, attach, default_keys, size;
         const char *name, *slice, *signal, *kill_whom, *wait_for, *since, *format, *image_type, *verify, *to,
                 *health, *timeout;
         Strv properties;
@@ -143,6 +143,8 @@ int verb_bind(Context *c, char **args);
 int verb_mount_image(Context *c, char **args);
 int verb_unbind(Context *c, char **args);
 int verb_images(Context *c, char **args);
+int verb_image_status(Context *c, char **args);
+int verb_prune(Context *c, char **args);
 int verb_show_image(Context *c, char **args);
 int verb_clone(Context *c, char **args);
 int verb_rename(Context *c, char **args);
@@ -246,6 +248,8 @@ typedef struct Column {
 
 /* µs since 1970 as people read them, "-" for none; the caller frees it. */
 char *format_timestamp(const json_t *usec);
+/* Bytes, as people read them. */
+char *format_bytes(const json_t *value);
 /* Prints an array of objects as a table or as JSON, and how many of what they are, unless that is NULL. */
 int output_array(Context *c, json_t *array, const Column *columns, size_t n_columns, const char *what);
 /* Prints JSON in the mode chosen (OUTPUT_TEXT counts as pretty). Takes the reference over. */

@@ -30,6 +30,19 @@ char *format_timestamp(const json_t *usec)
         return strdup(text);
 }
 
+char *format_bytes(const json_t *value)
+{
+        static const char units[] = "BKMGTPE";
+        double n = json_integer_value(value);
+        size_t i = 0;
+
+        if (!json_is_integer(value))
+                return strdup("-");
+        for (; n >= 1024 && units[i + 1]; i++)
+                n /= 1024;
+        return i == 0 ? strf("%.0fB", n) : strf("%.1f%c", n, units[i]);
+}
+
 size_t text_width(const char *s)
 {
         size_t n = 0;

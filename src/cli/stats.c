@@ -107,19 +107,6 @@ static char *format_percent(const json_t *value)
         return json_is_real(value) ? strf("%.1f%%", json_real_value(value)) : strdup("-");
 }
 
-static char *format_bytes(const json_t *value)
-{
-        static const char units[] = "BKMGTPE";
-        double n = json_integer_value(value);
-        size_t i = 0;
-
-        if (!json_is_integer(value))
-                return strdup("-");
-        for (; n >= 1024 && units[i + 1]; i++)
-                n /= 1024;
-        return i == 0 ? strf("%.0fB", n) : strf("%.1f%c", n, units[i]);
-}
-
 static int print_units(Context *c, const json_t *samples)
 {
         static const Column columns[] = {

@@ -67,6 +67,7 @@ enum {
         OPT_STOP_TIMEOUT,
         OPT_PULL,
         OPT_TO,
+        OPT_SIZE,
         OPT_HEALTH,
         OPT_TIMEOUT,
         OPT_SETTING, /* and the following numbers, for the rows of settings[] */

@@ -2,6 +2,9 @@
 
 /* Images of the store. The registry has them changed. */
 
+#include <inttypes.h>
+#include <unistd.h>
+
 #include "basic/parse.h"
 #include "cli/cli.h"
 
@@ -27,12 +30,67 @@ static int list_images(Context *c, json_t **ret)
         return 0;
 }
 
+/* Adds what is counted: bytes on disk, and who has a share in them. */
+static int read_size(sd_bus_message *reply, json_t *images)
+{
+        _cleanup_strv_ Strv shares = NULL;
+        uint64_t size, exclusive;
+        const char *name;
+        json_t *image;
+        size_t i;
+        int r = sd_bus_message_enter_container(reply, 'r', "sttas");
+
+        if (r > 0)
+                r = sd_bus_message_read(reply, "stt", &name, &size, &exclusive);
+        if (r > 0)
+                r = sd_bus_message_read_strv(reply, &shares);
+        if (r < 0)
+                return r;
+        json_array_foreach (images, i, image)
+                if (streq_ptr(json_text(image, "Name"), name)) {
+                        json_t *list = json_array();
+                        STRV_FOREACH (other, shares)
+                                json_array_append_new(list, json_string(*other));
+                        json_object_set_new(image, "Size", json_integer((json_int_t) size));
+                        json_object_set_new(image, "ExclusiveSize", json_integer((json_int_t) exclusive));
+                        json_object_set_new(image, "SharedWith", list);
+                }
+        return sd_bus_message_exit_container(reply);
+}
+
+static int measure_images(Context *c, json_t *images)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *request = NULL, *reply = NULL;
+        json_t *image;
+        size_t i;
+        int r = sd_bus_message_new_method_call(c->bus, &request, REGISTRY_NAME, REGISTRY_PATH,
+                                               REGISTRY_INTERFACE, "MeasureImages");
+
+        if (r >= 0)
+                r = sd_bus_message_open_container(request, 'a', "s");
+        json_array_foreach (images, i, image)
+                if (r >= 0)
+                        r = sd_bus_message_append(request, "s", strna(json_text(image, "Name")));
+        if (r >= 0)
+                r = sd_bus_message_close_container(request);
+        if (r < 0)
+                return log_error_errno(r, "Failed to make a message");
+        r = bus_call(c, "Failed to measure images", request, &reply);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_enter_container(reply, 'a', "(sttas)");
+        while (r >= 0 && (r = sd_bus_message_at_end(reply, false)) == 0)
+                r = read_size(reply, images);
+        return r < 0 ? log_error_errno(r, "Failed to read the sizes of images") : 0;
+}
+
 int verb_images(Context *c, char **args)
 {
         static const Column columns[] = {
                 { "Name", "IMAGE", NULL },         { "Type", "TYPE", NULL },
                 { "ReadOnly", "READ-ONLY", NULL }, { "OS", "OS", NULL },
                 { "Machine", "MACHINE", NULL },    { "Modified", "MODIFIED", format_timestamp },
+                { "Size", "SIZE", format_bytes },  { "ExclusiveSize", "EXCLUSIVE", format_bytes },
         };
         json_t *images;
         int r = list_images(c, &images);
@@ -40,7 +98,10 @@ int verb_images(Context *c, char **args)
         (void) args;
         if (r < 0)
                 return r;
-        r = output_array(c, images, columns, ELEMENTSOF(columns), "image");
+        if (c->size)
+                r = measure_images(c, images);
+        if (r >= 0)
+                r = output_array(c, images, columns, ELEMENTSOF(columns) - (c->size ? 0 : 2), "image");
         json_decref(images);
         return r;
 }
@@ -61,9 +122,23 @@ static int find_image(Context *c, const char *name, json_t **ret)
         return *ret ? 0 : log_error_return(-ENOENT, "There is no image '%s'.", name);
 }
 
+static char *join_names(const json_t *list)
+{
+        _cleanup_strv_ Strv names = NULL;
+        json_t *name;
+        size_t i;
+
+        json_array_foreach (list, i, name)
+                if (strv_consume(&names, str_escape(strna(json_string_value(name)))) < 0)
+                        return NULL;
+        return names ? strv_join(names, ", ") : NULL;
+}
+
 static void print_image(const char *name, const json_t *value)
 {
-        _cleanup_free_ char *shown = json_is_string(value) ? str_escape(json_string_value(value)) : NULL;
+        _cleanup_free_ char *shown = json_is_string(value)  ? str_escape(json_string_value(value))
+                                     : json_is_array(value) ? join_names(value)
+                                                            : NULL;
 
         if (json_is_boolean(value))
                 printf("%s=%s\n", name, json_is_true(value) ? "yes" : "no");
@@ -98,6 +173,66 @@ int verb_show_image(Context *c, char **args)
         return output_json(c, all);
 }
 
+static void print_line(const char *label, char *text)
+{
+        if (text && !streq(text, "-"))
+                printf("%12s: %s\n", label, text);
+        free(text);
+}
+
+static void print_status(const json_t *image)
+{
+        const json_t *size = json_object_get(image, "Size"),
+                     *exclusive = json_object_get(image, "ExclusiveSize");
+        _cleanup_free_ char *all = format_bytes(size), *own = format_bytes(exclusive);
+        uint64_t layers = json_number(image, "Layers"), snapshots = json_number(image, "Snapshots");
+
+        printf("%s\n", strna(json_text(image, "Name")));
+        print_line("OS", json_text(image, "OS") ? str_escape(json_text(image, "OS")) : NULL);
+        print_line("Type", strf("%s%s", strna(json_text(image, "Type")),
+                                json_is_true(json_object_get(image, "ReadOnly")) ? ", read-only" : ""));
+        print_line("Path", str_escape(strna(json_text(image, "Path"))));
+        if (size)
+                print_line("Size", strf("%s, %s of it nobody else's", strna(all), strna(own)));
+        if (layers > 0)
+                print_line("Layers", strf("%" PRIu64, layers));
+        if (snapshots > 0)
+                print_line("Snapshots", strf("%" PRIu64, snapshots));
+        print_line("Over", json_text(image, "Base") ? str_escape(json_text(image, "Base")) : NULL);
+        print_line("Shares with", join_names(json_object_get(image, "SharedWith")));
+        print_line("Machines", join_names(json_object_get(image, "Machines")));
+        print_line("Created", format_timestamp(json_object_get(image, "Created")));
+        print_line("Modified", format_timestamp(json_object_get(image, "Modified")));
+}
+
+int verb_image_status(Context *c, char **args)
+{
+        json_t *wanted = json_array(), *image;
+        size_t i;
+        int r = 0;
+
+        STRV_FOREACH (name, args) {
+                r = r < 0 ? r : find_image(c, *name, &image);
+                if (r >= 0)
+                        json_array_append_new(wanted, image);
+        }
+        if (r >= 0)
+                r = measure_images(c, wanted);
+        if (r < 0 || c->output != OUTPUT_TEXT) {
+                if (r >= 0)
+                        return output_json(c, wanted);
+                json_decref(wanted);
+                return r;
+        }
+        json_array_foreach (wanted, i, image) {
+                if (i > 0)
+                        putchar('\n');
+                print_status(image);
+        }
+        json_decref(wanted);
+        return 0;
+}
+
 /* Flags of CloneImageWithFlags(). */
 enum {
         CLONE_READ_ONLY = 1,
@@ -120,6 +255,79 @@ int verb_clone(Context *c, char **args)
 int verb_commit(Context *c, char **args)
 {
         return clone(c, args, CLONE_PLAIN, "Not committed");
+}
+
+/* --- prune -------------------------------------------------------------------------------------------------------- */
+
+/* What is removed, or would be. */
+static int call_prune(Context *c, bool dry_run, json_t **ret)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        json_t *images = json_array();
+        const char *name;
+        uint64_t bytes;
+        int r = bus_call_registry(c, "Not pruned", "PruneImages", &reply, "sb", c->all ? "all" : "hidden",
+                                  dry_run);
+
+        if (r >= 0)
+                r = sd_bus_message_enter_container(reply, 'a', "(st)");
+        while (r >= 0 && (r = sd_bus_message_read(reply, "(st)", &name, &bytes)) > 0)
+                json_array_append_new(images, bytes == UINT64_MAX ? json_pack("{ss}", "Name", name)
+                                                                  : json_pack("{ss sI}", "Name", name,
+                                                                              "Size", (json_int_t) bytes));
+        *ret = images;
+        return r;
+}
+
+static int print_pruned(Context *c, json_t *images, bool done)
+{
+        static const Column columns[] = { { "Name", "IMAGE", NULL }, { "Size", "SIZE", format_bytes } };
+        uint64_t sum = 0;
+        json_t *image;
+        size_t i;
+
+        json_array_foreach (images, i, image)
+                sum += json_number(image, "Size");
+        int r = output_array(c, images, columns, ELEMENTSOF(columns), "image");
+        if (r < 0 || c->output != OUTPUT_TEXT || c->quiet || sum == 0)
+                return r;
+        json_t *total = json_integer((json_int_t) sum);
+        _cleanup_free_ char *text = format_bytes(total);
+        printf("%s %s free.\n", strna(text), done ? "are" : "would be");
+        json_decref(total);
+        return 0;
+}
+
+/* All is much: people at a terminal are asked. */
+int verb_prune(Context *c, char **args)
+{
+        json_t *images = NULL;
+        char answer[16];
+        int r;
+
+        (void) args;
+        if (c->all && !c->force && !c->dry_run) {
+                if (!isatty(STDIN_FILENO))
+                        return log_error(
+                                       "This would remove all images that are not in use. Say --force if that is meant."),
+                               EXIT_STATUS_USAGE;
+                r = call_prune(c, true, &images);
+                if (r >= 0)
+                        r = print_pruned(c, images, false);
+                bool nothing = json_array_size(images) == 0;
+                json_decref(images);
+                images = NULL;
+                if (r < 0 || nothing)
+                        return r;
+                fprintf(stderr, "Remove them? [y/N] ");
+                if (!fgets(answer, sizeof(answer), stdin) || (answer[0] != 'y' && answer[0] != 'Y'))
+                        return EXIT_STATUS_FAILURE;
+        }
+        r = call_prune(c, c->dry_run, &images);
+        if (r >= 0)
+                r = print_pruned(c, images, !c->dry_run);
+        json_decref(images);
+        return r;
 }
 
 /* --- snapshots ---------------------------------------------------------------------------------------------------- */

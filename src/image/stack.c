@@ -514,9 +514,8 @@ static int read_hidden(int store_fd, const char *hidden, Stack *ret)
         return fd >= 0 && fgetxattr(fd, MARK, NULL, 0) >= 0 ? stack_read(fd, ret) : -ENOENT;
 }
 
-/* Calls for each stack of the store, with its name, and for those that are hidden still; anything but 0 ends it. */
-static int each_stack(int store_fd, int (*call)(void *userdata, const char *name, const Stack *stack),
-                      void *userdata)
+int stack_each(int store_fd, int (*call)(void *userdata, const char *name, const Stack *stack),
+               void *userdata)
 {
         _cleanup_(closedir_cleanup) DIR *dir = NULL;
         int r = 0, fd = openat(store_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -577,7 +576,7 @@ int stack_find_user(int store_fd, uint64_t inode, char **ret_name)
         /* Most stores have no stacks at all. */
         if (faccessat(store_fd, LAYERS_DIR, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
                 return 0;
-        r = each_stack(store_fd, match_base, &search);
+        r = stack_each(store_fd, match_base, &search);
         if (r > 0 && ret_name)
                 *ret_name = search.found;
         else
@@ -642,7 +641,7 @@ int stack_recover(int store_fd)
 {
         if (faccessat(store_fd, LAYERS_DIR, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
                 return 0;
-        return MIN(each_stack(store_fd, recover, &store_fd), 0);
+        return MIN(stack_each(store_fd, recover, &store_fd), 0);
 }
 
 int stack_sweep(int store_fd, Strv *ret_hidden)
@@ -658,7 +657,7 @@ int stack_sweep(int store_fd, Strv *ret_hidden)
                 return lock_fd;
         r = stack_recover(store_fd);
         if (r >= 0)
-                r = each_stack(store_fd, collect, &known);
+                r = stack_each(store_fd, collect, &known);
         if (r < 0)
                 return r;
         int fd = fcntl(lock_fd, F_DUPFD_CLOEXEC, 3);

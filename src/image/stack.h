@@ -100,6 +100,11 @@ void layers_close(int *layers, size_t n);
 /* Mounts a tree, attached nowhere: for reading, or with `writable` with its first layer to be written to. Owners are as they are on disk. */
 int layers_mount(int store_fd, const Layers *layers, bool writable);
 
+/* Calls for each stack of the store, with its name, and for those that are hidden still. What that returns ends it, and is returned, unless it
+ * is 0. */
+int stack_each(int store_fd, int (*call)(void *userdata, const char *name, const Stack *stack),
+               void *userdata);
+
 /* Whether a directory is the base of a stack: 1, and its name where ret_name is not NULL, which the caller frees. */
 int stack_find_user(int store_fd, uint64_t inode, char **ret_name);
 

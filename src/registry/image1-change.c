@@ -15,13 +15,20 @@
  * start takes; of others nobody else knows. */
 const Machine *machine1_image_user(const Registry *registry, const char *name)
 {
+        size_t from = 0;
+
+        return machine1_image_next_user(registry, name, &from);
+}
+
+const Machine *machine1_image_next_user(const Registry *registry, const char *name, size_t *from)
+{
         _cleanup_free_ char *path = NULL;
         _cleanup_close_ int fd = image1_open(name, NULL, &path);
 
         if (fd == -ENOENT)
                 return NULL;
-        for (size_t i = 0; i < registry->n_machines; i++) {
-                const Machine *m = registry->machines[i];
+        while (*from < registry->n_machines) {
+                const Machine *m = registry->machines[(*from)++];
                 if (m->state != MACHINE_FAILED && (!path || streq_ptr(m->record.root, path)))
                         return m;
         }
@@ -240,33 +247,57 @@ int machine1_change_image(sd_bus_message *call, void *userdata, sd_bus_error *er
                 "", find_change(call)->verb, (char *[]){ (char *) "image", name, NULL }, refresh_change);
 }
 
-/* Sizes are not known: nobody counts what a directory holds alone. */
+/* → (a(st)), names, and what was theirs alone, in bytes */
 static int reply_removed(sd_bus_message *call, const json_t *answer)
 {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-        json_t *removed = json_object_get(answer, "removed"), *name;
-        size_t i;
+        const char *name;
+        json_t *bytes;
         int r;
 
         r = sd_bus_message_new_method_return(call, &reply);
         if (r >= 0)
                 r = sd_bus_message_open_container(reply, 'a', "(st)");
-        json_array_foreach (removed, i, name)
+        json_object_foreach (json_object_get(answer, "removed"), name, bytes)
                 if (r >= 0)
-                        r = sd_bus_message_append(reply, "(st)", strna(json_string_value(name)), UINT64_MAX);
+                        r = sd_bus_message_append(reply, "(st)", name, (uint64_t) json_integer_value(bytes));
         if (r >= 0)
                 r = sd_bus_message_close_container(reply);
         return r < 0 ? r : sd_bus_send(sd_bus_message_get_bus(call), reply, NULL);
 }
 
+/* What machines that have a file would be started from. One that cannot be read keeps what is called like it. */
+static void keep_of_files(json_t *keep, const char *const *places, const char *suffix)
+{
+        for (const char *const *place = places; *place; place++) {
+                _cleanup_(closedir_cleanup) DIR *dir = opendir(*place);
+
+                for (struct dirent *e; dir && (e = readdir(dir));) {
+                        const char *end = endswith(e->d_name, suffix);
+                        _cleanup_free_ char *name = end ? strndup(e->d_name, end - e->d_name) : NULL,
+                                            *error = NULL;
+                        _cleanup_strv_ Strv warnings = NULL;
+                        _cleanup_spec_ Spec *spec = NULL;
+                        if (!name || !machine_name_valid(name))
+                                continue;
+                        json_array_append_new(keep, json_string(name));
+                        if (spec_merge(name, NULL, &spec, &warnings, &error) >= 0 && spec && spec->image)
+                                json_array_append_new(keep, json_string(spec->image));
+                }
+        }
+}
+
 static int clean_authorized(Registry *registry, sd_bus_message *call)
 {
+        bool ours = !startswith(sd_bus_message_get_path(call), MACHINE1_PATH);
         const char *mode;
-        int r;
+        int r, dry_run = false;
 
         r = sd_bus_message_rewind(call, true);
         if (r >= 0)
                 r = sd_bus_message_read(call, "s", &mode);
+        if (r >= 0 && ours)
+                r = sd_bus_message_read(call, "b", &dry_run);
         if (r < 0)
                 return r;
         if (!streq(mode, "all") && !streq(mode, "hidden"))
@@ -281,10 +312,14 @@ static int clean_authorized(Registry *registry, sd_bus_message *call)
                         return -ENOMEM;
                 }
         }
-        return worker_start(
-                registry, call,
-                json_pack("{ss sb so}", "operation", "image-clean", "all", streq(mode, "all"), "keep", keep),
-                -EBADF, reply_removed, "Failed to clean the store of images");
+        if (ours) {
+                keep_of_files(keep, spec_machine_dirs, ".machine");
+                keep_of_files(keep, spec_nspawn_dirs, ".nspawn");
+        }
+        return worker_start(registry, call,
+                            json_pack("{ss sb sb so}", "operation", "image-clean", "all", streq(mode, "all"),
+                                      "dryRun", dry_run, "keep", keep),
+                            -EBADF, reply_removed, "Failed to clean the store of images");
 }
 
 static int refresh_clean(Registry *registry, sd_bus_message *call)
@@ -296,7 +331,72 @@ int machine1_clean_pool(sd_bus_message *call, void *userdata, sd_bus_error *erro
 {
         (void) error;
         registry_touch(userdata);
-        return polkit_authorize(userdata, call, MANAGE_MACHINES, "", "clean_pool", refresh_clean);
+        bool ours = !startswith(sd_bus_message_get_path(call), MACHINE1_PATH);
+        return polkit_authorize(userdata, call, ours ? REGISTRY_NAME ".manage-images" : MANAGE_MACHINES, "",
+                                ours ? "prune" : "clean_pool", refresh_clean);
+}
+
+/* → (a(sttas)), name, bytes, bytes that are nobody else's, and who has the others */
+static int reply_sizes(sd_bus_message *call, const json_t *answer)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        const char *name;
+        json_t *image, *other;
+        size_t i;
+        int r = sd_bus_message_new_method_return(call, &reply);
+
+        if (r >= 0)
+                r = sd_bus_message_open_container(reply, 'a', "(sttas)");
+        json_object_foreach (json_object_get(answer, "images"), name, image) {
+                _cleanup_strv_ Strv shares = NULL;
+                json_array_foreach (json_object_get(image, "shares"), i, other)
+                        if (r >= 0)
+                                r = strv_append(&shares, strna(json_string_value(other)));
+                if (r >= 0)
+                        r = sd_bus_message_open_container(reply, 'r', "sttas");
+                if (r >= 0)
+                        r = sd_bus_message_append(
+                                reply, "stt", name,
+                                (uint64_t) json_integer_value(json_object_get(image, "size")),
+                                (uint64_t) json_integer_value(json_object_get(image, "exclusive")));
+                if (r >= 0)
+                        r = sd_bus_message_append_strv(reply, shares);
+                if (r >= 0)
+                        r = sd_bus_message_close_container(reply);
+        }
+        if (r >= 0)
+                r = sd_bus_message_close_container(reply);
+        return r < 0 ? r : sd_bus_send(sd_bus_message_get_bus(call), reply, NULL);
+}
+
+static int measure_authorized(Registry *registry, sd_bus_message *call)
+{
+        _cleanup_strv_ Strv names = NULL;
+        int r = sd_bus_message_rewind(call, true);
+
+        if (r >= 0)
+                r = sd_bus_message_read_strv(call, &names);
+        if (r < 0)
+                return r;
+        json_t *list = json_array();
+        STRV_FOREACH (name, names) {
+                if (!image_name_valid(*name)) {
+                        json_decref(list);
+                        return reply_bad_name(call);
+                }
+                json_array_append_new(list, json_string(*name));
+        }
+        return worker_start(registry, call,
+                            json_pack("{ss so}", "operation", "image-measure", "names", list), -EBADF,
+                            reply_sizes, "Failed to measure images");
+}
+
+int registry_measure_images(sd_bus_message *call, void *userdata, sd_bus_error *error)
+{
+        (void) error;
+        registry_touch(userdata);
+        return polkit_authorize(userdata, call, REGISTRY_NAME ".manage-images", "", "measure",
+                                measure_authorized);
 }
 
 static int reply_no_pool(Registry *registry, sd_bus_message *call)

@@ -310,22 +310,61 @@ static int read_os_of_stack(int stack_fd, Stack *stack, char **ret)
         return r;
 }
 
+/* The snapshots of an image, and the layers of a stack. */
+static int read_history(int image_fd, ImageType type, Stack *ret)
+{
+        if (type != IMAGE_STACK && type != IMAGE_SUBVOLUME)
+                return 0;
+        _cleanup_close_ int fd = fd_reopen(image_fd, O_RDONLY | O_DIRECTORY);
+        if (fd < 0 || type == IMAGE_STACK)
+                return fd < 0 ? fd : stack_read(fd, ret);
+        _cleanup_close_ int store_fd = open(HOST_ROOT IMAGE_STORE, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        return store_fd < 0 ? -errno
+                            : subvolume_list_snapshots(store_fd, fd, &ret->snapshots, &ret->n_snapshots);
+}
+
 static int append_stack(sd_bus_message *m, const Stack *stack)
 {
-        int r = sd_bus_message_append(m, "{sv}{sv}", "Layers", "t",
-                                      (uint64_t) strv_length(stack->layers.ids), "Snapshots", "t",
-                                      (uint64_t) stack->n_snapshots);
+        int r = sd_bus_message_append(m, "{sv}", "Snapshots", "t", (uint64_t) stack->n_snapshots);
+
+        if (r >= 0 && stack->layers.ids)
+                r = sd_bus_message_append(m, "{sv}", "Layers", "t",
+                                          (uint64_t) strv_length(stack->layers.ids));
 
         return r < 0 || !stack->layers.base
                        ? r
                        : sd_bus_message_append(m, "{sv}", "Base", "s", stack->layers.base);
 }
 
+static int append_users(sd_bus_message *m, const Registry *registry, const char *name)
+{
+        _cleanup_strv_ Strv users = NULL;
+        const Machine *user;
+        size_t from = 0;
+        int r = 0;
+
+        while (r >= 0 && (user = machine1_image_next_user(registry, name, &from)))
+                r = strv_append(&users, user->name);
+        if (r < 0 || !users)
+                return r;
+        r = sd_bus_message_append(m, "{sv}", "Machine", "s", users[0]);
+        if (r >= 0)
+                r = sd_bus_message_open_container(m, 'e', "sv");
+        if (r >= 0)
+                r = sd_bus_message_append(m, "s", "Machines");
+        if (r >= 0)
+                r = sd_bus_message_open_container(m, 'v', "as");
+        if (r >= 0)
+                r = sd_bus_message_append_strv(m, users);
+        if (r >= 0)
+                r = sd_bus_message_close_container(m);
+        return r < 0 ? r : sd_bus_message_close_container(m);
+}
+
 static int append_image(sd_bus_message *m, const Registry *registry, const char *name)
 {
         _cleanup_stack_ Stack stack = {};
         _cleanup_free_ char *os = NULL;
-        const Machine *user = machine1_image_user(registry, name);
         _cleanup_image_stat_ ImageStat st = {};
         int r;
 
@@ -336,6 +375,8 @@ static int append_image(sd_bus_message *m, const Registry *registry, const char 
                 (void) read_os_of_stack(fd, &stack, &os);
         else
                 (void) os_release_read(fd, &os, NULL);
+        if (st.type == IMAGE_SUBVOLUME)
+                (void) read_history(fd, st.type, &stack);
         r = sd_bus_message_open_container(m, 'a', "{sv}");
         if (r >= 0)
                 r = sd_bus_message_append(m, "{sv}{sv}{sv}{sv}", "Name", "s", name, "Type", "s",
@@ -349,10 +390,10 @@ static int append_image(sd_bus_message *m, const Registry *registry, const char 
                 r = sd_bus_message_append(m, "{sv}", "Size", "t", st.size);
         if (r >= 0 && os)
                 r = sd_bus_message_append(m, "{sv}", "OS", "s", os);
-        if (r >= 0 && stack.layers.ids)
+        if (r >= 0 && (stack.layers.ids || st.type == IMAGE_SUBVOLUME))
                 r = append_stack(m, &stack);
-        if (r >= 0 && user)
-                r = sd_bus_message_append(m, "{sv}", "Machine", "s", user->name);
+        if (r >= 0)
+                r = append_users(m, registry, name);
         return r < 0 ? r : sd_bus_message_close_container(m);
 }
 
@@ -379,19 +420,6 @@ int registry_list_images(sd_bus_message *call, void *userdata, sd_bus_error *err
         (void) error;
         registry_touch(userdata);
         return registry_refresh_then(userdata, call, list_refreshed);
-}
-
-/* The snapshots of an image, and the layers of a stack. */
-static int read_history(int image_fd, ImageType type, Stack *ret)
-{
-        if (type != IMAGE_STACK && type != IMAGE_SUBVOLUME)
-                return 0;
-        _cleanup_close_ int fd = fd_reopen(image_fd, O_RDONLY | O_DIRECTORY);
-        if (fd < 0 || type == IMAGE_STACK)
-                return fd < 0 ? fd : stack_read(fd, ret);
-        _cleanup_close_ int store_fd = open(HOST_ROOT IMAGE_STORE, O_PATH | O_DIRECTORY | O_CLOEXEC);
-        return store_fd < 0 ? -errno
-                            : subvolume_list_snapshots(store_fd, fd, &ret->snapshots, &ret->n_snapshots);
 }
 
 int registry_list_snapshots(sd_bus_message *call, void *userdata, sd_bus_error *error)

@@ -73,11 +73,17 @@ int image1_reply_no_image(sd_bus_message *call, const char *name);
 /* image1-change.c: a machine that runs from that image of the store, or NULL. */
 const Machine *machine1_image_user(const Registry *registry, const char *name);
 
+/* The same, one after the other: `from` is 0 at first. */
+const Machine *machine1_image_next_user(const Registry *registry, const char *name, size_t *from);
+
 /* Whether an image of the store is a disk. */
 bool machine1_image_is_disk(const char *name);
 
 /* ListSnapshots(s name) of org.mctl.Registry1 → (a(st)): names, and when, in µs since 1970 */
 int registry_list_snapshots(sd_bus_message *call, void *userdata, sd_bus_error *error);
+
+/* image1-change.c: MeasureImages(as names) of org.mctl.Registry1 */
+int registry_measure_images(sd_bus_message *call, void *userdata, sd_bus_error *error);
 
 /* ListImages() of org.mctl.Registry1, → (aa{sv}) */
 int registry_list_images(sd_bus_message *call, void *userdata, sd_bus_error *error);

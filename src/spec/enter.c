@@ -14,7 +14,7 @@ int enter_command(const EnterRequest *request, Strv *ret)
         _cleanup_strv_ Strv l = NULL;
         int r;
 
-        r = strv_append(&l, ENTER);
+        r = strv_append(&l, ENTER_PROGRAM);
         if (r >= 0 && !isempty(request->user))
                 r = strv_appendf(&l, "--user=%s", request->user);
         if (r >= 0 && !isempty(request->directory))

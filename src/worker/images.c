@@ -283,30 +283,58 @@ int work_image_limit(const Request *request, char **ret_error)
                        ret_error);
 }
 
+static int leave_it(int store_fd, const char *name, void *userdata)
+{
+        (void) store_fd;
+        (void) name;
+        (void) userdata;
+        return 0;
+}
+
+/* Removes what can be. Returns how many that were. */
+static unsigned clean_once(const Request *request, int store_fd, const Strv names, json_t *removed,
+                           int *failure, char **ret_error)
+{
+        bool dry_run = request_flag(request, "dryRun");
+        unsigned n = 0;
+
+        STRV_FOREACH (name, names) {
+                _cleanup_free_ char *error = NULL;
+                if (json_object_get(removed, *name))
+                        continue;
+                uint64_t bytes = image_exclusive_size(store_fd, *name);
+                int r = dry_run ? while_idle(*name, leave_it, store_fd, NULL, &error)
+                                : remove_image(store_fd, *name, &error);
+                if (r >= 0) {
+                        json_object_set_new(removed, *name, json_integer((json_int_t) bytes));
+                        n++;
+                } else if (r != -EBUSY && *failure == 0)
+                        *failure = set_failure(ret_error, r, "Image '%s': %s", *name, error ?: strerror(-r));
+        }
+        return n;
+}
+
 /* Those in use stay. The first that could not be removed is told, when the others have been. */
 int work_image_clean(const Request *request, char **ret_error)
 {
-        json_t *kept = json_object_get(request->json, "keep"), *removed = json_array(), *value;
-        _cleanup_strv_ Strv keep = NULL, names = NULL;
+        json_t *keep = json_object_get(request->json, "keep"), *removed = json_object(), *value;
+        _cleanup_strv_ Strv names = NULL, wanted = NULL;
+        int r, failure = 0;
         size_t i;
-        int r = 0, failure = 0;
 
         _cleanup_close_ int store_fd = store_open(IMAGE_STORE);
-        json_array_foreach (kept, i, value)
-                if (r >= 0)
-                        r = strv_append(&keep, json_string_value(value));
-        if (r >= 0)
-                r = store_fd < 0 ? store_fd : store_list(store_fd, request_flag(request, "all"), &names);
+        r = store_fd < 0 ? store_fd : store_list(store_fd, request_flag(request, "all"), &names);
         STRV_FOREACH (name, names) {
-                _cleanup_free_ char *error = NULL;
-                if (r < 0 || strv_contains(keep, *name))
-                        continue;
-                int q = remove_image(store_fd, *name, &error);
-                if (q >= 0)
-                        json_array_append_new(removed, json_string(*name));
-                else if (q != -EBUSY && failure == 0)
-                        failure = set_failure(ret_error, q, "Image '%s': %s", *name, error ?: strerror(-q));
+                bool kept = false;
+                json_array_foreach (keep, i, value)
+                        kept = kept || streq(json_string_value(value), *name);
+                if (r >= 0 && !kept)
+                        r = strv_append(&wanted, *name);
         }
+        /* What others were made over can go when those have gone. */
+        while (r >= 0 && clean_once(request, store_fd, wanted, removed, &failure, ret_error) > 0)
+                if (request_flag(request, "dryRun"))
+                        break;
         if (json_object_set_new(request->answer, "removed", removed) < 0)
                 r = -ENOMEM;
         return r < 0 ? r : failure;

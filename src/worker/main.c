@@ -33,6 +33,7 @@ static const struct {
         { "image-read-only", work_image_read_only },
         { "image-limit", work_image_limit },
         { "image-clean", work_image_clean },
+        { "image-measure", work_image_measure },
         { "image-snapshot", work_image_snapshot },
         { "image-rollback", work_image_rollback },
         { "image-switch", work_image_switch },

@@ -53,6 +53,12 @@ int work_image_read_only(const Request *request, char **ret_error);
 int work_image_limit(const Request *request, char **ret_error);
 int work_image_clean(const Request *request, char **ret_error);
 
+/* measure.c: of all "names" that are there, as "images" by name: "size" and "exclusive" in bytes on disk, and whom it "shares" that with. */
+int work_image_measure(const Request *request, char **ret_error);
+
+/* measure.c: what would be free without an image, in bytes; UINT64_MAX where that is not known. */
+uint64_t image_exclusive_size(int store_fd, const char *name);
+
 /* import.c: an image "name" from what data_fd has, a tar archive, a disk or a directory; with "replace", in the place of one that is
  * there, and with "readOnly". */
 int work_import_tar(const Request *request, char **ret_error);

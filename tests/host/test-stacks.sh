@@ -250,4 +250,68 @@ test_hostile() {
         store_is_clean
 }
 
+# value IMAGE KEY: of what image-status says.
+value() {
+        on mctl image-status "$1" --json | jq -r ".[0].$2"
+}
+
+# How large they are, and what would be free without one.
+test_sizes() {
+        local all
+
+        on_sh 'cp -a "$1/bb" "$1/p"; head -c 3M /dev/urandom >"$1/p/data"; ln "$1/p/data" "$1/p/again"' sh $store
+        all=$(on_sh 'du -s -B1 "$1/p" | cut -f1' sh $store)
+        equal "The size" "$(value p Size)" "$all"
+        equal "What is its own" "$(value p ExclusiveSize)" "$all"
+        works on mctl clone p q
+        matches "The size" "$(value q Size)" '^[0-9]+$'
+        [ "$(value q Size)" -ge "$all" ] || fail "A clone needs what it shares."
+        [ "$(value q ExclusiveSize)" -lt 100000 ] || fail "A clone has nothing of its own yet."
+        equal "Who has a share" "$(value q 'SharedWith | join(" ")')" p
+        equal "Who has a share" "$(value p 'SharedWith | join(" ")')" q
+        boot q
+        inside_sh q 'head -c 2097152 /dev/urandom >/own'
+        boot q --name reader --read-only
+        works on mctl image-status q
+        contains "What is said" "$out" "Machines: q, reader"
+        contains "What is said" "$out" "Shares with: p"
+        power_off q reader
+        [ "$(value q ExclusiveSize)" -gt 2000000 ] || fail "What was written is its own."
+        matches "The table" "$(on mctl images --size | grep '^q ')" 'stack .* [0-9.]+M +2\.[0-9]M$'
+        works on mctl remove p
+        equal "What is its own, when the other is gone" "$(value q ExclusiveSize)" "$(value q Size)"
+        works on mctl remove q
+        on truncate -s 100M $store/d.raw
+        equal "The size of a sparse disk" "$(value d Size)" 0
+        works on mctl remove d
+        refused 1 "no image 'nothere'" on mctl image-status nothere
+        refused 1 "authentication" on_user alice mctl --no-ask-password images --size
+}
+
+test_prune() {
+        on_sh 'for i in .hidden one two base; do cp -a "$1/bb" "$1/$i"; done' sh $store
+        on mctl read-only base
+        works on mctl clone base over
+        printf '[Image]\nImage=two\n' | put_file /etc/mctl/m.machine
+        boot bb
+        works on mctl prune --dry-run
+        contains "What would be removed" "$out" ".hidden"
+        contains "How many" "$out" "1 image."
+        works on test -e $store/.hidden
+        works on mctl prune --json
+        valid_json "$out" '[i["Name"] for i in json] == [".hidden"] and json[0]["Size"] > 500000'
+        refused 2 "--force" on mctl prune --all
+        works on mctl prune --all --dry-run
+        works on test -e $store/one
+        works on mctl prune --all --force
+        contains "What was removed" "$out" "one"
+        contains "What was removed when it could be" "$out" "base"
+        lacks "What a machine has a file for" "$out" "two"
+        equal "What is there" "$(on ls -I lost+found $store | tr '\n' ' ')" "bb two "
+        power_off bb
+        on rm /etc/mctl/m.machine
+        on mctl remove two
+        refused 1 "authentication" on_user alice mctl --no-ask-password prune
+}
+
 run_tests

@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* How much images take on disk, how much of it they share with nobody, and with whom they share the rest. */
+
+#include <linux/fiemap.h>
+#include <linux/fs.h>
+#include <linux/magic.h>
+#include <search.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+
+#include "basic/fd.h"
+#include "image/stack.h"
+#include "image/store.h"
+#include "worker/worker.h"
+
+#define DEPTH_MAX    512U
+#define EXTENTS_STEP 64U
+#define BLOCK        512U
+
+#ifndef XFS_SUPER_MAGIC
+#define XFS_SUPER_MAGIC 0x58465342
+#endif
+
+typedef struct Size {
+        uint64_t all, exclusive; /* bytes */
+} Size;
+
+static void add(Size *sum, const Size *more)
+{
+        sum->all += more->all;
+        sum->exclusive += more->exclusive;
+}
+
+/* --- trees ---------------------------------------------------------------------------------------------------------- */
+
+typedef struct Count {
+        Size size;
+        bool extents; /* the file system lets files share them */
+        void *links;  /* files that were counted, and have more names */
+} Count;
+
+typedef struct Link {
+        dev_t dev;
+        ino_t ino;
+} Link;
+
+static int compare_links(const void *a, const void *b)
+{
+        const Link *x = a, *y = b;
+
+        return x->dev != y->dev   ? (x->dev < y->dev ? -1 : 1)
+               : x->ino != y->ino ? (x->ino < y->ino ? -1 : 1)
+                                  : 0;
+}
+
+/* Whether a file was counted by another name. */
+static bool is_known(Count *c, const struct stat *st)
+{
+        if (st->st_nlink < 2)
+                return false;
+        Link *link = malloc(sizeof(Link)), **found = NULL;
+        if (link) {
+                *link = (Link){ st->st_dev, st->st_ino };
+                found = tsearch(link, &c->links, compare_links);
+        }
+        bool known = found && *found != link;
+        if (known || !found)
+                free(link);
+        return known;
+}
+
+/* What of a file other files have, too. */
+static uint64_t shared_bytes(int fd)
+{
+        union {
+                struct fiemap map;
+                char room[sizeof(struct fiemap) + EXTENTS_STEP * sizeof(struct fiemap_extent)];
+        } u = {};
+        uint64_t shared = 0;
+        bool last = false;
+
+        for (uint64_t at = 0; !last;) {
+                u.map.fm_start = at;
+                u.map.fm_length = FIEMAP_MAX_OFFSET - at;
+                u.map.fm_extent_count = EXTENTS_STEP;
+                if (ioctl(fd, FS_IOC_FIEMAP, &u.map) < 0 || u.map.fm_mapped_extents == 0)
+                        break;
+                for (size_t i = 0; i < u.map.fm_mapped_extents; i++) {
+                        const struct fiemap_extent *e = u.map.fm_extents + i;
+                        if (e->fe_flags & FIEMAP_EXTENT_SHARED)
+                                shared += e->fe_length;
+                        last = e->fe_flags & FIEMAP_EXTENT_LAST;
+                        at = e->fe_logical + e->fe_length;
+                }
+        }
+        return shared;
+}
+
+static void count_file(Count *c, int parent_fd, const char *name, const struct stat *st)
+{
+        uint64_t bytes = (uint64_t) st->st_blocks * BLOCK, shared = 0;
+
+        if (c->extents && S_ISREG(st->st_mode) && bytes > 0) {
+                _cleanup_close_ int fd = openat(parent_fd, name,
+                                                O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+                shared = fd < 0 ? 0 : MIN(shared_bytes(fd), bytes);
+        }
+        add(&c->size, &(Size){ bytes, bytes - shared });
+}
+
+static int count_children(Count *c, int dir_fd, unsigned depth)
+{
+        _cleanup_(closedir_cleanup) DIR *dir = NULL;
+        int r = 0, fd = depth == 0 ? -1 : openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+        dir = fd < 0 ? NULL : fdopendir(fd);
+        if (!dir) {
+                fd_close(fd);
+                return depth == 0 ? -ELOOP : -errno;
+        }
+        for (struct dirent *e; r >= 0 && (e = readdir(dir));) {
+                struct stat st;
+                if (streq(e->d_name, ".") || streq(e->d_name, "..") ||
+                    fstatat(fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+                    (!S_ISDIR(st.st_mode) && is_known(c, &st)))
+                        continue;
+                count_file(c, fd, e->d_name, &st);
+                if (!S_ISDIR(st.st_mode))
+                        continue;
+                _cleanup_close_ int own_fd = openat(fd, e->d_name,
+                                                    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+                if (own_fd >= 0)
+                        r = count_children(c, own_fd, depth - 1);
+        }
+        return r;
+}
+
+/* A tree, or a file. */
+static int measure_file(int parent_fd, const char *name, Size *ret)
+{
+        Count c = {};
+        struct statfs fs;
+        struct stat st;
+        int r = 0;
+
+        if (fstatat(parent_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+                return -errno;
+        _cleanup_close_ int fd = openat(parent_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+        if (fd < 0 || fstatfs(fd, &fs) < 0)
+                return -errno;
+        c.extents = fs.f_type == BTRFS_SUPER_MAGIC || fs.f_type == XFS_SUPER_MAGIC;
+        count_file(&c, parent_fd, name, &st);
+        if (S_ISDIR(st.st_mode))
+                r = count_children(&c, fd, DEPTH_MAX);
+        tdestroy(c.links, free);
+        *ret = c.size;
+        return r;
+}
+
+/* --- stacks --------------------------------------------------------------------------------------------------------- */
+
+typedef struct Measure {
+        int store_fd, layers_fd;
+        json_t *users; /* of layers, by their ids, and of bases, by their names behind a slash: arrays of names */
+        json_t *sizes; /* of those that were measured */
+} Measure;
+
+static void add_user(Measure *m, const char *part, const char *name)
+{
+        json_t *list = json_object_get(m->users, part);
+
+        if (!list) {
+                list = json_array();
+                json_object_set_new(m->users, part, list);
+        }
+        const char *last = json_string_value(json_array_get(list, json_array_size(list) - 1));
+        if (!last || !streq(last, name))
+                json_array_append_new(list, json_string(name));
+}
+
+static int add_users(Measure *m, const Layers *layers, const char *name)
+{
+        STRV_FOREACH (id, layers->ids)
+                add_user(m, *id, name);
+        if (!layers->base)
+                return 0;
+        _cleanup_free_ char *part = strf("/%s", layers->base);
+        OOM_CHECK(part);
+        add_user(m, part, name);
+        return 0;
+}
+
+static int see_stack(void *userdata, const char *name, const Stack *stack)
+{
+        int r = add_users(userdata, &stack->layers, name);
+
+        for (size_t i = 0; i < stack->n_snapshots && r >= 0; i++)
+                r = add_users(userdata, &stack->snapshots[i].layers, name);
+        return r;
+}
+
+/* Each is counted once, however many have it. */
+static int measure_part(Measure *m, const char *part, uint64_t *ret)
+{
+        const json_t *known = json_object_get(m->sizes, part);
+        Size size;
+        int r;
+
+        if (known) {
+                *ret = (uint64_t) json_integer_value(known);
+                return 0;
+        }
+        r = part[0] == '/' ? measure_file(m->store_fd, part + 1, &size)
+                           : measure_file(m->layers_fd, part, &size);
+        if (r < 0)
+                return r;
+        *ret = size.all;
+        json_object_set_new(m->sizes, part, json_integer((json_int_t) size.all));
+        return 0;
+}
+
+/* Of all parts that an image has a share in. */
+static int measure_stack(Measure *m, const char *name, Size *ret, json_t *shares)
+{
+        const char *part;
+        json_t *users, *user;
+        size_t i;
+
+        json_object_foreach (m->users, part, users) {
+                bool own = false;
+                uint64_t bytes;
+                json_array_foreach (users, i, user)
+                        own = own || streq(json_string_value(user), name);
+                if (!own)
+                        continue;
+                int r = measure_part(m, part, &bytes);
+                if (r < 0)
+                        return r;
+                add(ret, &(Size){ bytes, json_array_size(users) == 1 && part[0] != '/' ? bytes : 0 });
+                json_array_foreach (users, i, user)
+                        if (!streq(json_string_value(user), name))
+                                json_object_set_new(shares, json_string_value(user), json_true());
+                if (part[0] == '/')
+                        json_object_set_new(shares, part + 1, json_true());
+        }
+        return 0;
+}
+
+/* One that others are made over is theirs as well. */
+static int measure_plain(Measure *m, const char *name, const char *file, Size *ret, json_t *shares)
+{
+        _cleanup_free_ char *part = strf("/%s", name);
+        json_t *user;
+        size_t i;
+
+        OOM_CHECK(part);
+        int r = measure_file(m->store_fd, file, ret);
+        json_array_foreach (json_object_get(m->users, part), i, user) {
+                json_object_set_new(shares, json_string_value(user), json_true());
+                ret->exclusive = 0;
+        }
+        return r;
+}
+
+static int measure(Measure *m, const char *name, Size *ret, json_t *shares)
+{
+        _cleanup_free_ char *file = NULL;
+        ImageType type;
+
+        _cleanup_close_ int fd = image_open_in(m->store_fd, name, 0, &type, &file);
+        return fd < 0                ? fd
+               : type == IMAGE_STACK ? measure_stack(m, name, ret, shares)
+               : type == IMAGE_BLOCK ? -EOPNOTSUPP
+                                     : measure_plain(m, name, file, ret, shares);
+}
+
+static int measure_begin(Measure *m, int store_fd)
+{
+        *m = (Measure){ store_fd, -EBADF, json_object(), json_object() };
+        m->layers_fd = openat(store_fd, LAYERS_DIR, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        return m->layers_fd < 0 ? 0 : MIN(stack_each(store_fd, see_stack, m), 0);
+}
+
+static void measure_end(Measure *m)
+{
+        fd_close(m->layers_fd);
+        json_decref(m->users);
+        json_decref(m->sizes);
+}
+
+uint64_t image_exclusive_size(int store_fd, const char *name)
+{
+        json_t *shares = json_object();
+        Size size = {};
+        Measure m;
+        int r = measure_begin(&m, store_fd);
+
+        if (r >= 0)
+                r = measure(&m, name, &size, shares);
+        json_decref(shares);
+        measure_end(&m);
+        return r < 0 ? UINT64_MAX : size.exclusive;
+}
+
+static void add_image(Measure *m, const char *name, json_t *images)
+{
+        json_t *shares = json_object(), *list = json_array(), *value;
+        const char *other;
+        Size size = {};
+
+        /* What is gone, or goes meanwhile, is not told of. */
+        if (measure(m, name, &size, shares) >= 0) {
+                json_object_foreach (shares, other, value)
+                        json_array_append_new(list, json_string(other));
+                json_object_set_new(images, name,
+                                    json_pack("{sI sI sO}", "size", (json_int_t) size.all, "exclusive",
+                                              (json_int_t) size.exclusive, "shares", list));
+        }
+        json_decref(shares);
+        json_decref(list);
+}
+
+int work_image_measure(const Request *request, char **ret_error)
+{
+        json_t *images = json_object(), *name;
+        Measure m;
+        size_t i;
+        int r;
+
+        json_object_set_new(request->answer, "images", images);
+        _cleanup_close_ int store_fd = open(IMAGE_STORE, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (store_fd < 0)
+                return -errno;
+        r = measure_begin(&m, store_fd);
+        if (r == -EBADMSG)
+                r = set_failure(ret_error, r, "There is a stack whose manifest cannot be understood.");
+        json_array_foreach (json_object_get(request->json, "names"), i, name)
+                if (r >= 0 && json_is_string(name))
+                        add_image(&m, json_string_value(name), images);
+        measure_end(&m);
+        return r;
+}
