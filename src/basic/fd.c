@@ -48,6 +48,14 @@ char *fd_path(int fd, char *buf)
         return buf;
 }
 
+char *fd_name(int fd)
+{
+        char link[FD_PATH_MAX], name[PATH_MAX];
+        ssize_t n = readlink(fd_path(fd, link), name, sizeof(name));
+
+        return n <= 0 || n == sizeof(name) || name[0] != '/' ? NULL : strndup(name, n);
+}
+
 int fd_reopen(int fd, int flags)
 {
         char path[FD_PATH_MAX];

@@ -34,6 +34,9 @@ bool fd_is_stream(int fd);
  * that take no descriptor. */
 char *fd_path(int fd, char *buf);
 
+/* The path that a descriptor was opened by, as it is now. The caller frees it; NULL where there is none. */
+char *fd_name(int fd);
+
 /* Opens what an O_PATH descriptor points to anew, with these flags. Returns a descriptor or a negative errno. */
 int fd_reopen(int fd, int flags);
 

@@ -141,6 +141,8 @@ int verb_copy_from(Context *c, char **args);
 int verb_cp(Context *c, char **args);
 int verb_bind(Context *c, char **args);
 int verb_mount_image(Context *c, char **args);
+int verb_mount(Context *c, char **args);
+int verb_umount(Context *c, char **args);
 int verb_unbind(Context *c, char **args);
 int verb_images(Context *c, char **args);
 int verb_image_status(Context *c, char **args);

@@ -145,6 +145,29 @@ int verb_mount_image(Context *c, char **args)
                                  c->spec->read_only, c->make_target);
 }
 
+int verb_mount(Context *c, char **args)
+{
+        _cleanup_free_ char *path = NULL;
+
+        if (absolute_path(c, args[1], &path) < 0)
+                return EXIT_STATUS_USAGE;
+        return bus_call_registry(c, "Not mounted", "MountImage", NULL, "ssb", args[0], path,
+                                 c->spec->read_only);
+}
+
+/* An image, or where one is. */
+int verb_umount(Context *c, char **args)
+{
+        _cleanup_free_ char *path = NULL;
+
+        if (strchr(args[0], '/')) {
+                path = c->host ? strdup(args[0]) : realpath(args[0], NULL);
+                if (!path)
+                        return log_error_errno(-errno, "Cannot open '%s'", args[0]);
+        }
+        return bus_call_registry(c, "Not unmounted", "UnmountImage", NULL, "s", path ?: args[0]);
+}
+
 int verb_unbind(Context *c, char **args)
 {
         if (!machine_name_valid(args[0]))

@@ -466,6 +466,7 @@ int layers_open(int store_fd, const Layers *layers, int **ret, size_t *ret_n)
 int layers_mount(int store_fd, const Layers *layers, bool writable)
 {
         _cleanup_strv_ Strv lowers = NULL;
+        _cleanup_free_ char *first = NULL;
         char path[FD_PATH_MAX];
         size_t n, n_layers = strv_length(layers->ids);
         int *fds, r;
@@ -482,15 +483,20 @@ int layers_mount(int store_fd, const Layers *layers, bool writable)
         _cleanup_close_ int fs_fd = fsopen("overlay", FSOPEN_CLOEXEC);
         if (fs_fd < 0)
                 r = -errno;
+        /* The first has its own name, by which it can be found in the table of mounts; there is no room for that of all. */
+        first = r < 0 ? NULL : fd_name(fds[0]);
+        if (r >= 0 && !first)
+                r = -ENOMEM;
         for (size_t i = writable; i < n && r >= 0; i++)
-                r = strv_appendf(&lowers, "%s%s", fd_path(fds[i], path), i < n_layers ? "/upper" : "");
+                r = strv_appendf(&lowers, "%s%s", i == 0 ? first : fd_path(fds[i], path),
+                                 i < n_layers ? "/upper" : "");
         /* A single layer is no overlay: an empty one goes below. */
         if (r >= 0 && strv_length(lowers) < (writable ? 1U : 2U))
                 r = strv_appendf(&lowers, "%s/work", fd_path(fds[0], path));
         if (r >= 0)
                 r = overlay_add_lowers(fs_fd, lowers);
         for (size_t i = 0; writable && i < 2 && r >= 0; i++) {
-                _cleanup_free_ char *part = strf("%s/%s", fd_path(fds[0], path), i == 0 ? "upper" : "work");
+                _cleanup_free_ char *part = strf("%s/%s", first, i == 0 ? "upper" : "work");
                 r = !part ? -ENOMEM
                           : RET_NERRNO(fsconfig(fs_fd, FSCONFIG_SET_STRING, i == 0 ? "upperdir" : "workdir",
                                                 part, 0));

@@ -10,6 +10,7 @@
 #include "basic/log.h"
 #include "basic/time.h"
 #include "image/image.h"
+#include "image/mounted.h"
 #include "image/raw.h"
 #include "image/stack.h"
 #include "sandbox/claim.h"
@@ -115,6 +116,17 @@ static int open_stack(const Spec *spec, int stack_fd, const char *path, Tree *re
                 return log_error_return(
                         r, "Image '%s' is made over image '%s', which is gone, or another one now.",
                         spec->image, stack.layers.base);
+        if (r >= 0 && claim_writes_image(spec)) {
+                _cleanup_strv_ Strv mounts = NULL;
+                r = layers_find_mounts(&stack.layers, &mounts);
+                if (r >= 0 && mounts)
+                        r = log_error_return(-EBUSY, "Image '%s' is mounted on '%s'.", spec->image,
+                                             mounts[0]);
+                if (r < 0) {
+                        tree_close(&tree);
+                        return r;
+                }
+        }
         tree.n_uppers = strv_length(stack.layers.ids);
         tree.read_only = fd >= 0 && image_is_read_only(fd);
         if (r >= 0) {

@@ -399,6 +399,64 @@ int registry_measure_images(sd_bus_message *call, void *userdata, sd_bus_error *
                                 measure_authorized);
 }
 
+static bool is_absolute(const char *path)
+{
+        return path[0] == '/' && strlen(path) < PATH_MAX && str_is_clean(path);
+}
+
+static int mount_authorized(Registry *registry, sd_bus_message *call)
+{
+        const char *name, *path;
+        int read_only, r = sd_bus_message_rewind(call, true);
+
+        if (r >= 0)
+                r = sd_bus_message_read(call, "ssb", &name, &path, &read_only);
+        if (r < 0)
+                return r;
+        _cleanup_close_ int fd = image1_open(name, NULL, NULL);
+        if (fd < 0)
+                return image1_reply_no_image(call, name);
+        if (!is_absolute(path) || streq(name, HOST_NAME))
+                return reply_bad_name(call);
+        return worker_start(registry, call,
+                            json_pack("{ss ss ss sb}", "operation", "image-mount", "name", name, "path",
+                                      path, "readOnly", read_only),
+                            -EBADF, NULL, "Failed to mount image '%s'", name);
+}
+
+static int unmount_authorized(Registry *registry, sd_bus_message *call)
+{
+        const char *where;
+        int r = sd_bus_message_rewind(call, true);
+
+        if (r >= 0)
+                r = sd_bus_message_read(call, "s", &where);
+        if (r < 0)
+                return r;
+        if (!is_absolute(where) && !image_name_valid(where))
+                return reply_bad_name(call);
+        return worker_start(registry, call,
+                            json_pack("{ss ss}", "operation", "image-unmount", "where", where), -EBADF, NULL,
+                            "Failed to unmount '%s'", where);
+}
+
+/* MountImage() and UnmountImage() */
+int registry_mount_image(sd_bus_message *call, void *userdata, sd_bus_error *error)
+{
+        bool mounting = streq(sd_bus_message_get_member(call), "MountImage");
+        const char *name, *path = "";
+        int r = sd_bus_message_read(call, mounting ? "ss" : "s", &name, &path);
+
+        (void) error;
+        registry_touch(userdata);
+        if (r < 0)
+                return r;
+        return polkit_authorize_with(
+                userdata, call, REGISTRY_NAME ".manage-images", "", mounting ? "mount" : "unmount",
+                (char *[]){ (char *) "image", (char *) name, (char *) "path", (char *) path, NULL },
+                mounting ? mount_authorized : unmount_authorized);
+}
+
 static int reply_no_pool(Registry *registry, sd_bus_message *call)
 {
         (void) registry;

@@ -82,6 +82,9 @@ bool machine1_image_is_disk(const char *name);
 /* ListSnapshots(s name) of org.mctl.Registry1 → (a(st)): names, and when, in µs since 1970 */
 int registry_list_snapshots(sd_bus_message *call, void *userdata, sd_bus_error *error);
 
+/* image1-change.c: MountImage(s name, s path, b read_only) and UnmountImage(s where) of org.mctl.Registry1 */
+int registry_mount_image(sd_bus_message *call, void *userdata, sd_bus_error *error);
+
 /* image1-change.c: MeasureImages(as names) of org.mctl.Registry1 */
 int registry_measure_images(sd_bus_message *call, void *userdata, sd_bus_error *error);
 

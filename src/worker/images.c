@@ -6,6 +6,7 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 
+#include "image/mounted.h"
 #include "image/stack.h"
 #include "image/store.h"
 #include "sandbox/claim.h"
@@ -78,6 +79,16 @@ int images_find_user(int run_fd, const char *name, char **ret)
         return store_fd < 0 ? -errno : find_user(run_fd, store_fd, name, ret);
 }
 
+int images_check_mounts(int store_fd, const char *name, char **ret_error)
+{
+        _cleanup_strv_ Strv mounts = NULL;
+        int r = image_find_mounts(store_fd, name, &mounts);
+
+        return r < 0 || !mounts
+                       ? r
+                       : set_failure(ret_error, -EBUSY, "Image '%s' is mounted on '%s'.", name, mounts[0]);
+}
+
 int while_idle(const char *name, int (*change)(int store_fd, const char *name, void *userdata), int store_fd,
                void *userdata, char **ret_error)
 {
@@ -90,6 +101,8 @@ int while_idle(const char *name, int (*change)(int store_fd, const char *name, v
         int r = find_user(run_fd, store_fd, name, &user);
         if (r > 0)
                 return set_failure(ret_error, -EBUSY, "Machine '%s' runs from it.", user);
+        if (r >= 0)
+                r = images_check_mounts(store_fd, name, ret_error);
         if (r >= 0)
                 r = check_base(store_fd, name, ret_error);
         if (r < 0)
@@ -142,6 +155,8 @@ static int prepare_sharing(int run_fd, int store_fd, const char *name, int image
                 return -errno;
         int r = type == IMAGE_DIRECTORY ? find_user(run_fd, store_fd, name, &writer)
                                         : claim_find_writer(run_fd, &st, &writer);
+        if (r == 0 && (type == IMAGE_STACK || type == IMAGE_DIRECTORY))
+                r = images_check_mounts(store_fd, name, ret_error);
         if (r > 0 && type == IMAGE_STACK)
                 return set_failure(ret_error, -EBUSY, "Machine '%s' writes to image '%s'.", writer, name);
         if (r > 0)

@@ -34,6 +34,8 @@ static const struct {
         { "image-limit", work_image_limit },
         { "image-clean", work_image_clean },
         { "image-measure", work_image_measure },
+        { "image-mount", work_image_mount },
+        { "image-unmount", work_image_unmount },
         { "image-snapshot", work_image_snapshot },
         { "image-rollback", work_image_rollback },
         { "image-switch", work_image_switch },

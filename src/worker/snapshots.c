@@ -127,6 +127,11 @@ int subject_open_first(int run_fd, const char *name, StoreLock *image_lock, Subj
         }
         if (r < 0)
                 return r;
+        if (ret->type == IMAGE_STACK) {
+                r = images_check_mounts(ret->store_fd, name, ret_error);
+                if (r < 0)
+                        return r;
+        }
         if (ret->type == IMAGE_STACK && image_is_read_only(ret->fd))
                 return set_failure(ret_error, -EROFS, "Image '%s' is read-only.", name);
         return 0;

@@ -56,6 +56,10 @@ int work_image_clean(const Request *request, char **ret_error);
 /* measure.c: of all "names" that are there, as "images" by name: "size" and "exclusive" in bytes on disk, and whom it "shares" that with. */
 int work_image_measure(const Request *request, char **ret_error);
 
+/* mount.c: an image on the directory "path" of the host, with "readOnly", and away: all mounts of an image, or the one on a path. */
+int work_image_mount(const Request *request, char **ret_error);
+int work_image_unmount(const Request *request, char **ret_error);
+
 /* measure.c: what would be free without an image, in bytes; UINT64_MAX where that is not known. */
 uint64_t image_exclusive_size(int store_fd, const char *name);
 
@@ -115,6 +119,9 @@ int images_find_user(int run_fd, const char *name, char **ret);
 /* images.c: locks an image whose contents another one is to have, too: -EBUSY, with a text, where somebody writes to it. Under the same lock. */
 struct StoreLock;
 int images_lock_source(int run_fd, const char *name, struct StoreLock *ret, char **ret_error);
+
+/* images.c: -EBUSY, with a text, where an image is mounted on a directory of the host. */
+int images_check_mounts(int store_fd, const char *name, char **ret_error);
 
 /* images.c: calls `change` while no machine that runs from the image can start; -EBUSY where one has. */
 int while_idle(const char *name, int (*change)(int store_fd, const char *name, void *userdata), int store_fd,

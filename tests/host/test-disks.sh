@@ -192,4 +192,76 @@ test_debian() {
         on rm "$store/deb.raw"
 }
 
+mounted() {
+        on findmnt -n -r -o TARGET | grep "^/mnt" | tr '\n' ' '
+}
+
+# On a directory of the host, of all types.
+test_mounted() {
+        on mkdir -p /mnt/x
+        # A directory.
+        works on mctl mount bb /mnt/x
+        on touch /mnt/x/here
+        works on test -e $store/bb/here
+        contains "The options" "$(on findmnt -n -o OPTIONS /mnt/x)" "nosuid,nodev"
+        refused 1 "is mounted on '/mnt/x'" on mctl remove bb
+        refused 1 "is mounted on '/mnt/x'" on mctl clone bb other
+        works on mctl umount bb
+        on rm $store/bb/here
+        works on mctl mount bb /mnt/x --read-only
+        try on touch /mnt/x/here
+        differ "The exit status" "$status" 0
+        works on_sh 'cd /mnt && mctl umount ./x/'
+        empty "The mounts" "$(mounted)"
+        # A stack.
+        on cp -a $store/bb $store/s
+        works on mctl snapshot s before
+        works on mctl mount s /mnt/x
+        on_sh 'echo one >/mnt/x/etc/one; rm /mnt/x/etc/os-release'
+        try on mctl boot s
+        contains stderr "$err" "is mounted on '/mnt/x'"
+        refused 1 "is mounted on '/mnt/x'" on mctl rollback s
+        refused 1 "is mounted on '/mnt/x'" on mctl snapshot s
+        refused 1 "is mounted on '/mnt/x' already" on mctl mount s /mnt
+        boot s --name reader --read-only
+        power_off reader
+        works on umount /mnt/x
+        boot s
+        equal "What was written" "$(inside s cat /etc/one)" one
+        refused 1 "Machine 's' runs from it" on mctl mount s /mnt/x
+        power_off s
+        works on mctl mount --read-only s /mnt/x
+        equal "What was written" "$(on cat /mnt/x/etc/one)" one
+        works on mctl umount /mnt/x
+        works on mctl remove s
+        # A disk.
+        make_fs "$store/d.raw" ext4
+        works on mctl mount d /mnt/x
+        on_sh 'echo one >/mnt/x/etc/one'
+        try on mctl boot d
+        contains stderr "$err" "attached as /dev/loop"
+        refused 1 "is mounted on '/mnt/x'" on mctl remove d
+        works on mctl umount d
+        soon no_loops
+        boot d
+        equal "What was written" "$(inside d cat /etc/one)" one
+        refused 1 "runs from it" on mctl mount d /mnt/x
+        power_off d
+        on mctl read-only d
+        refused 1 "--read-only" on mctl mount d /mnt/x
+        works on mctl mount --read-only d /mnt/x
+        refused 1 "Cannot unmount '/mnt/x': Device or resource busy" on_sh 'cd /mnt/x && mctl umount d'
+        works on mctl umount d
+        soon no_loops
+        works on mctl remove d
+        # And what is none.
+        refused 1 "No image 'nothere'" on mctl mount nothere /mnt/x
+        refused 1 "Cannot mount on '/mnt/nothere'" on mctl mount bb /mnt/nothere
+        refused 1 "Cannot mount on '/etc/passwd'" on mctl mount bb /etc/passwd
+        refused 1 "No image is mounted on '/proc'" on mctl umount /proc
+        refused 1 "is not mounted" on mctl umount bb
+        refused 1 "authentication is required" on_user alice mctl --no-ask-password mount bb /mnt/x
+        empty "The mounts" "$(mounted)"
+}
+
 run_tests

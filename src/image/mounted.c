@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "image/mounted.h"
+
+#include <linux/loop.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+
+#include "basic/fd.h"
+#include "basic/mountinfo.h"
+#include "image/image.h"
+#include "image/stack.h"
+
+#define LOOP_MAJOR 7U
+
+typedef struct Search {
+        ImageType type;
+        const char *file;
+        struct stat st;
+        char *layer; /* of a stack: "/ID/upper", as options of overlays have it; they are named by nobody else */
+        Strv found;
+} Search;
+
+/* The device may be for a part of the disk. */
+static bool is_loop_of(const KernelMount *entry, const struct stat *disk)
+{
+        struct loop_info64 info;
+        char path[32];
+
+        if (entry->major != LOOP_MAJOR)
+                return false;
+        snprintf(path, sizeof(path), "/dev/loop%u", entry->minor);
+        _cleanup_close_ int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+        return fd >= 0 && ioctl(fd, LOOP_GET_STATUS64, &info) >= 0 && info.lo_inode == disk->st_ino &&
+               info.lo_device == disk->st_dev;
+}
+
+/* What is called like it is looked at. */
+static bool is_directory(const KernelMount *entry, const Search *search)
+{
+        const char *name = strrchr(entry->root, '/');
+        struct stat st;
+
+        return name && streq(name + 1, search->file) && stat(entry->point, &st) >= 0 &&
+               st.st_dev == search->st.st_dev && st.st_ino == search->st.st_ino;
+}
+
+static int match(void *userdata, const KernelMount *entry)
+{
+        Search *search = userdata;
+        bool found = search->type == IMAGE_STACK
+                             ? streq(entry->fs, "overlay") && strstr(entry->options, search->layer)
+                     : search->type == IMAGE_RAW ? is_loop_of(entry, &search->st)
+                                                 : is_directory(entry, search);
+
+        return found ? strv_append(&search->found, entry->point) : 0;
+}
+
+int layers_find_mounts(const Layers *layers, Strv *ret)
+{
+        _cleanup_free_ char *layer = strf("/%s/upper", layers->ids[0]);
+        Search search = { .type = IMAGE_STACK, .layer = layer };
+        int r;
+
+        OOM_CHECK(layer);
+        r = mountinfo_each(match, &search);
+        *ret = search.found;
+        return r;
+}
+
+int image_find_mounts(int store_fd, const char *name, Strv *ret)
+{
+        _cleanup_stack_ Stack stack = {};
+        _cleanup_free_ char *file = NULL;
+        Search search = {};
+        int r;
+
+        _cleanup_close_ int fd = image_open_in(store_fd, name, O_NOFOLLOW, &search.type, &file);
+        if (fd < 0 || fstat(fd, &search.st) < 0)
+                return fd < 0 ? fd : -errno;
+        search.file = file;
+        if (search.type != IMAGE_STACK) {
+                r = mountinfo_each(match, &search);
+                *ret = search.found;
+                return r;
+        }
+        _cleanup_close_ int stack_fd = fd_reopen(fd, O_RDONLY | O_DIRECTORY);
+        r = stack_fd < 0 ? stack_fd : stack_read(stack_fd, &stack);
+        return r < 0 ? r : layers_find_mounts(&stack.layers, ret);
+}

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* The trees of images on directories of the host. No program there gains what its file says, and no device can be opened. */
+
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+
+#include "basic/mountinfo.h"
+#include "basic/rootfs.h"
+#include "image/mounted.h"
+#include "image/raw.h"
+#include "image/store.h"
+#include "sandbox/claim.h"
+#include "sandbox/mounts.h"
+#include "sandbox/record.h"
+#include "worker/worker.h"
+
+#define STAGED "disk"
+
+typedef struct Subject {
+        const char *name;
+        int store_fd, fd; /* with O_PATH */
+        ImageType type;
+        bool read_only;
+} Subject;
+
+/* What is written to by a machine can be looked at where that is one file system still. */
+static int check_users(const Subject *s, int run_fd, char **ret_error)
+{
+        _cleanup_free_ char *user = NULL;
+        _cleanup_strv_ Strv mounts = NULL;
+        bool shared = s->type == IMAGE_DIRECTORY || s->type == IMAGE_SUBVOLUME;
+        struct stat st;
+        int r;
+
+        if (shared && s->read_only)
+                return 0;
+        if (fstat(s->fd, &st) < 0)
+                return -errno;
+        r = s->read_only ? claim_find_writer(run_fd, &st, &user) : images_find_user(run_fd, s->name, &user);
+        if (r > 0)
+                return set_failure(ret_error, -EBUSY, "Machine '%s' %s it.", user,
+                                   s->read_only ? "writes to" : "runs from");
+        if (r >= 0 && !shared)
+                r = image_find_mounts(s->store_fd, s->name, &mounts);
+        if (r >= 0 && mounts)
+                return set_failure(ret_error, -EBUSY, "It is mounted on '%s' already.", mounts[0]);
+        return r;
+}
+
+/* Partitions are mounted one on the other: where nobody sees that. Returns a copy of it all. */
+static int open_disk(const Subject *s, char **ret_error)
+{
+        RawDisk disk;
+        int r;
+
+        _cleanup_close_ int host_fd = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+        _cleanup_close_ int disk_fd = fd_reopen(s->fd, (s->read_only ? O_RDONLY : O_RDWR) | O_NONBLOCK);
+        if (host_fd < 0 || disk_fd < 0)
+                return host_fd < 0 ? -errno : disk_fd;
+        r = raw_dissect(disk_fd, &disk, ret_error);
+        if (r >= 0)
+                r = raw_check_idle(disk_fd, s->read_only, ret_error);
+        if (r < 0)
+                return r;
+        if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+                return -errno;
+        _cleanup_close_ int stage_fd = dir_open_or_make_at(AT_FDCWD, STAGE_DIR, 0700);
+        _cleanup_close_ int tmpfs_fd = mounts_make_tmpfs(0700, 0, NULL, 0);
+        r = stage_fd < 0 ? stage_fd : tmpfs_fd < 0 ? tmpfs_fd : mounts_attach(tmpfs_fd, stage_fd);
+        _cleanup_close_ int target_fd = r < 0 ? r : rootfs_make_dir(tmpfs_fd, STAGED, 0700);
+        _cleanup_close_ int root_fd = target_fd < 0 ? target_fd
+                                                    : raw_attach(disk_fd, &disk, s->read_only, target_fd,
+                                                                 ret_error);
+        _cleanup_close_ int tree_fd = root_fd < 0 ? root_fd : mounts_clone_path(tmpfs_fd, STAGED);
+        r = MIN(tree_fd, 0);
+        if (setns(host_fd, CLONE_NEWNS) < 0 && r >= 0)
+                r = -errno;
+        return r < 0 ? r : TAKE_FD(tree_fd);
+}
+
+static int open_tree_of(const Subject *s, char **ret_error)
+{
+        _cleanup_stack_ Stack stack = {};
+        _cleanup_close_ int fd = s->type == IMAGE_RAW ? -EBADF : fd_reopen(s->fd, O_RDONLY | O_DIRECTORY);
+        int r;
+
+        if (s->type == IMAGE_RAW)
+                return open_disk(s, ret_error);
+        if (fd < 0 || s->type != IMAGE_STACK)
+                return fd < 0 ? fd : mounts_clone_path(fd, "");
+        r = stack_read(fd, &stack);
+        return r < 0 ? r : layers_mount(s->store_fd, &stack.layers, !s->read_only);
+}
+
+static int attach(const Subject *s, const char *path, char **ret_error)
+{
+        int r;
+
+        _cleanup_close_ int target_fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        if (target_fd < 0)
+                return set_failure(ret_error, -errno, "Cannot mount on '%s': %s", path, strerror(errno));
+        _cleanup_close_ int tree_fd = open_tree_of(s, ret_error);
+        if (tree_fd < 0)
+                return tree_fd;
+        r = mounts_set_attr(tree_fd,
+                            MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | (s->read_only ? MOUNT_ATTR_RDONLY : 0),
+                            MS_PRIVATE, -EBADF);
+        return r < 0 ? r : mounts_attach(tree_fd, target_fd);
+}
+
+static bool writes(const Subject *s, int store_fd, const struct stat *st)
+{
+        _cleanup_close_ int fd = fd_reopen(s->fd, s->type == IMAGE_RAW ? O_RDONLY | O_NONBLOCK
+                                                                       : O_RDONLY | O_DIRECTORY);
+
+        return fd >= 0 && !image_is_read_only(fd) &&
+               (s->type != IMAGE_DIRECTORY || stack_find_user(store_fd, st->st_ino, NULL) == 0);
+}
+
+int work_image_mount(const Request *request, char **ret_error)
+{
+        Subject s = { .name = request_text(request, "name"),
+                      .read_only = request_flag(request, "readOnly") };
+        struct stat st;
+        int r;
+
+        _cleanup_close_ int store_fd = open(IMAGE_STORE, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        _cleanup_close_ int fd = store_fd < 0 ? -errno
+                                              : image_open_in(store_fd, s.name, O_NOFOLLOW, &s.type, NULL);
+        if (fd < 0 || fstat(fd, &st) < 0)
+                return fd < 0 ? fd : -errno;
+        s.store_fd = store_fd;
+        s.fd = fd;
+        if (!s.read_only && !writes(&s, store_fd, &st))
+                return set_failure(ret_error, -EROFS, "Nobody writes to it: mount it with --read-only.");
+        /* Machines that start wait for that long. */
+        _cleanup_close_ int run_fd = run_dir_open();
+        _cleanup_close_ int lock_fd = run_fd < 0 ? run_fd : run_dir_lock(run_fd, true);
+        r = lock_fd < 0 ? lock_fd : check_users(&s, run_fd, ret_error);
+        return r < 0 ? r : attach(&s, request_text(request, "path"), ret_error);
+}
+
+/* --- and away ------------------------------------------------------------------------------------------------------- */
+
+typedef struct Below {
+        const char *path;
+        Strv points; /* it, and what is below it */
+} Below;
+
+static int find_below(void *userdata, const KernelMount *entry)
+{
+        Below *below = userdata;
+        const char *rest = startswith(entry->point, below->path);
+
+        return rest && (*rest == 0 || *rest == '/') ? strv_append(&below->points, entry->point) : 0;
+}
+
+/* All of it that is not used, the last first. */
+static int unmount(const char *path, char **ret_error)
+{
+        Below below = { .path = path };
+        int r = mountinfo_each(find_below, &below);
+
+        for (size_t i = strv_length(below.points); r >= 0 && i-- > 0;)
+                if (umount2(below.points[i], UMOUNT_NOFOLLOW) < 0)
+                        r = set_failure(ret_error, -errno, "Cannot unmount '%s': %s", below.points[i],
+                                        strerror(errno));
+        strv_free(below.points);
+        return r;
+}
+
+/* By the name of the image, or by where it is; nothing but what images are mounted on. */
+int work_image_unmount(const Request *request, char **ret_error)
+{
+        const char *where = request_text(request, "where");
+        _cleanup_strv_ Strv names = NULL, mounts = NULL;
+        int r = 0;
+
+        _cleanup_close_ int store_fd = open(IMAGE_STORE, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (store_fd < 0)
+                return -errno;
+        r = where[0] == '/' ? store_list(store_fd, true, &names) : strv_append(&names, where);
+        STRV_FOREACH (name, names)
+                if (r >= 0) {
+                        _cleanup_strv_ Strv more = NULL;
+                        r = image_find_mounts(store_fd, *name, &more);
+                        if (r >= 0)
+                                r = strv_extend(&mounts, more);
+                        else if (where[0] == '/')
+                                r = 0;
+                }
+        if (r == -ENOENT)
+                return set_failure(ret_error, r, "There is no image '%s'.", where);
+        if (r >= 0 && where[0] == '/' && !strv_contains(mounts, where))
+                return set_failure(ret_error, -EINVAL, "No image is mounted on '%s'.", where);
+        if (r >= 0 && !mounts)
+                return set_failure(ret_error, -EINVAL, "Image '%s' is not mounted.", where);
+        if (where[0] == '/')
+                return r < 0 ? r : unmount(where, ret_error);
+        STRV_FOREACH (path, mounts)
+                if (r >= 0)
+                        r = unmount(*path, ret_error);
+        return r;
+}
