@@ -331,10 +331,12 @@ static int take_units(Registry *registry, sd_bus_message *reply)
         if (r < 0)
                 return r;
 
+        /* Whoever hears of one looks at all of them. */
+        for (size_t i = 0; i < registry->n_machines; i++)
+                announce(registry, registry->machines[i]);
         size_t kept = 0;
         for (size_t i = 0; i < registry->n_machines; i++) {
                 Machine *m = registry->machines[i];
-                announce(registry, m);
                 if (m->seen)
                         registry->machines[kept++] = m;
                 else

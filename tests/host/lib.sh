@@ -229,8 +229,19 @@ remains() {
                 pgrep -a mctl-launch || :'
 }
 
+# Whatever a sanitizer has found is in a file.
+nothing_reported() {
+        local text
+
+        # shellcheck disable=SC2016
+        text=$(on_sh 'for f in /run/mctl-sanitizer.*; do [ ! -e "$f" ] || { head -n 40 "$f"; rm "$f"; }; done')
+        empty "What the sanitizers found" "$text"
+}
+
 nothing_left() {
         local i text
+
+        [ -z "${MCTL_SANITIZE:-}" ] || nothing_reported
 
         # systemd collects a unit a moment after its end.
         for ((i = 0; i < 30; i++)); do
@@ -352,6 +363,19 @@ wanted_functions() {
         done < <(test_functions)
 }
 
+# add_packages LIST: for the tree of the host, beside those that the script wants.
+add_packages() {
+        local i
+
+        for i in "${!host_options[@]}"; do
+                if [[ ${host_options[i]} == --with=* ]]; then
+                        host_options[i]+=,$1
+                        return 0
+                fi
+        done
+        host_options+=("--with=$1")
+}
+
 start_host() {
         trap stop_host EXIT
         trap 'exit 130' INT
@@ -359,6 +383,7 @@ start_host() {
         if [ -z "${MCTL_PACKAGE:-}" ]; then
                 MCTL_PACKAGE=$("$test_dir/../hosts/build-package" | tail -n 1)
         fi
+        [ -z "${MCTL_SANITIZE:-}" ] || add_packages libasan8,libubsan1
         "$host_command" start "$host" --suite="$suite" --install="$MCTL_PACKAGE" "${host_options[@]}" >&2
         "$host_command" put "$host" "$("$host_command" tree busybox)" /var/lib/machines/bb
         if [ -n "$want_debian" ]; then
