@@ -199,6 +199,16 @@ static int load_one(Registry *registry, int dir_fd, const char *name)
         return 0;
 }
 
+/* A link to nothing: its machine ended while nobody looked. */
+static void drop_dangling(int dir_fd, const char *link)
+{
+        char name[MACHINE_NAME_MAX + 1] = "";
+
+        if (readlinkat(dir_fd, link, name, sizeof(name) - 1) < 0 || !machine_name_valid(name) ||
+            faccessat(dir_fd, name, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+                (void) unlinkat(dir_fd, link, 0);
+}
+
 int state_files_load(Registry *registry)
 {
         _cleanup_(closedir_cleanup) DIR *dir = NULL;
@@ -211,18 +221,12 @@ int state_files_load(Registry *registry)
                 fd_close(dir_fd);
                 return -ENOMEM;
         }
-        for (struct dirent *e; r >= 0 && (e = readdir(dir));) {
-                if (e->d_name[0] == '.')
-                        continue;
-                if (startswith(e->d_name, "unit:")) {
-                        char name[MACHINE_NAME_MAX + 1] = "";
-                        /* A link to nothing: its machine ended while nobody looked. */
-                        if (readlinkat(dir_fd, e->d_name, name, sizeof(name) - 1) < 0 ||
-                            !machine_name_valid(name) ||
-                            faccessat(dir_fd, name, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
-                                (void) unlinkat(dir_fd, e->d_name, 0);
-                } else
+        for (struct dirent *e; r >= 0 && (e = readdir(dir));)
+                if (e->d_name[0] != '.' && !startswith(e->d_name, "unit:"))
                         r = load_one(registry, dir_fd, e->d_name);
-        }
+        rewinddir(dir);
+        for (struct dirent *e; r >= 0 && (e = readdir(dir));)
+                if (startswith(e->d_name, "unit:"))
+                        drop_dangling(dir_fd, e->d_name);
         return r;
 }

@@ -7,6 +7,7 @@
 . "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/lib.sh"
 
 test_lintian() {
+        [ -z "${MCTL_SANITIZE:-}" ] || skip "A package with sanitizers is none that is shipped."
         command -v lintian >/dev/null || skip "The program lintian is missing."
         # sid's rules are not those of the machine that runs this: only errors count.
         try lintian --fail-on error --suppress-tags bad-distribution-in-changes-file "$MCTL_PACKAGE"
@@ -29,6 +30,7 @@ test_files() {
 
 # What starts at every start links next to nothing.
 test_libraries() {
+        [ -z "${MCTL_SANITIZE:-}" ] || skip "A package with sanitizers is none that is shipped."
         equal "The libraries of mctl-launch" \
                 "$(on_sh 'ldd /usr/lib/mctl/mctl-launch | grep -vE "linux-vdso|libc\.so|ld-linux" || :')" ""
 }
