@@ -134,8 +134,8 @@ const Verb verbs[] = {
           .remote = REMOTE_SHELL },
         { "verify", NULL, FILE_COMMANDS, "FILE…", "Say what is wrong with machine files", 1, -1,
           COMPLETE_NOTHING, verb_verify, .remote = REMOTE_SHELL },
-        { "update-run", NULL, NULL, NULL, NULL, 4, 4, COMPLETE_NOTHING, verb_update_run },
-        { "update-undo", NULL, NULL, NULL, NULL, 1, 3, COMPLETE_NOTHING, verb_update_undo },
+        { "update-run", NULL, NULL, NULL, NULL, 0, 0, COMPLETE_NOTHING, verb_update_run },
+        { "update-undo", NULL, NULL, NULL, NULL, 0, 1, COMPLETE_NOTHING, verb_update_undo },
         { "__complete", NULL, NULL, NULL, NULL, 0, -1, COMPLETE_NOTHING, verb_complete },
         {},
 };

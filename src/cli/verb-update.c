@@ -2,13 +2,13 @@
 
 /* Updates that undo themselves.
  *
- * "mctl update" has them done by a unit of its own, mctl-update-NAME.service, so they outlive who asked for them: "update-run" puts what another
- * image has in the place of the machine's, keeps what that was as a snapshot, and starts the machine with it. Whatever becomes of that,
- * "update-undo" runs behind it, by ExecStopPost=: where the update was not found to be good, it puts the snapshot back.
- *
- * That it was not, yet, systemd knows: mctl-update@NAME.service is enabled for that time, which does the same when the host comes
- * up after a power cut, before the machine does. */
+ * "mctl update" has them done by a unit of its own, mctl-update-IMAGE.service, so they outlive who asked for them, and there is one for an image.
+ * "update-run" writes down what is to be done if it fails, puts what another image has in the place of the machine's, which
+ * keeps what it was as the snapshot LABEL_TRIAL, and starts the machine with that. Once it is found to be good, the snapshot gets another name:
+ * that is the moment from which on it is not undone. Whatever becomes of that, "update-undo" runs behind it, by
+ * ExecStopPost=, and for all that is written down when the host comes up, before its machines do, by mctl-undo.service. */
 
+#include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -21,38 +21,44 @@
 #include "basic/time.h"
 #include "cli/cli.h"
 
-/* Of the machine's image: what it was before its last update, and what did not do in that. */
+/* Of an image: what it was before an update that is not found to be good yet; before its last one; and what did not do in that. */
+#define LABEL_TRIAL  "update-trial"
 #define LABEL_BEFORE "before-update"
 #define LABEL_FAILED "failed-update"
+
+/* A file for each image: {"name": of the machine, "unit": that it ran as, or "", "spec": with which, where it has no file}. Specs may have
+ * secrets. */
+#define UPDATES_DIR "/var/lib/mctl/updates"
+#define UPDATE_MAX  (2U * 1024U * 1024U)
 
 #define FORGET_TRIES     50U
 #define FORGET_STEP_USEC (20 * USEC_PER_MSEC)
 
-#define SYSTEM_UNITS "/etc/systemd/system"
-
+#define WORKER_WAIT_USEC  (10 * 60 * USEC_PER_SEC)
+#define WORKER_STEP_USEC  (100 * USEC_PER_MSEC)
 #define HEALTH_STEP_USEC  USEC_PER_SEC
 #define HEALTH_OUTPUT_MAX 4096U
-#define UNDO_TIMEOUT_USEC (10 * 60 * USEC_PER_SEC)
+#define UNDO_TIMEOUT_USEC (20 * 60 * USEC_PER_SEC)
 #define TIMEOUT           "90" /* s */
 
 /* --- the machine ---------------------------------------------------------------------------------------------------- */
 
-typedef struct Subject {
-        const char *name;
-        char *image; /* in the store */
-        char *unit;  /* that it runs as, or NULL */
-        char *spec;  /* with which it was started, where it has no file; or NULL */
-} Subject;
+typedef struct Updated {
+        char *name, *image; /* in the store */
+        char *unit;         /* that it runs as, or "" */
+        char *spec;         /* with which it was started, where it has no file; or "" */
+} Updated;
 
-static void subject_clear(Subject *s)
+static void updated_clear(Updated *s)
 {
+        free(s->name);
         free(s->image);
         free(s->unit);
         free(s->spec);
 }
-#define _cleanup_subject_ _cleanup_(subject_clear)
+#define _cleanup_updated_ _cleanup_(updated_clear)
 
-static int read_spec(Context *c, Subject *s)
+static int read_spec(Context *c, Updated *s)
 {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
         const char *text;
@@ -62,12 +68,11 @@ static int read_spec(Context *c, Subject *s)
                 r = sd_bus_message_read(reply, "s", &text);
         if (r < 0)
                 return r;
-        s->spec = strdup(text);
-        return s->spec ? 0 : log_oom();
+        return free_and_strdup(&s->spec, text) < 0 ? log_oom() : 0;
 }
 
 /* What it runs from, or would. A machine without a file is booted from the image that is called like it. */
-static int find_subject(Context *c, const char *name, Subject *ret)
+static int find_updated(Context *c, const char *name, Updated *ret)
 {
         _cleanup_free_ char *file = NULL;
         _cleanup_spec_ Spec *spec = NULL;
@@ -87,57 +92,14 @@ static int find_subject(Context *c, const char *name, Subject *ret)
         if (r >= 0 && (isempty(image) || strchr(image, '/')))
                 r = log_error_return(-EOPNOTSUPP, "Machine '%s' is not of an image of the store.", name);
         if (r >= 0) {
-                *ret = (Subject){ name, strdup(image),
-                                  runs ? strdup(strna(json_text(machine, "Unit"))) : NULL };
-                r = ret->image && (!runs || ret->unit) ? 0 : log_oom();
+                *ret = (Updated){ strdup(name), strdup(image),
+                                  strdup(runs ? strna(json_text(machine, "Unit")) : ""), strdup("") };
+                r = ret->name && ret->image && ret->unit && ret->spec ? 0 : log_oom();
                 if (r >= 0 && runs && startswith(ret->unit, "machine-"))
                         r = read_spec(c, ret);
         }
         json_decref(machine);
         return r;
-}
-
-/* --- systemd -------------------------------------------------------------------------------------------------------- */
-
-static char *undo_unit(const char *name)
-{
-        return strf("mctl-update@%s.service", name);
-}
-
-/* That the update is not found to be good yet, on disk. */
-static int set_pending(Context *c, const char *name, bool pending)
-{
-        _cleanup_free_ char *unit = undo_unit(name);
-        int r;
-
-        if (!unit)
-                return log_oom();
-        r = pending ? bus_call_manager(c, "Not updated", "EnableUnitFiles", NULL, "asbb", 1, unit, false,
-                                       false)
-                    : bus_call_manager(c, "Failed to end the update", "DisableUnitFiles", NULL, "asb", 1,
-                                       unit, false);
-        if (r < 0)
-                return r;
-        /* systemd does not see to that. */
-        _cleanup_close_ int fd = open(SYSTEM_UNITS, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (fd < 0 || syncfs(fd) < 0)
-                return log_error_errno(-errno, "Failed to write '" SYSTEM_UNITS "' to disk");
-        return bus_call_manager(c, "Failed to reload systemd", "Reload", NULL, "");
-}
-
-static int is_pending(Context *c, const char *name)
-{
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-        _cleanup_free_ char *unit = undo_unit(name);
-        const char *state;
-        int r;
-
-        if (!unit)
-                return log_oom();
-        r = bus_call_manager(c, "Failed to look at the update", "GetUnitFileState", &reply, "s", unit);
-        if (r >= 0)
-                r = sd_bus_message_read(reply, "s", &state);
-        return r < 0 ? r : streq(state, "enabled");
 }
 
 /* --- mctl itself ---------------------------------------------------------------------------------------------------- */
@@ -179,83 +141,13 @@ static int run_self(const char *const *words, int output_fd, uint64_t until)
         }
 }
 
-/* Waits for the job that a call answered with. What fails has been logged. */
-static int wait_for_job(Context *c, Jobs *jobs, const char *job, const Subject *s, uint64_t until)
-{
-        int r = jobs_add(jobs, job, s->unit, s->name);
-
-        if (r >= 0)
-                r = jobs_wait_until(c, jobs, until);
-        if (r == -ETIMEDOUT)
-                return log_error_return(r, "Machine '%s' did not come up in time.", s->name);
-        return r < 0 ? r : jobs_report_start(c, jobs) == 0 ? 0 : -EIO;
-}
-
-static int restart(Context *c, const Subject *s, uint64_t until)
-{
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-        _cleanup_(jobs_clear) Jobs jobs = {};
-        const char *job;
-        int r = jobs_watch(c, &jobs);
-
-        if (r >= 0)
-                r = bus_call_manager(c, "Not restarted", "RestartUnit", &reply, "ss", s->unit, "replace");
-        if (r >= 0)
-                r = sd_bus_message_read(reply, "o", &job);
-        return r < 0 ? r : wait_for_job(c, &jobs, job, s, until);
-}
-
-static int power_off(const Subject *s)
-{
-        int r = run_self((const char *const[]){ "mctl", "-q", "poweroff", s->name, NULL }, -EBADF,
-                         UINT64_MAX);
-
-        return r > 0 ? -EIO : r;
-}
-
-/* The unit of a machine that has no file is gone when it fails, with all that it was told: so it is made anew. */
-static int start_anew(Context *c, const Subject *s)
-{
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-        _cleanup_(jobs_clear) Jobs jobs = {};
-        const char *unit, *job;
-        json_t *machine = NULL;
-        int r = bus_find_machine(c, s->name, &machine);
-
-        if (r >= 0 && machine && !streq_ptr(json_text(machine, "State"), "failed"))
-                r = power_off(s);
-        json_decref(machine);
-        if (r >= 0)
-                r = jobs_watch(c, &jobs);
-        if (r >= 0)
-                r = bus_call_registry(c, "Not started", "StartMachine", &reply, "s", s->spec);
-        if (r >= 0)
-                r = start_read_reply(reply, &unit, &job);
-        return r < 0 ? r : wait_for_job(c, &jobs, job, s, UINT64_MAX);
-}
-
-/* One that is off. */
-static int start(const Subject *s, uint64_t until)
-{
-        const char *const words[] = { "mctl", "-q", "start", s->name, NULL }, *const boot[] = {
-                "mctl", "-q", "boot", s->image, "--name", s->name, NULL
-        };
-        _cleanup_free_ char *file = NULL;
-        int r = run_self(spec_find_file(s->name, &file) >= 0 ? words : boot, -EBADF, until);
-
-        if (r == -ETIMEDOUT)
-                log_error("Machine '%s' did not come up in time.", s->name);
-        return r > 0 ? -EIO : r;
-}
-
-/* --- an update ------------------------------------------------------------------------------------------------------ */
-
-static int has_snapshot(Context *c, const Subject *s, const char *label)
+/* Whether the image has a snapshot of that name: 1, or 0. */
+static int has_snapshot(Context *c, const char *what, const char *image, const char *label)
 {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
         bool found = false;
         const char *name;
-        int r = bus_call_registry(c, "Not updated", "ListSnapshots", &reply, "s", s->image);
+        int r = bus_call_registry(c, what, "ListSnapshots", &reply, "s", image);
 
         if (r < 0)
                 return r;
@@ -265,14 +157,135 @@ static int has_snapshot(Context *c, const Subject *s, const char *label)
         return r < 0 ? log_error_errno(r, "Failed to list snapshots") : found;
 }
 
-static int remove_snapshot(Context *c, const Subject *s, const char *label)
-{
-        int r = has_snapshot(c, s, label);
+/* --- what is written down ------------------------------------------------------------------------------------------- */
 
-        return r <= 0 ? r
-                      : bus_call_registry(c, "Failed to remove a snapshot", "RemoveSnapshot", NULL, "ss",
-                                          s->image, label);
+static int open_updates(void)
+{
+        int fd = dir_open_or_make_at(AT_FDCWD, UPDATES_DIR, 0700);
+
+        return fd < 0 ? log_error_errno(fd, "Failed to open '" UPDATES_DIR "'") : fd;
 }
+
+static int write_down(const Updated *u)
+{
+        json_t *json = json_pack("{ss ss ss}", "name", u->name, "unit", u->unit, "spec", u->spec);
+        _cleanup_free_ char *text = json ? json_dumps(json, JSON_INDENT(2)) : NULL;
+        int r;
+
+        json_decref(json);
+        if (!text)
+                return log_oom();
+        _cleanup_close_ int dir_fd = open_updates();
+        if (dir_fd < 0)
+                return dir_fd;
+        r = file_write_atomic_at(dir_fd, u->image, 0600, text, strlen(text));
+        if (r >= 0)
+                r = RET_NERRNO(syncfs(dir_fd));
+        return r < 0 ? log_error_errno(r, "Failed to write '" UPDATES_DIR "/%s'", u->image) : 0;
+}
+
+/* -ENOENT where there is nothing. */
+static int read_back(int dir_fd, const char *image, Updated *ret)
+{
+        _cleanup_free_ char *text = NULL;
+        const char *name, *unit, *spec;
+        int r = file_read_at(dir_fd, image, UPDATE_MAX, &text, NULL);
+
+        if (r < 0)
+                return r == -ENOENT ? r : log_error_errno(r, "Failed to read '" UPDATES_DIR "/%s'", image);
+        json_t *json = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
+        r = json_unpack(json, "{ss ss ss}", "name", &name, "unit", &unit, "spec", &spec) < 0 ||
+                            !machine_name_valid(name)
+                    ? log_error_return(-EBADMSG, "'" UPDATES_DIR "/%s' is not as mctl writes it.", image)
+                    : 0;
+        if (r >= 0) {
+                *ret = (Updated){ strdup(name), strdup(image), strdup(unit), strdup(spec) };
+                r = ret->name && ret->image && ret->unit && ret->spec ? 0 : log_oom();
+        }
+        json_decref(json);
+        return r;
+}
+
+static int cross_out(const Updated *u)
+{
+        _cleanup_close_ int dir_fd = open_updates();
+
+        if (dir_fd < 0)
+                return dir_fd;
+        if (unlinkat(dir_fd, u->image, 0) < 0 && errno != ENOENT)
+                return log_error_errno(-errno, "Failed to remove '" UPDATES_DIR "/%s'", u->image);
+        return 0;
+}
+
+/* --- off and on ----------------------------------------------------------------------------------------------------- */
+
+static int power_off(const Updated *u)
+{
+        int r = run_self((const char *const[]){ "mctl", "-q", "poweroff", u->name, NULL }, -EBADF,
+                         UINT64_MAX);
+
+        return r > 0 ? -EIO : r;
+}
+
+/* Whether it is there, in whatever state but failed. */
+static int is_there(Context *c, const Updated *u)
+{
+        json_t *machine = NULL;
+        int r = bus_find_machine(c, u->name, &machine);
+        bool there = r >= 0 && machine && !streq_ptr(json_text(machine, "State"), "failed");
+
+        json_decref(machine);
+        return r < 0 ? r : there;
+}
+
+static int make_off(Context *c, const Updated *u)
+{
+        int r = is_there(c, u);
+
+        return r <= 0 ? r : power_off(u);
+}
+
+/* Of a machine that was off, and has no file. */
+static char *make_spec(const Updated *u)
+{
+        json_t *json = json_pack("{ss s{ss}}", "Name", u->name, "Image", "Image", u->image);
+        char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
+
+        json_decref(json);
+        return text;
+}
+
+/* Starts it as it was, and waits until it is up, or until then. The unit of a machine that has no file is gone with it: it is made anew. What
+ * fails has been logged. */
+static int start(Context *c, const Updated *u, uint64_t until)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        _cleanup_free_ char *unit = NULL, *file = NULL, *spec = NULL;
+        _cleanup_(jobs_clear) Jobs jobs = {};
+        const char *job, *started;
+        int r = jobs_watch(c, &jobs);
+
+        bool template = isempty(u->spec) && spec_find_file(u->name, &file) >= 0;
+        unit = machine_unit_name(template ? MACHINE_UNIT_TEMPLATE : MACHINE_UNIT_TRANSIENT, u->name);
+        spec = isempty(u->spec) ? make_spec(u) : strdup(u->spec);
+        if (!unit || !spec)
+                return log_oom();
+        if (r >= 0)
+                r = template ? bus_call_manager(c, "Not started", "StartUnit", &reply, "ss", unit, "replace")
+                             : bus_call_registry(c, "Not started", "StartMachine", &reply, "s", spec);
+        if (r >= 0)
+                r = template ? sd_bus_message_read(reply, "o", &job)
+                             : start_read_reply(reply, &started, &job);
+        if (r >= 0)
+                r = jobs_add(&jobs, job, unit, u->name);
+        if (r >= 0)
+                r = jobs_wait_until(c, &jobs, until);
+        if (r == -ETIMEDOUT)
+                return log_error_return(r, "Machine '%s' did not come up in time.", u->name);
+        return r < 0 ? r : jobs_report_start(c, &jobs) == 0 ? 0 : -EIO;
+}
+
+/* --- an update ------------------------------------------------------------------------------------------------------ */
 
 static void print_output(int fd)
 {
@@ -291,7 +304,7 @@ static void print_output(int fd)
 }
 
 /* The command is tried until it does well. */
-static int wait_health(const Subject *s, const char *health, uint64_t until)
+static int wait_health(const Updated *s, const char *health, uint64_t until)
 {
         const char *const words[] = { "mctl", "exec", s->name, "/bin/sh", "-c", health, NULL };
         _cleanup_close_ int fd = memfd_create("health", MFD_CLOEXEC);
@@ -315,81 +328,174 @@ static int wait_health(const Subject *s, const char *health, uint64_t until)
         return r < 0 ? r : -EIO;
 }
 
-int verb_update_run(Context *c, char **args)
+/* What "mctl update" has put there for us. */
+static int read_order(json_t **ret)
 {
-        const char *name = args[0], *image = args[1], *health = args[2];
-        _cleanup_subject_ Subject s = {};
-        uint64_t timeout, until;
-        int r;
+        _cleanup_free_ char *text = NULL;
+        int r = fd_read_all(STDIN_FILENO, UPDATE_MAX, &text, NULL);
 
-        if (parse_u64(args[3], 1, INT32_MAX, &timeout) < 0)
-                return EXIT_STATUS_USAGE;
-        r = find_subject(c, name, &s);
+        if (r < 0)
+                return log_error_errno(r, "Failed to read what is to be done");
+        *ret = json_loads(text, 0, NULL);
+        return *ret ? 0 : log_error_return(-EBADMSG, "Only 'mctl update' runs this.");
+}
+
+static int update(Context *c, const Updated *u, const char *to, const char *health, uint64_t timeout)
+{
+        bool was_there = !isempty(u->unit);
+        uint64_t until;
+        int r = write_down(u);
+
         if (r >= 0)
-                r = remove_snapshot(c, &s, LABEL_BEFORE);
+                r = bus_call_registry(c, "Not updated", "ReplaceImage", NULL, "sss", u->image, to,
+                                      LABEL_TRIAL);
+        if (r >= 0 && was_there)
+                r = power_off(u);
+        until = now_usec(CLOCK_MONOTONIC) + timeout * USEC_PER_SEC;
         if (r >= 0)
-                r = set_pending(c, name, true);
+                r = start(c, u, until);
+        if (r >= 0 && !isempty(health))
+                r = wait_health(u, health, until);
         if (r >= 0)
-                r = bus_call_registry(c, "Not updated", "ReplaceImage", NULL, "sss", s.image, image,
+                r = bus_call_registry(c, "Not updated", "RenameSnapshot", NULL, "sss", u->image, LABEL_TRIAL,
                                       LABEL_BEFORE);
         if (r < 0)
                 return r;
-        printf("Machine '%s' %sstarts with what image '%s' has.\n", name, s.unit ? "re" : "", image);
-        fflush(stdout);
-        until = now_usec(CLOCK_MONOTONIC) + timeout * USEC_PER_SEC;
-        r = s.unit ? restart(c, &s, until) : start(&s, until);
-        if (r >= 0 && !isempty(health))
-                r = wait_health(&s, health, until);
-        if (r < 0)
-                return r;
-        r = set_pending(c, name, false);
-        if (r < 0)
-                return r;
-        printf("Machine '%s' is up%s. Snapshot '" LABEL_BEFORE "' has what it was before.\n", name,
-               isempty(health) ? "" : " and healthy");
-        /* It was off. */
-        return s.unit ? 0 : power_off(&s);
+        /* From here on, it is good. */
+        (void) cross_out(u);
+        if (!was_there)
+                (void) power_off(u);
+        printf("Machine '%s' is up%s with what image '%s' has. Snapshot '" LABEL_BEFORE
+               "' has what it was before.\n",
+               u->name, isempty(health) ? "" : " and healthy", to);
+        return 0;
 }
 
-/* What was before the update, and what did not do is a snapshot. One that was killed over it may have done it. */
-static int put_back(Context *c, const Subject *s)
+int verb_update_run(Context *c, char **args)
 {
-        int r = has_snapshot(c, s, LABEL_BEFORE);
+        const char *name, *to, *health;
+        _cleanup_updated_ Updated u = {};
+        json_t *order = NULL;
+        json_int_t timeout;
+        int r = read_order(&order);
 
-        if (r <= 0)
-                return r;
-        r = bus_call_registry(c, "Not undone", "RevertImage", NULL, "sss", s->image, LABEL_BEFORE,
-                              LABEL_FAILED);
-        if (r < 0)
-                return r;
-        log_error("The update is undone. Snapshot '" LABEL_FAILED "' of image '%s' has what did not do.",
-                  s->image);
-        return remove_snapshot(c, s, LABEL_BEFORE);
+        (void) args;
+        if (r >= 0 && json_unpack(order, "{ss ss ss sI}", "name", &name, "to", &to, "health", &health,
+                                  "timeout", &timeout) < 0)
+                r = log_error_return(-EBADMSG, "Only 'mctl update' runs this.");
+        if (r >= 0)
+                r = find_updated(c, name, &u);
+        if (r >= 0)
+                r = update(c, &u, to, health, (uint64_t) timeout);
+        json_decref(order);
+        return r;
 }
 
-/* With the unit that it ran as before, and with its spec. */
+/* --- and back ------------------------------------------------------------------------------------------------------- */
+
+/* Who was killed may have left a worker that is about to replace the image. */
+static int wait_for_worker(Context *c, const char *image)
+{
+        _cleanup_free_ char *wanted = strf("replace image '%s'", image);
+        uint64_t until = now_usec(CLOCK_MONOTONIC) + WORKER_WAIT_USEC;
+        bool found = true;
+        int r = 0;
+
+        if (!wanted)
+                return log_oom();
+        while (r >= 0 && found && now_usec(CLOCK_MONOTONIC) < until) {
+                _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+                const char *description;
+                found = false;
+                r = bus_call_manager(c, "Failed to list units", "ListUnitsByPatterns", &reply, "asas", 2,
+                                     "active", "activating", 1, "mctl-work-*");
+                if (r >= 0)
+                        r = sd_bus_message_enter_container(reply, 'a', "(ssssssouso)");
+                while (r >= 0 && (r = sd_bus_message_read(reply, "(ssssssouso)", NULL, &description, NULL,
+                                                          NULL, NULL, NULL, NULL, NULL, NULL, NULL)) > 0)
+                        found = found || streq(description, wanted);
+                if (found)
+                        (void) usleep(WORKER_STEP_USEC);
+        }
+        return r < 0   ? r
+               : found ? log_error_return(-EBUSY, "Image '%s' is still being replaced.", image)
+                       : 0;
+}
+
+/* Where the image was not replaced, or that was found to be good, the machine is left alone. */
+static int undo(Context *c, const Updated *u)
+{
+        int r = wait_for_worker(c, u->image);
+
+        if (r >= 0)
+                r = has_snapshot(c, "Not undone", u->image, LABEL_TRIAL);
+        if (r <= 0)
+                return r < 0 ? r : cross_out(u);
+        r = make_off(c, u);
+        if (r >= 0)
+                r = bus_call_registry(c, "Not undone", "RevertImage", NULL, "sss", u->image, LABEL_TRIAL,
+                                      LABEL_FAILED);
+        if (r >= 0)
+                r = cross_out(u);
+        if (r < 0)
+                return r;
+        if (!isempty(u->unit))
+                r = start(c, u, UINT64_MAX);
+        log_error("The update of image '%s' is undone. Its snapshot '" LABEL_FAILED "' has what did not do.",
+                  u->image);
+        return r;
+}
+
+static int undo_image(Context *c, int dir_fd, const char *image, bool booting)
+{
+        _cleanup_updated_ Updated u = {};
+        int r = read_back(dir_fd, image, &u);
+
+        if (r < 0)
+                return r == -ENOENT ? 0 : r;
+        /* When the host comes up, others start what is to run. */
+        if (booting && free_and_strdup(&u.unit, "") < 0)
+                return log_oom();
+        return undo(c, &u);
+}
+
+static int is_under_way(Context *c, const char *image)
+{
+        _cleanup_free_ char *unit = strf("mctl-update-%s.service", image);
+        json_t *properties = NULL;
+        int r = unit ? bus_get_unit(c, unit, &properties) : log_oom();
+        bool active = r >= 0 && !streq_ptr(json_text(properties, "ActiveState"), "inactive") &&
+                      !streq_ptr(json_text(properties, "ActiveState"), "failed");
+
+        json_decref(properties);
+        return r < 0 ? r : active;
+}
+
+/* Of one image, or of all that somebody was killed over. */
 int verb_update_undo(Context *c, char **args)
 {
-        const char *name = args[0], *unit = args[1], *spec = unit ? args[2] : NULL;
-        _cleanup_subject_ Subject s = {};
-        int r = is_pending(c, name);
+        _cleanup_(closedir_cleanup) DIR *dir = NULL;
+        int status = 0, dir_fd = open_updates();
 
-        if (r <= 0)
-                return r;
-        r = find_subject(c, name, &s);
-        if (r >= 0)
-                r = remove_snapshot(c, &s, LABEL_FAILED);
-        if (r >= 0)
-                r = put_back(c, &s);
-        if (r >= 0)
-                r = set_pending(c, name, false);
-        if (r < 0)
-                return r;
-        if (isempty(unit))
-                return s.unit ? power_off(&s) : 0;
-        if (free_and_strdup(&s.unit, unit) < 0 || free_and_strdup(&s.spec, strna(spec)) < 0)
+        if (dir_fd < 0)
+                return dir_fd;
+        dir = fdopendir(dir_fd);
+        if (!dir) {
+                fd_close(dir_fd);
                 return log_oom();
-        return isempty(spec) ? restart(c, &s, UINT64_MAX) : start_anew(c, &s);
+        }
+        if (args[0])
+                return undo_image(c, dir_fd, args[0], false);
+        for (struct dirent *e; (e = readdir(dir));) {
+                if (!image_name_valid(e->d_name))
+                        continue;
+                int r = is_under_way(c, e->d_name);
+                if (r == 0)
+                        r = undo_image(c, dir_fd, e->d_name, true);
+                if (r < 0)
+                        status = EXIT_STATUS_FAILURE;
+        }
+        return status;
 }
 
 /* --- mctl update ---------------------------------------------------------------------------------------------------- */
@@ -437,21 +543,35 @@ static int append_command(sd_bus_message *m, const char *property, const char *c
         return r;
 }
 
-static int make_request(Context *c, const Subject *s, const char *unit, const char *image,
-                        sd_bus_message **ret)
+/* A file that nobody else has. */
+static int make_order(Context *c, const char *name)
+{
+        uint64_t timeout = 0;
+
+        (void) parse_u64(c->timeout ?: TIMEOUT, 1, INT32_MAX, &timeout);
+        json_t *json = json_pack("{ss ss ss sI}", "name", name, "to", c->to, "health", c->health ?: "",
+                                 "timeout", (json_int_t) timeout);
+        _cleanup_free_ char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
+
+        json_decref(json);
+        if (!text)
+                return log_oom();
+        _cleanup_close_ int fd = memfd_create("mctl-update", MFD_CLOEXEC);
+        int r = fd < 0 ? -errno : fd_write_all(fd, text, strlen(text));
+        if (r >= 0 && lseek(fd, 0, SEEK_SET) < 0)
+                r = -errno;
+        return r < 0 ? log_error_errno(r, "Failed to write down what is to be done") : TAKE_FD(fd);
+}
+
+static int make_request(Context *c, const Updated *u, const char *unit, int order_fd, sd_bus_message **ret)
 {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
-        _cleanup_free_ char *self = realpath("/proc/self/exe", NULL),
-                            *what = strf("Update of machine %s to image %s", s->name, image);
-        const char *const run[] = { self,  "update-run",    s->name,
-                                    image, c->health ?: "", c->timeout ?: TIMEOUT,
-                                    NULL },
-                          *const undo[] = {
-                                  self, "update-undo", s->name, s->unit ?: "", s->spec ?: "", NULL
-                          };
+        _cleanup_free_ char *what = strf("Update of machine %s to image %s", u->name, c->to);
+        const char *const run[] = { MCTL, "update-run", NULL }, *const undo[] = { MCTL, "update-undo",
+                                                                                  u->image, NULL };
         int r;
 
-        if (!self || !what)
+        if (!what)
                 return log_oom();
         r = sd_bus_message_new_method_call(c->bus, &m, SYSTEMD_NAME, SYSTEMD_PATH, SYSTEMD_MANAGER,
                                            "StartTransientUnit");
@@ -460,11 +580,11 @@ static int make_request(Context *c, const Subject *s, const char *unit, const ch
         if (r >= 0)
                 r = sd_bus_message_open_container(m, 'a', "(sv)");
         if (r >= 0)
-                r = sd_bus_message_append(m, "(sv)(sv)(sv)(sv)(sv)(sv)", "Description", "s", what, "Type",
-                                          "s", "oneshot", "CollectMode", "s", "inactive-or-failed",
-                                          "TimeoutStopUSec", "t", UNDO_TIMEOUT_USEC,
-                                          "StandardOutputFileDescriptor", "h", STDOUT_FILENO,
-                                          "StandardErrorFileDescriptor", "h", STDERR_FILENO);
+                r = sd_bus_message_append(
+                        m, "(sv)(sv)(sv)(sv)(sv)(sv)(sv)", "Description", "s", what, "Type", "s", "oneshot",
+                        "CollectMode", "s", "inactive-or-failed", "TimeoutStopUSec", "t", UNDO_TIMEOUT_USEC,
+                        "StandardInputFileDescriptor", "h", order_fd, "StandardOutputFileDescriptor", "h",
+                        STDOUT_FILENO, "StandardErrorFileDescriptor", "h", STDERR_FILENO);
         if (r >= 0)
                 r = append_command(m, "ExecStart", run);
         if (r >= 0)
@@ -480,24 +600,25 @@ static int make_request(Context *c, const Subject *s, const char *unit, const ch
 }
 
 /* -EBUSY where another one is active. systemd may know one that has ended for a moment more. */
-static int start_unit(Context *c, const Subject *s, const char *unit, sd_bus_message **ret)
+static int start_unit(Context *c, const Updated *u, const char *unit, sd_bus_message **ret)
 {
+        _cleanup_close_ int order_fd = make_order(c, u->name);
+
+        if (order_fd < 0)
+                return order_fd;
         for (unsigned i = 0;; i++) {
                 _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
                 _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
-                json_t *properties = NULL;
-                int r = make_request(c, s, unit, c->to, &m);
-
-                if (r >= 0)
-                        r = sd_bus_call(c->bus, m, 0, &error, ret);
+                int r = make_request(c, u, unit, order_fd, &m);
+                if (r < 0)
+                        return r;
+                r = sd_bus_call(c->bus, m, 0, &error, ret);
                 if (r >= 0)
                         return 0;
                 if (!sd_bus_error_has_name(&error, "org.freedesktop.systemd1.UnitExists"))
                         return log_error_return(r, "Not updated: %s", error.message ?: strerror(-r));
-                r = bus_get_unit(c, unit, &properties);
-                bool active = r < 0 || !streq_ptr(json_text(properties, "ActiveState"), "inactive");
-                json_decref(properties);
-                if (active || i == FORGET_TRIES)
+                r = is_under_way(c, u->image);
+                if (r != 0 || i == FORGET_TRIES)
                         return r < 0 ? r : -EBUSY;
                 (void) usleep(FORGET_STEP_USEC);
         }
@@ -507,7 +628,7 @@ int verb_update(Context *c, char **args)
 {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
         _cleanup_(jobs_clear) Jobs jobs = {};
-        _cleanup_subject_ Subject s = {};
+        _cleanup_updated_ Updated u = {};
         _cleanup_free_ char *unit = NULL;
         uint64_t seconds;
         const char *job;
@@ -520,20 +641,21 @@ int verb_update(Context *c, char **args)
         if (c->timeout && parse_u64(c->timeout, 1, INT32_MAX, &seconds) < 0)
                 return log_error("--timeout= takes a number of seconds, not '%s'.", c->timeout),
                        EXIT_STATUS_USAGE;
-        r = find_subject(c, args[0], &s);
+        r = find_updated(c, args[0], &u);
+        if (r >= 0)
+                r = has_snapshot(c, "Not updated", u.image, LABEL_TRIAL);
         if (r >= 0)
                 r = jobs_watch(c, &jobs);
-        unit = strf("mctl-update-%s.service", args[0]);
+        if (r < 0)
+                return r;
+        unit = strf("mctl-update-%s.service", u.image);
         if (!unit)
                 return log_oom();
-        if (r < 0)
-                return r;
-        r = start_unit(c, &s, unit, &reply);
+        r = start_unit(c, &u, unit, &reply);
         if (r == -EBUSY)
-                return log_error_return(r, "An update of machine '%s' is under way.", args[0]);
-        if (r < 0)
-                return r;
-        r = sd_bus_message_read(reply, "o", &job);
+                return log_error_return(r, "An update of image '%s' is under way.", u.image);
+        if (r >= 0)
+                r = sd_bus_message_read(reply, "o", &job);
         if (r >= 0)
                 r = jobs_add(&jobs, job, unit, args[0]);
         if (r >= 0)

@@ -8,6 +8,10 @@
 #include "basic/str.h"
 #include "basic/tree.h"
 
+/* Of what makes a machine known. */
+#define FILE_MAX  (64 * 1024)
+#define FILES_MAX 64U
+
 /* An ID that is there, and is one, is emptied: systemd takes an empty file for a system that was booted before, and has none yet. */
 static int empty_id(int root_fd)
 {
@@ -54,7 +58,7 @@ int identity_forget(int root_fd)
         return r;
 }
 
-/* Nobody else knows what is no plain file. */
+/* Nobody else knows what is no plain file, or a large one. */
 static int carry_file(int from_fd, int to_fd, const char *name)
 {
         TreeCopy copy = {
@@ -65,7 +69,7 @@ static int carry_file(int from_fd, int to_fd, const char *name)
         _cleanup_close_ int fd = openat(from_fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
         if (fd < 0 || fstat(fd, &st) < 0)
                 return errno == ENOENT ? 0 : -errno;
-        return S_ISREG(st.st_mode) ? tree_copy(&copy, fd, to_fd, name) : 0;
+        return S_ISREG(st.st_mode) && st.st_size <= FILE_MAX ? tree_copy(&copy, fd, to_fd, name) : 0;
 }
 
 static int open_directory(int root_fd, const char *path)
@@ -75,28 +79,61 @@ static int open_directory(int root_fd, const char *path)
         return fd == -ENOTDIR ? -ENOENT : fd;
 }
 
+static bool is_key(const char *name)
+{
+        return startswith(name, "ssh_host_") != NULL;
+}
+
+static bool is_name(const char *name)
+{
+        return streq(name, "machine-id") || streq(name, "hostname");
+}
+
+static int carry_files(int from_fd, int to_fd, const char *path, bool (*wanted)(const char *name))
+{
+        _cleanup_(closedir_cleanup) DIR *dir = NULL;
+        _cleanup_close_ int new_fd = open_directory(to_fd, path);
+        int r = 0, old_fd = open_directory(from_fd, path);
+        unsigned n = 0;
+
+        dir = old_fd < 0 || new_fd < 0 ? NULL : fdopendir(old_fd);
+        if (!dir) {
+                fd_close(old_fd);
+                r = old_fd < 0 ? old_fd : new_fd < 0 ? new_fd : -ENOMEM;
+                return r == -ENOENT ? 0 : r;
+        }
+        for (struct dirent *e; r >= 0 && n < FILES_MAX && (e = readdir(dir));)
+                if (wanted(e->d_name)) {
+                        r = carry_file(old_fd, new_fd, e->d_name);
+                        n++;
+                }
+        return r;
+}
+
+/* The other image's are nobody's here. */
+static int drop_keys(int root_fd)
+{
+        _cleanup_(closedir_cleanup) DIR *dir = NULL;
+        int r = 0, fd = open_directory(root_fd, "/etc/ssh");
+
+        dir = fd < 0 ? NULL : fdopendir(fd);
+        if (!dir) {
+                fd_close(fd);
+                return fd == -ENOENT ? 0 : fd < 0 ? fd : -ENOMEM;
+        }
+        for (struct dirent *e; r >= 0 && (e = readdir(dir));)
+                if (is_key(e->d_name))
+                        r = remove_file(root_fd, "/etc/ssh", e->d_name);
+        return r;
+}
+
 int identity_carry(int from_fd, int to_fd)
 {
-        static const char *const dirs[] = { "/etc", "/etc/ssh" };
-        int r = 0;
+        int r = identity_forget(to_fd);
 
-        for (size_t i = 0; i < ELEMENTSOF(dirs) && r >= 0; i++) {
-                _cleanup_(closedir_cleanup) DIR *dir = NULL;
-                _cleanup_close_ int new_fd = open_directory(to_fd, dirs[i]);
-                int old_fd = open_directory(from_fd, dirs[i]);
-                if (old_fd == -ENOENT || new_fd == -ENOENT) {
-                        fd_close(old_fd);
-                        continue;
-                }
-                dir = old_fd < 0 || new_fd < 0 ? NULL : fdopendir(old_fd);
-                if (!dir) {
-                        fd_close(old_fd);
-                        return old_fd < 0 ? old_fd : new_fd < 0 ? new_fd : -ENOMEM;
-                }
-                for (struct dirent *e; r >= 0 && (e = readdir(dir));)
-                        if (i == 0 ? streq(e->d_name, "machine-id") || streq(e->d_name, "hostname")
-                                   : startswith(e->d_name, "ssh_host_") != NULL)
-                                r = carry_file(old_fd, new_fd, e->d_name);
-        }
-        return r;
+        if (r >= 0)
+                r = drop_keys(to_fd);
+        if (r >= 0)
+                r = carry_files(from_fd, to_fd, "/etc", is_name);
+        return r < 0 ? r : carry_files(from_fd, to_fd, "/etc/ssh", is_key);
 }

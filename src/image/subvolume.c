@@ -2,6 +2,7 @@
 #include "image/subvolume.h"
 
 #include <btrfsutil.h>
+#include <inttypes.h>
 #include <linux/btrfs.h>
 #include <linux/btrfs_tree.h>
 #include <sys/ioctl.h>
@@ -9,6 +10,7 @@
 
 #include "basic/macro.h"
 #include "basic/names.h"
+#include "basic/random.h"
 #include "basic/rootfs.h"
 #include "basic/tree.h"
 #include "image/image.h"
@@ -108,11 +110,25 @@ int subvolume_copy(int image_fd, int dir_fd, const char *name, bool read_only)
 
 /* --- snapshots ---------------------------------------------------------------------------------------------------- */
 
+/* Whatever is not whole yet, or not any more, has such a name. */
+static char *hidden_name(void)
+{
+        return strf(".%016" PRIx64, random_u64());
+}
+
 int subvolume_take_snapshot(int store_fd, int image_fd, const char *name)
 {
         _cleanup_close_ int dir_fd = subvolume_open_snapshots(store_fd, image_fd, true);
-        int r = dir_fd < 0 ? dir_fd : subvolume_copy(image_fd, dir_fd, name, true);
+        _cleanup_free_ char *hidden = hidden_name();
+        int r;
 
+        OOM_CHECK(hidden);
+        r = dir_fd < 0 ? dir_fd : subvolume_copy(image_fd, dir_fd, hidden, true);
+        if (r < 0)
+                return r;
+        r = RET_NERRNO(renameat2(dir_fd, hidden, dir_fd, name, RENAME_NOREPLACE));
+        if (r < 0)
+                (void) subvolume_destroy(dir_fd, hidden);
         return r < 0 ? r : to_errno(btrfs_util_sync_fd(dir_fd));
 }
 
@@ -123,16 +139,58 @@ int subvolume_open_snapshot(int store_fd, int image_fd, const char *name)
         return dir_fd < 0 ? dir_fd : subvolume_open(dir_fd, name);
 }
 
+static int remove_snapshot(int dir_fd, const char *name)
+{
+        _cleanup_free_ char *hidden = hidden_name();
+        int r;
+
+        OOM_CHECK(hidden);
+        r = RET_NERRNO(renameat2(dir_fd, name, dir_fd, hidden, RENAME_NOREPLACE));
+        return r < 0 ? r : subvolume_destroy(dir_fd, hidden);
+}
+
 int subvolume_remove_snapshot(int store_fd, int image_fd, const char *name)
 {
         _cleanup_close_ int dir_fd = subvolume_open_snapshots(store_fd, image_fd, false);
 
-        return dir_fd < 0 ? dir_fd : subvolume_destroy(dir_fd, name);
+        return dir_fd < 0 ? dir_fd : remove_snapshot(dir_fd, name);
+}
+
+/* Gives a snapshot a name that another one may have, which goes. */
+static int take_name(int dir_fd, const char *name, const char *new_name)
+{
+        int r = remove_snapshot(dir_fd, new_name);
+
+        return r < 0 && r != -ENOENT
+                       ? r
+                       : RET_NERRNO(renameat2(dir_fd, name, dir_fd, new_name, RENAME_NOREPLACE));
+}
+
+int subvolume_rename_snapshot(int store_fd, int image_fd, const char *name, const char *new_name)
+{
+        _cleanup_close_ int dir_fd = subvolume_open_snapshots(store_fd, image_fd, false);
+        int r = dir_fd < 0 ? dir_fd : faccessat(dir_fd, name, F_OK, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
+
+        if (r >= 0)
+                r = take_name(dir_fd, name, new_name);
+        return r < 0 ? r : to_errno(btrfs_util_sync_fd(dir_fd));
 }
 
 /* --- another one in its place --------------------------------------------------------------------------------------- */
 
-static int write_journal(int dir_fd, int next_fd, const char *keep)
+/* Says what is to come: "UUID KEEP", and the snapshot that is the next one, if it is none. */
+typedef struct Journal {
+        char uuid[SUBVOLUME_UUID_LENGTH + 1]; /* that the image has then */
+        char *keep, *source; /* what it is a snapshot as, and where the next one is from, or NULL */
+} Journal;
+
+static void journal_clear(Journal *j)
+{
+        free(j->keep);
+        free(j->source);
+}
+
+static int write_journal(int dir_fd, int next_fd, const char *keep, const char *source)
 {
         _cleanup_free_ char *text = NULL;
         SubvolumeInfo next;
@@ -140,44 +198,118 @@ static int write_journal(int dir_fd, int next_fd, const char *keep)
 
         if (r < 0)
                 return r;
-        text = strf("%s %s", next.uuid, keep);
+        text = strf("%s/%s/%s", next.uuid, keep, source ?: "");
         OOM_CHECK(text);
-        return file_write_atomic_at(dir_fd, JOURNAL, 0600, text, strlen(text));
+        r = file_write_atomic_at(dir_fd, JOURNAL, 0600, text, strlen(text));
+        return r < 0 ? r : to_errno(btrfs_util_sync_fd(dir_fd));
 }
 
-/* Ends what has a journal. What was switched is a snapshot now, and the directory goes by the UUID that the image has; what was not, is
- * gone. */
-static int settle(int snapshots_fd, const char *uuid)
+static int read_journal(int dir_fd, Journal *ret)
 {
         _cleanup_free_ char *text = NULL;
+        int r = file_read_at(dir_fd, JOURNAL, JOURNAL_MAX, &text, NULL);
+
+        if (r < 0)
+                return r;
+        if (strspn(text, "0123456789abcdef") != SUBVOLUME_UUID_LENGTH || text[SUBVOLUME_UUID_LENGTH] != '/')
+                return -EBADMSG;
+        memcpy(ret->uuid, text, SUBVOLUME_UUID_LENGTH);
+        char *keep = text + SUBVOLUME_UUID_LENGTH + 1, *source = strchr(keep, '/');
+        if (!source)
+                return -EBADMSG;
+        *source++ = 0;
+        if (!image_name_valid(keep) || (*source && !image_name_valid(source)))
+                return -EBADMSG;
+        ret->keep = strdup(keep);
+        ret->source = *source ? strdup(source) : NULL;
+        return ret->keep && (ret->source || !*source) ? 0 : -ENOMEM;
+}
+
+static bool has_uuid(int dir_fd, const char *name, const char *uuid)
+{
         SubvolumeInfo info;
+        _cleanup_close_ int fd = subvolume_open(dir_fd, name);
+
+        return fd >= 0 && subvolume_info(fd, &info) >= 0 && streq(info.uuid, uuid);
+}
+
+/* Ends what has a journal: where the two were exchanged, the image that was is here now. It becomes the snapshot, and the directory goes by
+ * the UUID that the image has; else all is as it was. */
+static int settle(int snapshots_fd, const char *uuid)
+{
+        _cleanup_(journal_clear) Journal j = {};
         int r;
 
         _cleanup_close_ int dir_fd = open_directory(snapshots_fd, uuid);
         if (dir_fd < 0)
                 return dir_fd;
-        _cleanup_close_ int next_fd = subvolume_open(dir_fd, NEXT);
-        r = file_read_at(dir_fd, JOURNAL, JOURNAL_MAX, &text, NULL);
-        bool there = next_fd >= 0 && subvolume_info(next_fd, &info) >= 0;
-        if (there && (r < 0 || !streq(info.uuid, uuid)))
-                r = subvolume_destroy(dir_fd, NEXT);
-        else if (r < 0)
-                return r == -ENOENT ? 0 : r;
-        else {
-                const char *keep = strlen(text) > SUBVOLUME_UUID_LENGTH + 1
-                                           ? text + SUBVOLUME_UUID_LENGTH + 1
-                                           : "";
-                text[MIN(strlen(text), SUBVOLUME_UUID_LENGTH)] = 0;
-                if (!image_name_valid(keep) || strspn(text, "0123456789abcdef") != SUBVOLUME_UUID_LENGTH)
-                        return -EBADMSG;
-                if (there)
-                        r = RET_NERRNO(renameat2(dir_fd, NEXT, dir_fd, keep, RENAME_NOREPLACE));
-                if (r >= 0 && !streq(text, uuid))
-                        r = RET_NERRNO(renameat2(snapshots_fd, uuid, snapshots_fd, text, RENAME_NOREPLACE));
+        r = read_journal(dir_fd, &j);
+        if (r == -ENOENT)
+                return 0;
+        if (r < 0)
+                return r;
+        bool pending = has_uuid(dir_fd, NEXT, uuid), exchanged = pending || has_uuid(dir_fd, j.keep, uuid);
+        if (pending)
+                r = take_name(dir_fd, NEXT, j.keep);
+        else if (!exchanged && j.source) {
+                r = RET_NERRNO(renameat2(dir_fd, NEXT, dir_fd, j.source, RENAME_NOREPLACE));
+                r = r == -ENOENT ? 0 : r;
         }
+        if (r >= 0 && exchanged && !streq(j.uuid, uuid))
+                r = RET_NERRNO(renameat2(snapshots_fd, uuid, snapshots_fd, j.uuid, RENAME_NOREPLACE));
         if (r >= 0)
                 (void) unlinkat(dir_fd, JOURNAL, 0);
         return r;
+}
+
+static bool is_uuid(const char *name)
+{
+        return strlen(name) == SUBVOLUME_UUID_LENGTH &&
+               strspn(name, "0123456789abcdef") == SUBVOLUME_UUID_LENGTH;
+}
+
+/* Calls for the snapshots of each image. */
+static int each_set(int store_fd, int (*call)(int snapshots_fd, const char *uuid, void *userdata),
+                    void *userdata)
+{
+        _cleanup_(closedir_cleanup) DIR *dir = NULL;
+        int r = 0, fd = open_directory(store_fd, SNAPSHOTS_DIR);
+
+        dir = fd < 0 ? NULL : fdopendir(fd);
+        if (!dir) {
+                fd_close(fd);
+                return fd == -ENOENT ? 0 : fd < 0 ? fd : -ENOMEM;
+        }
+        for (struct dirent *e; r >= 0 && (e = readdir(dir));)
+                if (is_uuid(e->d_name))
+                        r = call(fd, e->d_name, userdata);
+        return MIN(r, 0);
+}
+
+static int settle_set(int snapshots_fd, const char *uuid, void *userdata)
+{
+        (void) userdata;
+        (void) settle(snapshots_fd, uuid);
+        return 0;
+}
+
+int subvolume_settle(int store_fd)
+{
+        return each_set(store_fd, settle_set, NULL);
+}
+
+/* Both are on disk before either has another name. */
+static int exchange(int store_fd, const char *file, int dir_fd, const char *uuid)
+{
+        int r = to_errno(btrfs_util_sync_fd(dir_fd));
+
+        if (r >= 0)
+                r = RET_NERRNO(renameat2(dir_fd, NEXT, store_fd, file, RENAME_EXCHANGE));
+        _cleanup_close_ int snapshots_fd = open_directory(store_fd, SNAPSHOTS_DIR);
+        int q = snapshots_fd < 0 ? snapshots_fd : settle(snapshots_fd, uuid);
+        if (r >= 0)
+                r = q;
+        return r < 0 ? r : to_errno(btrfs_util_sync_fd(dir_fd));
 }
 
 int subvolume_switch(int store_fd, const char *file, int source_fd, const char *keep,
@@ -191,6 +323,7 @@ int subvolume_switch(int store_fd, const char *file, int source_fd, const char *
                                                   : subvolume_open_snapshots(store_fd, image_fd, true);
         if (dir_fd < 0)
                 return dir_fd;
+        (void) subvolume_destroy(dir_fd, NEXT);
         r = subvolume_info(image_fd, &info);
         if (r >= 0)
                 r = subvolume_copy(source_fd, dir_fd, NEXT, false);
@@ -199,47 +332,63 @@ int subvolume_switch(int store_fd, const char *file, int source_fd, const char *
         _cleanup_close_ int next_fd = subvolume_open(dir_fd, NEXT);
         r = next_fd < 0 ? next_fd : prepare ? prepare(next_fd, userdata) : 0;
         if (r >= 0)
-                r = write_journal(dir_fd, next_fd, keep);
-        /* Both are on disk before either has another name. */
+                r = write_journal(dir_fd, next_fd, keep, NULL);
         if (r >= 0)
-                r = to_errno(btrfs_util_sync_fd(dir_fd));
-        if (r >= 0)
-                r = RET_NERRNO(renameat2(dir_fd, NEXT, store_fd, file, RENAME_EXCHANGE));
-        if (r < 0) {
-                (void) unlinkat(dir_fd, JOURNAL, 0);
+                r = exchange(store_fd, file, dir_fd, info.uuid);
+        if (r < 0)
                 (void) subvolume_destroy(dir_fd, NEXT);
-                return r;
-        }
-        _cleanup_close_ int snapshots_fd = open_directory(store_fd, SNAPSHOTS_DIR);
-        r = snapshots_fd < 0 ? snapshots_fd : settle(snapshots_fd, info.uuid);
-        return r < 0 ? r : to_errno(btrfs_util_sync_fd(dir_fd));
+        return r;
+}
+
+int subvolume_revert(int store_fd, const char *file, const char *snapshot, const char *keep)
+{
+        SubvolumeInfo info;
+        int r;
+
+        _cleanup_close_ int image_fd = subvolume_open(store_fd, file);
+        _cleanup_close_ int dir_fd = image_fd < 0 ? image_fd
+                                                  : subvolume_open_snapshots(store_fd, image_fd, false);
+        _cleanup_close_ int next_fd = dir_fd < 0 ? dir_fd : subvolume_open(dir_fd, snapshot);
+        if (next_fd < 0)
+                return next_fd;
+        (void) subvolume_destroy(dir_fd, NEXT);
+        r = subvolume_info(image_fd, &info);
+        if (r >= 0)
+                r = to_errno(btrfs_util_set_subvolume_read_only_fd(next_fd, false));
+        if (r >= 0)
+                r = write_journal(dir_fd, next_fd, keep, snapshot);
+        if (r >= 0)
+                r = RET_NERRNO(renameat2(dir_fd, snapshot, dir_fd, NEXT, RENAME_NOREPLACE));
+        return r < 0 ? r : exchange(store_fd, file, dir_fd, info.uuid);
 }
 
 /* --- what is nobody's ----------------------------------------------------------------------------------------------- */
 
-/* Whether a subvolume of the file system has that UUID: 1, or 0. */
-static int has_uuid(int fd, const char *uuid)
+/* The UUIDs of all subvolumes of the file system. */
+static int list_uuids(int fd, Strv *ret)
 {
         struct btrfs_util_subvolume_iterator *i;
         enum btrfs_util_error error = btrfs_util_create_subvolume_iterator_fd(fd, BTRFS_FS_TREE_OBJECTID, 0,
                                                                               &i);
         struct btrfs_util_subvolume_info info;
-        char own[SUBVOLUME_UUID_LENGTH + 1];
-        bool found = false;
+        int r = 0;
 
         if (error != BTRFS_UTIL_OK)
                 return to_errno(error);
-        while (!found && error == BTRFS_UTIL_OK) {
+        while (r >= 0) {
+                char uuid[SUBVOLUME_UUID_LENGTH + 1];
                 error = btrfs_util_subvolume_iterator_next_info(i, NULL, &info);
-                if (error == BTRFS_UTIL_OK)
-                        subvolume_format_uuid(info.uuid, own);
-                found = error == BTRFS_UTIL_OK && streq(own, uuid);
+                if (error != BTRFS_UTIL_OK)
+                        break;
+                subvolume_format_uuid(info.uuid, uuid);
+                r = strv_append(ret, uuid);
         }
         btrfs_util_destroy_subvolume_iterator(i);
-        return found || error == BTRFS_UTIL_ERROR_STOP_ITERATION ? found : to_errno(error);
+        return r < 0 ? r : error == BTRFS_UTIL_ERROR_STOP_ITERATION ? 0 : to_errno(error);
 }
 
-static int destroy_snapshots(int snapshots_fd, const char *uuid)
+/* What has a hidden name, or all of it. */
+static int destroy_set(int snapshots_fd, const char *uuid, bool all)
 {
         _cleanup_(closedir_cleanup) DIR *dir = NULL;
         int dir_fd = open_directory(snapshots_fd, uuid);
@@ -247,36 +396,38 @@ static int destroy_snapshots(int snapshots_fd, const char *uuid)
         dir = dir_fd < 0 ? NULL : fdopendir(dir_fd);
         if (!dir) {
                 fd_close(dir_fd);
-                return -ENOMEM;
+                return dir_fd < 0 ? dir_fd : -ENOMEM;
         }
         for (struct dirent *e; (e = readdir(dir));)
-                if (!streq(e->d_name, ".") && !streq(e->d_name, ".."))
+                if (!streq(e->d_name, ".") && !streq(e->d_name, "..") && (all || e->d_name[0] == '.'))
                         (void) subvolume_destroy(dir_fd, e->d_name);
-        return tree_remove(snapshots_fd, uuid);
+        return all ? tree_remove(snapshots_fd, uuid) : 0;
+}
+
+/* One that cannot be settled stays as it is. */
+static int sweep_set(int snapshots_fd, const char *uuid, void *userdata)
+{
+        const Strv *known = userdata;
+        _cleanup_free_ char *journal = strf("%s/" JOURNAL, uuid);
+
+        OOM_CHECK(journal);
+        if (faccessat(snapshots_fd, journal, F_OK, AT_SYMLINK_NOFOLLOW) >= 0)
+                return 0;
+        return destroy_set(snapshots_fd, uuid, !strv_contains(*known, uuid));
 }
 
 int subvolume_sweep(int store_fd)
 {
-        _cleanup_(closedir_cleanup) DIR *dir = NULL;
-        int r = 0, fd = open_directory(store_fd, SNAPSHOTS_DIR);
+        _cleanup_strv_ Strv known = NULL;
+        int r;
 
-        if (fd == -ENOENT)
+        if (faccessat(store_fd, SNAPSHOTS_DIR, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
                 return 0;
         _cleanup_close_ int lock_fd = stack_lock(store_fd);
-        dir = fd < 0 || lock_fd < 0 ? NULL : fdopendir(fd);
-        if (!dir) {
-                fd_close(fd);
-                return -ENOMEM;
-        }
-        for (struct dirent *e; r >= 0 && (e = readdir(dir));) {
-                if (strlen(e->d_name) != SUBVOLUME_UUID_LENGTH ||
-                    strspn(e->d_name, "0123456789abcdef") != SUBVOLUME_UUID_LENGTH ||
-                    settle(fd, e->d_name) < 0)
-                        continue;
-                r = faccessat(fd, e->d_name, F_OK, AT_SYMLINK_NOFOLLOW) < 0 ? 1
-                                                                            : has_uuid(store_fd, e->d_name);
-                if (r == 0)
-                        r = destroy_snapshots(fd, e->d_name);
-        }
-        return MIN(r, 0);
+        if (lock_fd < 0)
+                return lock_fd;
+        r = subvolume_settle(store_fd);
+        if (r >= 0)
+                r = list_uuids(store_fd, &known);
+        return r < 0 ? r : each_set(store_fd, sweep_set, &known);
 }

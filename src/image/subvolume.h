@@ -45,13 +45,22 @@ int subvolume_take_snapshot(int store_fd, int image_fd, const char *name);
 int subvolume_open_snapshot(int store_fd, int image_fd, const char *name);
 int subvolume_remove_snapshot(int store_fd, int image_fd, const char *name);
 
-/* Makes a copy of `source_fd` what the image `file` is, which becomes the snapshot `keep` of that, with all its others. Whoever runs from it
+/* Makes a copy of `source_fd` what the image `file` is, which becomes the snapshot `keep` of that, with all its others; a snapshot that is called so goes. Whoever runs from it
  * goes on with what it was. Before the copy has the name, it is given to `prepare`. */
 typedef int (*SubvolumePrepare)(int tree_fd, void *userdata);
 int subvolume_switch(int store_fd, const char *file, int source_fd, const char *keep,
                      SubvolumePrepare prepare, void *userdata);
 
-/* Ends what somebody was killed over, and destroys the snapshots of images that are gone. */
+/* The same with a snapshot itself, which is none any more. */
+int subvolume_revert(int store_fd, const char *file, const char *snapshot, const char *keep);
+
+/* Gives a snapshot another name; what has that goes. -ENOENT. */
+int subvolume_rename_snapshot(int store_fd, int image_fd, const char *name, const char *new_name);
+
+/* Ends what somebody was killed over, under the lock, so that what follows sees all snapshots. */
+int subvolume_settle(int store_fd);
+
+/* The same, taking the lock itself, and destroys the snapshots of images that are gone. */
 int subvolume_sweep(int store_fd);
 
 /* Destroys a subvolume, with those in it. */

@@ -465,6 +465,7 @@ int launch_run(const Plan *plan, MachineUnitKind kind, int machine_fd, const Tre
 
         record->leader = l.pid;
         record->handed_over = true;
+        snprintf(record->tree, sizeof(record->tree), "%s", tree->id);
         r = process_start_time(l.pid, &record->start_time);
         if (r >= 0)
                 r = record_write(machine_fd, record);

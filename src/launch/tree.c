@@ -13,6 +13,7 @@
 #include "image/mounted.h"
 #include "image/raw.h"
 #include "image/stack.h"
+#include "image/subvolume.h"
 #include "sandbox/claim.h"
 #include "sandbox/mounts.h"
 #include "sandbox/record.h"
@@ -127,6 +128,8 @@ static int open_stack(const Spec *spec, int stack_fd, const char *path, Tree *re
                         return r;
                 }
         }
+        if (r >= 0)
+                snprintf(tree.id, sizeof(tree.id), "%s", stack.layers.ids[0]);
         tree.n_uppers = strv_length(stack.layers.ids);
         tree.read_only = fd >= 0 && image_is_read_only(fd);
         if (r >= 0) {
@@ -164,6 +167,18 @@ static int check_base(const Spec *spec, const char *path, int image_fd, const st
         return r < 0 ? log_error_errno(r, "Failed to look for stacks") : 0;
 }
 
+/* A snapshot of it may get its name. */
+static void read_uuid(Tree *tree)
+{
+        SubvolumeInfo info;
+
+        if (!image_is_subvolume(tree->fd))
+                return;
+        _cleanup_close_ int fd = fd_reopen(tree->fd, O_RDONLY | O_DIRECTORY);
+        if (fd >= 0 && subvolume_info(fd, &info) >= 0)
+                snprintf(tree->id, sizeof(tree->id), "%s", info.uuid);
+}
+
 int tree_open(const Spec *spec, const char *path, int run_fd, Tree *ret)
 {
         struct stat st;
@@ -179,9 +194,11 @@ int tree_open(const Spec *spec, const char *path, int run_fd, Tree *ret)
                 return open_stack(spec, fd, path, ret);
         if (S_ISDIR(st.st_mode)) {
                 r = check_base(spec, path, fd, &st);
-                if (r >= 0)
-                        *ret = (Tree){ .fd = TAKE_FD(fd) };
-                return r;
+                if (r < 0)
+                        return r;
+                *ret = (Tree){ .fd = TAKE_FD(fd) };
+                read_uuid(ret);
+                return 0;
         }
         r = open_disk(spec, path, run_fd);
         if (r >= 0)

@@ -5,6 +5,7 @@
 
 /* An image as a tree. */
 typedef struct Tree {
+        char id[33]; /* for the record: see Record.tree */
         int fd; /* the tree as it is on disk; of a stack, which is mounted where owners are known, only for looking, and not for long */
         int *layers; /* of a stack: O_PATH, the topmost first, */
         size_t n_layers;

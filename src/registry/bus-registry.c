@@ -249,6 +249,8 @@ const sd_bus_vtable registry_vtable[] = {
         SD_BUS_METHOD_WITH_ARGS("RevertImage", SD_BUS_ARGS("s", name, "s", snapshot, "s", keep),
                                 SD_BUS_RESULT("s", snapshot), machine1_change_image,
                                 SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("RenameSnapshot", SD_BUS_ARGS("s", name, "s", snapshot, "s", new_name),
+                                SD_BUS_NO_RESULT, machine1_change_image, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("RemoveSnapshot", SD_BUS_ARGS("s", name, "s", snapshot), SD_BUS_NO_RESULT,
                                 machine1_change_image, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("DiffImage", SD_BUS_ARGS("s", name, "s", snapshot),

@@ -125,6 +125,12 @@ static const Change changes[] = {
           { "snapshot", "keep" },
           "revert",
           .done = answer_snapshot },
+        { "RenameSnapshot",
+          "RenameSnapshot",
+          "rename-snapshot",
+          "ss",
+          { "snapshot", "newName" },
+          "rename a snapshot of" },
         { "RemoveSnapshot",
           "RemoveSnapshot",
           "remove-snapshot",
@@ -240,11 +246,18 @@ int machine1_change_image(sd_bus_message *call, void *userdata, sd_bus_error *er
         _cleanup_close_ int fd = image1_open_of_call(call, &name, NULL);
         if (fd < 0)
                 return image1_reply_no_image(call, name);
+        /* Whoever may change an image need not be one who may see what another one has. */
+        const Change *change = find_change(call);
+        const char *source = "";
+        if (streq_ptr(change->keys[0], "image") && sd_bus_message_read(call, "s", &source) < 0)
+                return -EBADMSG;
         return polkit_authorize_with(
                 userdata, call,
                 startswith(sd_bus_message_get_path(call), MACHINE1_PATH) ? MANAGE_IMAGES
                                                                          : REGISTRY_NAME ".manage-images",
-                "", find_change(call)->verb, (char *[]){ (char *) "image", name, NULL }, refresh_change);
+                "", change->verb,
+                (char *[]){ (char *) "image", name, (char *) "source", (char *) source, NULL },
+                refresh_change);
 }
 
 /* → (a(st)), names, and what was theirs alone, in bytes */
@@ -266,25 +279,31 @@ static int reply_removed(sd_bus_message *call, const json_t *answer)
         return r < 0 ? r : sd_bus_send(sd_bus_message_get_bus(call), reply, NULL);
 }
 
-/* What machines that have a file would be started from. One that cannot be read keeps what is called like it. */
-static void keep_of_files(json_t *keep, const char *const *places, const char *suffix)
+/* What machines that have a file would be started from. -EINVAL, with a text that the caller frees, where nobody knows. */
+static int keep_of_files(json_t *keep, const char *const *places, const char *suffix, char **ret_error)
 {
         for (const char *const *place = places; *place; place++) {
                 _cleanup_(closedir_cleanup) DIR *dir = opendir(*place);
 
+                if (!dir && errno != ENOENT)
+                        return -errno;
                 for (struct dirent *e; dir && (e = readdir(dir));) {
                         const char *end = endswith(e->d_name, suffix);
-                        _cleanup_free_ char *name = end ? strndup(e->d_name, end - e->d_name) : NULL,
-                                            *error = NULL;
+                        _cleanup_free_ char *name = end ? strndup(e->d_name, end - e->d_name) : NULL;
                         _cleanup_strv_ Strv warnings = NULL;
                         _cleanup_spec_ Spec *spec = NULL;
-                        if (!name || !machine_name_valid(name))
+                        if (!name || !machine_name_valid(name) || streq(name, "_default"))
                                 continue;
-                        json_array_append_new(keep, json_string(name));
-                        if (spec_merge(name, NULL, &spec, &warnings, &error) >= 0 && spec && spec->image)
-                                json_array_append_new(keep, json_string(spec->image));
+                        int r = spec_merge(name, NULL, &spec, &warnings, ret_error);
+                        if (r < 0)
+                                return *ret_error ? -EINVAL : r;
+                        if (json_array_append_new(keep, json_string(name)) < 0 ||
+                            (spec && spec->image &&
+                             json_array_append_new(keep, json_string(spec->image)) < 0))
+                                return -ENOMEM;
                 }
         }
+        return 0;
 }
 
 static int clean_authorized(Registry *registry, sd_bus_message *call)
@@ -312,9 +331,17 @@ static int clean_authorized(Registry *registry, sd_bus_message *call)
                         return -ENOMEM;
                 }
         }
-        if (ours) {
-                keep_of_files(keep, spec_machine_dirs, ".machine");
-                keep_of_files(keep, spec_nspawn_dirs, ".nspawn");
+        if (ours && streq(mode, "all")) {
+                _cleanup_free_ char *problem = NULL;
+                r = keep_of_files(keep, spec_machine_dirs, ".machine", &problem);
+                if (r >= 0)
+                        r = keep_of_files(keep, spec_nspawn_dirs, ".nspawn", &problem);
+                if (r < 0)
+                        json_decref(keep);
+                if (r == -EINVAL)
+                        return sd_bus_reply_method_errorf(call, "System.Error.EINVAL", "%s", strna(problem));
+                if (r < 0)
+                        return r;
         }
         return worker_start(registry, call,
                             json_pack("{ss sb sb so}", "operation", "image-clean", "all", streq(mode, "all"),

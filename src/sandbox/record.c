@@ -65,11 +65,12 @@ int machine_dir_remove(int run_fd, MachineUnitKind kind, const char *name)
 
 int record_write(int machine_fd, const Record *record)
 {
-        json_t *json = json_pack(
-                "{sI sI sI sI ss* sb ss ss*}", "Leader", (json_int_t) record->leader, "StartTime",
-                (json_int_t) record->start_time, "Since", (json_int_t) record->since, "UIDBase",
-                (json_int_t) record->base, "ImageClaim", record->image_claim[0] ? record->image_claim : NULL,
-                "HandedOver", record->handed_over, "UUID", record->uuid, "Root", record->root);
+        json_t *json = json_pack("{sI sI sI sI ss* sb ss ss* ss*}", "Leader", (json_int_t) record->leader,
+                                 "StartTime", (json_int_t) record->start_time, "Since",
+                                 (json_int_t) record->since, "UIDBase", (json_int_t) record->base,
+                                 "ImageClaim", record->image_claim[0] ? record->image_claim : NULL,
+                                 "HandedOver", record->handed_over, "UUID", record->uuid, "Root",
+                                 record->root, "Tree", record->tree[0] ? record->tree : NULL);
         OOM_CHECK(json);
         _cleanup_free_ char *text = json_dumps(json, JSON_COMPACT);
         json_decref(json);
@@ -81,18 +82,18 @@ int record_read(int machine_fd, Record *ret)
 {
         _cleanup_free_ char *text = NULL;
         json_int_t leader, start, since, base;
-        const char *uuid, *claim = "", *root = NULL;
+        const char *uuid, *claim = "", *root = NULL, *tree = "";
         int handed_over, r;
 
         r = file_read_at(machine_fd, "leader", RECORD_MAX, &text, NULL);
         if (r < 0)
                 return r;
         json_t *json = json_loads(text, 0, NULL);
-        r = json_unpack(json, "{sI sI sI sI s?s sb ss s?s}", "Leader", &leader, "StartTime", &start, "Since",
-                        &since, "UIDBase", &base, "ImageClaim", &claim, "HandedOver", &handed_over, "UUID",
-                        &uuid, "Root", &root);
+        r = json_unpack(json, "{sI sI sI sI s?s sb ss s?s s?s}", "Leader", &leader, "StartTime", &start,
+                        "Since", &since, "UIDBase", &base, "ImageClaim", &claim, "HandedOver", &handed_over,
+                        "UUID", &uuid, "Root", &root, "Tree", &tree);
         if (r < 0 || leader <= 0 || leader > INT32_MAX || strlen(uuid) >= sizeof(ret->uuid) ||
-            strlen(claim) >= sizeof(ret->image_claim)) {
+            strlen(claim) >= sizeof(ret->image_claim) || strlen(tree) >= sizeof(ret->tree)) {
                 json_decref(json);
                 return -EBADMSG;
         }
@@ -106,6 +107,7 @@ int record_read(int machine_fd, Record *ret)
                 .root = root ? strdup(root) : NULL,
         };
         snprintf(ret->uuid, sizeof(ret->uuid), "%s", uuid);
+        snprintf(ret->tree, sizeof(ret->tree), "%s", tree);
         snprintf(ret->image_claim, sizeof(ret->image_claim), "%s", claim);
         json_decref(json);
         return 0;

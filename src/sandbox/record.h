@@ -21,6 +21,8 @@ typedef struct Record {
         bool handed_over;            /* the leader is the container's */
         char uuid[33];               /* of the machine, 32 hexadecimal digits, or "" */
         char *root;                  /* its directory on the host, or NULL */
+        char tree
+                [33]; /* what of that it runs from: the first layer of a stack, the UUID of a subvolume, or "" */
 } Record;
 
 void record_clear(Record *record);

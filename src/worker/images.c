@@ -16,8 +16,9 @@
 /* --- who runs from an image --------------------------------------------------------------------------------------- */
 
 /* By whatever path it was named. */
-static bool runs_from(int dir_fd, const char *name, const struct stat *image)
+static bool runs_from(int dir_fd, const char *name, const void *what)
 {
+        const struct stat *image = what;
         _cleanup_record_ Record record = {};
         struct stat st;
 
@@ -27,14 +28,10 @@ static bool runs_from(int dir_fd, const char *name, const struct stat *image)
 }
 
 /* Looks through the records of all machines. A start writes its record under the lock that the caller holds. Returns 1 and
- * the name of a machine that runs from the image, which the caller frees, or 0. */
-static int find_user(int run_fd, int store_fd, const char *name, char **ret)
+ * the name of a machine for which that is true, which the caller frees, or 0. */
+static int find_machine(int run_fd, bool (*matches)(int dir_fd, const char *name, const void *what),
+                        const void *what, char **ret)
 {
-        struct stat image;
-
-        _cleanup_close_ int image_fd = image_open_in(store_fd, name, O_NOFOLLOW, NULL, NULL);
-        if (image_fd < 0 || fstat(image_fd, &image) < 0)
-                return image_fd < 0 ? image_fd : -errno;
         for (MachineUnitKind kind = 0; kind < _MACHINE_UNIT_KIND_MAX; kind++) {
                 _cleanup_(closedir_cleanup) DIR *dir = NULL;
                 int fd = machine_dir_open(run_fd, kind, ".", false);
@@ -46,12 +43,37 @@ static int find_user(int run_fd, int store_fd, const char *name, char **ret)
                         return fd < 0 ? fd : -ENOMEM;
                 }
                 for (struct dirent *e; (e = readdir(dir));)
-                        if (e->d_name[0] != '.' && runs_from(fd, e->d_name, &image)) {
+                        if (e->d_name[0] != '.' && matches(fd, e->d_name, what)) {
                                 *ret = strdup(e->d_name);
                                 return *ret ? 1 : -ENOMEM;
                         }
         }
         return 0;
+}
+
+static int find_user(int run_fd, int store_fd, const char *name, char **ret)
+{
+        struct stat image;
+
+        _cleanup_close_ int image_fd = image_open_in(store_fd, name, O_NOFOLLOW, NULL, NULL);
+        if (image_fd < 0 || fstat(image_fd, &image) < 0)
+                return image_fd < 0 ? image_fd : -errno;
+        return find_machine(run_fd, runs_from, &image, ret);
+}
+
+static bool runs_from_tree(int dir_fd, const char *name, const void *what)
+{
+        const Strv *trees = what;
+        _cleanup_record_ Record record = {};
+
+        _cleanup_close_ int fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        return fd >= 0 && record_read(fd, &record) >= 0 && strv_contains(*trees, record.tree) &&
+               record_alive(&record);
+}
+
+int images_find_tree_user(int run_fd, const Strv trees, char **ret)
+{
+        return find_machine(run_fd, runs_from_tree, &trees, ret);
 }
 
 /* What others are made over stays what it is, and where. */
@@ -298,33 +320,44 @@ int work_image_limit(const Request *request, char **ret_error)
                        ret_error);
 }
 
-static int leave_it(int store_fd, const char *name, void *userdata)
+typedef struct Removal {
+        bool dry_run;
+        uint64_t bytes;
+        char *hidden;
+} Removal;
+
+/* While nobody can start from it. */
+static int hide_counted(int store_fd, const char *name, void *userdata)
 {
-        (void) store_fd;
-        (void) name;
-        (void) userdata;
-        return 0;
+        Removal *removal = userdata;
+
+        removal->bytes = image_exclusive_size(store_fd, name);
+        return removal->dry_run ? 0 : store_hide(store_fd, name, &removal->hidden);
 }
 
 /* Removes what can be. Returns how many that were. */
 static unsigned clean_once(const Request *request, int store_fd, const Strv names, json_t *removed,
                            int *failure, char **ret_error)
 {
-        bool dry_run = request_flag(request, "dryRun");
         unsigned n = 0;
 
+        *failure = 0;
         STRV_FOREACH (name, names) {
                 _cleanup_free_ char *error = NULL;
+                Removal removal = { .dry_run = request_flag(request, "dryRun") };
                 if (json_object_get(removed, *name))
                         continue;
-                uint64_t bytes = image_exclusive_size(store_fd, *name);
-                int r = dry_run ? while_idle(*name, leave_it, store_fd, NULL, &error)
-                                : remove_image(store_fd, *name, &error);
+                int r = while_idle(*name, hide_counted, store_fd, &removal, &error);
+                if (r >= 0 && removal.hidden)
+                        r = store_destroy_image(store_fd, removal.hidden);
+                free(removal.hidden);
                 if (r >= 0) {
-                        json_object_set_new(removed, *name, json_integer((json_int_t) bytes));
+                        json_object_set_new(removed, *name, json_integer((json_int_t) removal.bytes));
                         n++;
-                } else if (r != -EBUSY && *failure == 0)
+                } else if (r != -EBUSY && *failure == 0) {
+                        free(*ret_error);
                         *failure = set_failure(ret_error, r, "Image '%s': %s", *name, error ?: strerror(-r));
+                }
         }
         return n;
 }

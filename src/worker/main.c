@@ -39,6 +39,7 @@ static const struct {
         { "image-snapshot", work_image_snapshot },
         { "image-rollback", work_image_rollback },
         { "image-switch", work_image_switch },
+        { "image-rename-snapshot", work_snapshot_rename },
         { "image-remove-snapshot", work_snapshot_remove },
         { "image-diff", work_image_diff },
         { "import-tar", work_import_tar },

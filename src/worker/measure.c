@@ -18,6 +18,7 @@
 #define DEPTH_MAX    512U
 #define EXTENTS_STEP 64U
 #define BLOCK        512U
+#define LINKS_MAX    1000000U
 
 #ifndef XFS_SUPER_MAGIC
 #define XFS_SUPER_MAGIC 0x58465342
@@ -38,7 +39,8 @@ static void add(Size *sum, const Size *more)
 typedef struct Count {
         Size size;
         bool extents; /* the file system lets files share them */
-        void *links;  /* files that were counted, and have more names */
+        void *links; /* files that were counted, and have more names; at most LINKS_MAX, the others are counted by each */
+        size_t n_links;
 } Count;
 
 typedef struct Link {
@@ -58,7 +60,7 @@ static int compare_links(const void *a, const void *b)
 /* Whether a file was counted by another name. */
 static bool is_known(Count *c, const struct stat *st)
 {
-        if (st->st_nlink < 2)
+        if (st->st_nlink < 2 || c->n_links >= LINKS_MAX)
                 return false;
         Link *link = malloc(sizeof(Link)), **found = NULL;
         if (link) {
@@ -66,6 +68,7 @@ static bool is_known(Count *c, const struct stat *st)
                 found = tsearch(link, &c->links, compare_links);
         }
         bool known = found && *found != link;
+        c->n_links += !known;
         if (known || !found)
                 free(link);
         return known;
@@ -98,43 +101,42 @@ static uint64_t shared_bytes(int fd)
         return shared;
 }
 
-static void count_file(Count *c, int parent_fd, const char *name, const struct stat *st)
+/* `fd` is what it is about, with O_PATH: what it was is what is opened. */
+static void count_file(Count *c, int fd, const struct stat *st)
 {
         uint64_t bytes = (uint64_t) st->st_blocks * BLOCK, shared = 0;
 
         if (c->extents && S_ISREG(st->st_mode) && bytes > 0) {
-                _cleanup_close_ int fd = openat(parent_fd, name,
-                                                O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-                shared = fd < 0 ? 0 : MIN(shared_bytes(fd), bytes);
+                _cleanup_close_ int read_fd = fd_reopen(fd, O_RDONLY | O_NONBLOCK);
+                shared = read_fd < 0 ? 0 : MIN(shared_bytes(read_fd), bytes);
         }
         add(&c->size, &(Size){ bytes, bytes - shared });
 }
 
+/* What is deeper than that is not counted. */
 static int count_children(Count *c, int dir_fd, unsigned depth)
 {
         _cleanup_(closedir_cleanup) DIR *dir = NULL;
-        int r = 0, fd = depth == 0 ? -1 : openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        int fd = depth == 0 ? -EBADF : fd_reopen(dir_fd, O_RDONLY | O_DIRECTORY);
 
         dir = fd < 0 ? NULL : fdopendir(fd);
         if (!dir) {
                 fd_close(fd);
-                return depth == 0 ? -ELOOP : -errno;
+                return depth == 0 ? 0 : fd < 0 ? fd : -ENOMEM;
         }
-        for (struct dirent *e; r >= 0 && (e = readdir(dir));) {
+        for (struct dirent *e; (e = readdir(dir));) {
                 struct stat st;
-                if (streq(e->d_name, ".") || streq(e->d_name, "..") ||
-                    fstatat(fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
-                    (!S_ISDIR(st.st_mode) && is_known(c, &st)))
+                if (streq(e->d_name, ".") || streq(e->d_name, ".."))
                         continue;
-                count_file(c, fd, e->d_name, &st);
-                if (!S_ISDIR(st.st_mode))
+                _cleanup_close_ int own_fd = openat(fd, e->d_name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+                if (own_fd < 0 || fstat(own_fd, &st) < 0 || (!S_ISDIR(st.st_mode) && is_known(c, &st)))
                         continue;
-                _cleanup_close_ int own_fd = openat(fd, e->d_name,
-                                                    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-                if (own_fd >= 0)
-                        r = count_children(c, own_fd, depth - 1);
+                count_file(c, own_fd, &st);
+                int r = S_ISDIR(st.st_mode) ? count_children(c, own_fd, depth - 1) : 0;
+                if (r < 0)
+                        return r;
         }
-        return r;
+        return 0;
 }
 
 /* A tree, or a file. */
@@ -145,13 +147,11 @@ static int measure_file(int parent_fd, const char *name, Size *ret)
         struct stat st;
         int r = 0;
 
-        if (fstatat(parent_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-                return -errno;
-        _cleanup_close_ int fd = openat(parent_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-        if (fd < 0 || fstatfs(fd, &fs) < 0)
+        _cleanup_close_ int fd = openat(parent_fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+        if (fd < 0 || fstat(fd, &st) < 0 || fstatfs(fd, &fs) < 0)
                 return -errno;
         c.extents = fs.f_type == BTRFS_SUPER_MAGIC || fs.f_type == XFS_SUPER_MAGIC;
-        count_file(&c, parent_fd, name, &st);
+        count_file(&c, fd, &st);
         if (S_ISDIR(st.st_mode))
                 r = count_children(&c, fd, DEPTH_MAX);
         tdestroy(c.links, free);
@@ -194,6 +194,8 @@ static int add_users(Measure *m, const Layers *layers, const char *name)
 
 static int see_stack(void *userdata, const char *name, const Stack *stack)
 {
+        if (name[0] == '.')
+                return 0; /* nobody sees it yet, or any more */
         int r = add_users(userdata, &stack->layers, name);
 
         for (size_t i = 0; i < stack->n_snapshots && r >= 0; i++)

@@ -18,15 +18,15 @@
 
 #define STAGED "disk"
 
-typedef struct Subject {
+typedef struct Mounted {
         const char *name;
         int store_fd, fd; /* with O_PATH */
         ImageType type;
         bool read_only;
-} Subject;
+} Mounted;
 
 /* What is written to by a machine can be looked at where that is one file system still. */
-static int check_users(const Subject *s, int run_fd, char **ret_error)
+static int check_users(const Mounted *s, int run_fd, char **ret_error)
 {
         _cleanup_free_ char *user = NULL;
         _cleanup_strv_ Strv mounts = NULL;
@@ -50,7 +50,7 @@ static int check_users(const Subject *s, int run_fd, char **ret_error)
 }
 
 /* Partitions are mounted one on the other: where nobody sees that. Returns a copy of it all. */
-static int open_disk(const Subject *s, char **ret_error)
+static int open_disk(const Mounted *s, char **ret_error)
 {
         RawDisk disk;
         int r;
@@ -80,7 +80,7 @@ static int open_disk(const Subject *s, char **ret_error)
         return r < 0 ? r : TAKE_FD(tree_fd);
 }
 
-static int open_tree_of(const Subject *s, char **ret_error)
+static int open_tree_of(const Mounted *s, char **ret_error)
 {
         _cleanup_stack_ Stack stack = {};
         _cleanup_close_ int fd = s->type == IMAGE_RAW ? -EBADF : fd_reopen(s->fd, O_RDONLY | O_DIRECTORY);
@@ -94,13 +94,19 @@ static int open_tree_of(const Subject *s, char **ret_error)
         return r < 0 ? r : layers_mount(s->store_fd, &stack.layers, !s->read_only);
 }
 
-static int attach(const Subject *s, const char *path, char **ret_error)
+static int attach(const Mounted *s, const char *path, char **ret_error)
 {
+        struct statx sx;
         int r;
 
         _cleanup_close_ int target_fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
         if (target_fd < 0)
                 return set_failure(ret_error, -errno, "Cannot mount on '%s': %s", path, strerror(errno));
+        /* What is covered is not found again. */
+        if (statx(target_fd, "", AT_EMPTY_PATH, 0, &sx) < 0)
+                return -errno;
+        if (sx.stx_attributes & STATX_ATTR_MOUNT_ROOT)
+                return set_failure(ret_error, -EBUSY, "Something is mounted on '%s' already.", path);
         _cleanup_close_ int tree_fd = open_tree_of(s, ret_error);
         if (tree_fd < 0)
                 return tree_fd;
@@ -110,7 +116,7 @@ static int attach(const Subject *s, const char *path, char **ret_error)
         return r < 0 ? r : mounts_attach(tree_fd, target_fd);
 }
 
-static bool writes(const Subject *s, int store_fd, const struct stat *st)
+static bool writes(const Mounted *s, int store_fd, const struct stat *st)
 {
         _cleanup_close_ int fd = fd_reopen(s->fd, s->type == IMAGE_RAW ? O_RDONLY | O_NONBLOCK
                                                                        : O_RDONLY | O_DIRECTORY);
@@ -121,11 +127,16 @@ static bool writes(const Subject *s, int store_fd, const struct stat *st)
 
 int work_image_mount(const Request *request, char **ret_error)
 {
-        Subject s = { .name = request_text(request, "name"),
+        Mounted s = { .name = request_text(request, "name"),
                       .read_only = request_flag(request, "readOnly") };
         struct stat st;
         int r;
 
+        /* Nothing becomes a stack, and no machine starts, until it is mounted. */
+        _cleanup_close_ int run_fd = run_dir_open();
+        _cleanup_close_ int lock_fd = run_fd < 0 ? run_fd : run_dir_lock(run_fd, true);
+        if (lock_fd < 0)
+                return lock_fd;
         _cleanup_close_ int store_fd = open(IMAGE_STORE, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         _cleanup_close_ int fd = store_fd < 0 ? -errno
                                               : image_open_in(store_fd, s.name, O_NOFOLLOW, &s.type, NULL);
@@ -135,10 +146,7 @@ int work_image_mount(const Request *request, char **ret_error)
         s.fd = fd;
         if (!s.read_only && !writes(&s, store_fd, &st))
                 return set_failure(ret_error, -EROFS, "Nobody writes to it: mount it with --read-only.");
-        /* Machines that start wait for that long. */
-        _cleanup_close_ int run_fd = run_dir_open();
-        _cleanup_close_ int lock_fd = run_fd < 0 ? run_fd : run_dir_lock(run_fd, true);
-        r = lock_fd < 0 ? lock_fd : check_users(&s, run_fd, ret_error);
+        r = check_users(&s, run_fd, ret_error);
         return r < 0 ? r : attach(&s, request_text(request, "path"), ret_error);
 }
 

@@ -41,6 +41,7 @@ int subject_open(const char *name, bool convert, Subject *ret, char **ret_error)
         ret->lock_fd = stack_lock(ret->store_fd);
         if (ret->lock_fd < 0)
                 return ret->lock_fd;
+        (void) subvolume_settle(ret->store_fd);
         ret->fd = store_open_versioned(ret->store_fd, name, convert, &ret->type);
         if (ret->fd == -EOPNOTSUPP)
                 return set_failure(ret_error, ret->fd, "Image '%s' is of a type that has no snapshots.",
@@ -70,6 +71,52 @@ int subject_check_label(const Subject *s, const char *name, char **ret_error)
                 if (streq(s->stack.snapshots[i].name, name))
                         return set_failure(ret_error, -EEXIST, "There is a snapshot '%s' already.", name);
         return 0;
+}
+
+/* The layers that nothing else of the image has. */
+static int find_own_layers(const Stack *stack, const Snapshot *snapshot, Strv *ret)
+{
+        int r = 0;
+
+        STRV_FOREACH (id, snapshot->layers.ids) {
+                bool shared = strv_contains(stack->layers.ids, *id);
+                for (size_t i = 0; i < stack->n_snapshots && !shared; i++)
+                        shared = stack->snapshots + i != snapshot &&
+                                 strv_contains(stack->snapshots[i].layers.ids, *id);
+                if (r >= 0 && !shared)
+                        r = strv_append(ret, *id);
+        }
+        return r;
+}
+
+/* A start that is under way has what the image has now. */
+int subject_check_unused(const Subject *s, const char *name, char **ret_error)
+{
+        _cleanup_strv_ Strv trees = NULL;
+        _cleanup_free_ char *user = NULL;
+        const Snapshot *snapshot = NULL;
+        SubvolumeInfo info;
+        int r = 0;
+
+        for (size_t i = 0; i < s->stack.n_snapshots; i++)
+                if (streq(s->stack.snapshots[i].name, name))
+                        snapshot = s->stack.snapshots + i;
+        if (!snapshot)
+                return 0;
+        if (s->type == IMAGE_STACK)
+                r = find_own_layers(&s->stack, snapshot, &trees);
+        else {
+                _cleanup_close_ int fd = subject_open_tree(s, snapshot);
+                r = fd < 0 ? fd : subvolume_info(fd, &info);
+                if (r >= 0)
+                        r = strv_append(&trees, info.uuid);
+        }
+        _cleanup_close_ int run_fd = r < 0 || !trees ? -EBADF : run_dir_open();
+        if (r >= 0 && trees)
+                r = run_fd < 0 ? run_fd : images_find_tree_user(run_fd, trees, &user);
+        return r > 0 ? set_failure(ret_error, -EBUSY, "Machine '%s' runs from what is snapshot '%s' now.",
+                                   user, name)
+                     : r;
 }
 
 int subject_open_tree(const Subject *s, const Snapshot *snapshot)
@@ -246,7 +293,9 @@ int work_image_snapshot(const Request *request, char **ret_error)
         int r;
 
         OOM_CHECK(label);
-        _cleanup_close_ int run_fd = run_dir_open();
+        /* What there is to sweep, before starts have to wait. */
+        _cleanup_close_ int store_fd = store_open(IMAGE_STORE);
+        _cleanup_close_ int run_fd = store_fd < 0 ? store_fd : run_dir_open();
         _cleanup_close_ int lock_fd = run_fd < 0 ? run_fd : run_dir_lock(run_fd, true);
         if (lock_fd < 0)
                 return lock_fd;
@@ -270,15 +319,63 @@ int work_image_snapshot(const Request *request, char **ret_error)
                                      : take_of_subvolume(&s, leader, label, ret_error);
 }
 
-static int remove_of_stack(Subject *s, size_t i)
+void subject_drop(Subject *s, const char *name)
 {
         Stack *stack = &s->stack;
 
-        free(stack->snapshots[i].name);
-        layers_clear(&stack->snapshots[i].layers);
-        stack->n_snapshots--;
-        memmove(stack->snapshots + i, stack->snapshots + i + 1, (stack->n_snapshots - i) * sizeof(Snapshot));
-        return stack_write(s->fd, stack);
+        for (size_t i = 0; i < stack->n_snapshots; i++) {
+                if (!streq(stack->snapshots[i].name, name))
+                        continue;
+                free(stack->snapshots[i].name);
+                layers_clear(&stack->snapshots[i].layers);
+                stack->n_snapshots--;
+                memmove(stack->snapshots + i, stack->snapshots + i + 1,
+                        (stack->n_snapshots - i) * sizeof(Snapshot));
+                return;
+        }
+}
+
+static int remove_of_stack(Subject *s, const char *name)
+{
+        subject_drop(s, name);
+        return stack_write(s->fd, &s->stack);
+}
+
+static int rename_of_stack(Subject *s, size_t i, const char *new_name)
+{
+        int r = free_and_strdup(&s->stack.snapshots[i].name, "");
+
+        if (r < 0)
+                return r;
+        subject_drop(s, new_name);
+        for (i = 0; s->stack.snapshots[i].name[0]; i++)
+                ;
+        r = free_and_strdup(&s->stack.snapshots[i].name, new_name);
+        return r < 0 ? r : stack_write(s->fd, &s->stack);
+}
+
+int work_snapshot_rename(const Request *request, char **ret_error)
+{
+        const char *new_name = request_text(request, "newName");
+        _cleanup_subject_ Subject s = SUBJECT_NONE;
+        size_t i = 0;
+        int r;
+
+        r = subject_open(request_text(request, "name"), false, &s, ret_error);
+        if (r >= 0)
+                r = subject_find_snapshot(&s, request_text(request, "snapshot"), &i, ret_error);
+        if (r < 0 || streq(s.stack.snapshots[i].name, new_name))
+                return r;
+        r = subject_check_unused(&s, new_name, ret_error);
+        if (r < 0)
+                return r;
+        r = s.type == IMAGE_STACK
+                    ? rename_of_stack(&s, i, new_name)
+                    : subvolume_rename_snapshot(s.store_fd, s.fd, s.stack.snapshots[i].name, new_name);
+        s.lock_fd = fd_close(s.lock_fd); /* which sweeping takes */
+        if (r >= 0)
+                store_sweep_layers(s.store_fd);
+        return r;
 }
 
 int work_snapshot_remove(const Request *request, char **ret_error)
@@ -292,7 +389,10 @@ int work_snapshot_remove(const Request *request, char **ret_error)
                 r = subject_find_snapshot(&s, request_text(request, "snapshot"), &i, ret_error);
         if (r < 0)
                 return r;
-        r = s.type == IMAGE_STACK ? remove_of_stack(&s, i)
+        r = subject_check_unused(&s, s.stack.snapshots[i].name, ret_error);
+        if (r < 0)
+                return r;
+        r = s.type == IMAGE_STACK ? remove_of_stack(&s, s.stack.snapshots[i].name)
                                   : subvolume_remove_snapshot(s.store_fd, s.fd, s.stack.snapshots[i].name);
         s.lock_fd = fd_close(s.lock_fd); /* which sweeping takes */
         if (r >= 0)

@@ -28,6 +28,12 @@ int subject_find_snapshot(const Subject *subject, const char *name, size_t *ret,
 /* -EEXIST, with a text, where there is one of that name. */
 int subject_check_label(const Subject *subject, const char *name, char **ret_error);
 
+/* -EBUSY, with a text, where a machine runs from what is a snapshot now. */
+int subject_check_unused(const Subject *subject, const char *name, char **ret_error);
+
+/* Takes a snapshot, if there is one of that name, out of a manifest that is not written yet. */
+void subject_drop(Subject *subject, const char *name);
+
 /* Opens the tree of a snapshot, or what it is now for NULL, to be read. */
 int subject_open_tree(const Subject *subject, const Snapshot *snapshot);
 

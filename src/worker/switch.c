@@ -30,8 +30,10 @@ static int carry_identity(int store_fd, const Layers *from, const Layers *to)
         return new_fd < 0 ? new_fd : identity_carry(old_fd, new_fd);
 }
 
+/* Without `keep`, what it had is gone; with it, a snapshot that it gets is none any more. */
 static int switch_stack(Subject *s, const Source *source, char **keep, char **ret_error)
 {
+        _cleanup_free_ char *used = *keep && source->snapshot ? strdup(source->snapshot->name) : NULL;
         _cleanup_layers_ Layers layers = {};
         Layers old;
         int r;
@@ -51,8 +53,12 @@ static int switch_stack(Subject *s, const Source *source, char **keep, char **re
         old = s->stack.layers;
         s->stack.layers = layers;
         layers = old;
-        if (*keep)
+        if (*keep) {
+                subject_drop(s, *keep);
+                if (used)
+                        subject_drop(s, used);
                 r = subject_append(s, keep, &layers);
+        }
         return r < 0 ? r : stack_write(s->fd, &s->stack);
 }
 
@@ -65,26 +71,34 @@ static int prepare(int tree_fd, void *userdata)
         return identity_carry(*old_fd, tree_fd);
 }
 
-static int switch_subvolume(Subject *s, const Source *source, const char *keep, char **ret_error)
+static int copy_to_subvolume(Subject *s, const Source *source, const char *keep, char **ret_error)
 {
-        _cleanup_free_ char *unwanted = keep ? NULL : strf("rollback-%016" PRIx64, random_u64());
         ImageType type = IMAGE_SUBVOLUME;
-        int r;
-
         _cleanup_close_ int fd = source->snapshot
                                          ? subject_open_tree(s, source->snapshot)
                                          : store_open_versioned(s->store_fd, source->image, false, &type);
+
         if (fd == -EOPNOTSUPP || (fd >= 0 && type != IMAGE_SUBVOLUME))
                 return set_failure(ret_error, -EOPNOTSUPP,
                                    "Image '%s' is of another type than '%s', which is a subvolume.",
                                    source->image, s->name);
-        if (fd < 0)
-                return fd;
-        if (!keep)
-                OOM_CHECK(unwanted);
-        r = subvolume_switch(s->store_fd, s->name, fd, keep ?: unwanted, source->image ? prepare : NULL,
-                             &s->fd);
-        if (r < 0 || keep)
+        return fd < 0 ? fd
+                      : subvolume_switch(s->store_fd, s->name, fd, keep, source->image ? prepare : NULL,
+                                         &s->fd);
+}
+
+static int switch_subvolume(Subject *s, const Source *source, const char *keep, char **ret_error)
+{
+        _cleanup_free_ char *unwanted = keep ? NULL : strf("rollback-%016" PRIx64, random_u64());
+        ImageType type;
+
+        if (keep)
+                return source->snapshot
+                               ? subvolume_revert(s->store_fd, s->name, source->snapshot->name, keep)
+                               : copy_to_subvolume(s, source, keep, ret_error);
+        OOM_CHECK(unwanted);
+        int r = copy_to_subvolume(s, source, unwanted, ret_error);
+        if (r < 0)
                 return r;
         /* It has another UUID now. */
         _cleanup_close_ int new_fd = store_open_versioned(s->store_fd, s->name, false, &type);
@@ -163,7 +177,9 @@ int work_image_switch(const Request *request, char **ret_error)
         /* Stacks are mounted for it. */
         if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
                 return -errno;
-        _cleanup_close_ int run_fd = run_dir_open();
+        /* What there is to sweep, before starts have to wait. */
+        _cleanup_close_ int store_fd = store_open(IMAGE_STORE);
+        _cleanup_close_ int run_fd = store_fd < 0 ? store_fd : run_dir_open();
         _cleanup_close_ int lock_fd = run_fd < 0 ? run_fd : run_dir_lock(run_fd, true);
         if (lock_fd < 0)
                 return lock_fd;
@@ -172,13 +188,20 @@ int work_image_switch(const Request *request, char **ret_error)
         r = source.image ? images_lock_source(run_fd, image, &source_lock, ret_error) : 0;
         if (r >= 0)
                 r = subject_open_first(run_fd, name, &image_lock, &s, ret_error);
+        /* One that goes back replaces the last of those that did not do. */
         if (r >= 0)
-                r = subject_check_label(&s, keep, ret_error);
+                r = source.image ? subject_check_label(&s, keep, ret_error)
+                                 : subject_check_unused(&s, keep, ret_error);
         if (r >= 0 && !source.image)
                 r = subject_find_snapshot(&s, request_text(request, "snapshot"), &i, ret_error);
         if (r < 0)
                 return r;
         source.snapshot = source.image ? NULL : s.stack.snapshots + i;
         json_object_set_new(request->answer, "snapshot", json_string(keep));
-        return switch_to(&s, &source, &keep, ret_error);
+        r = switch_to(&s, &source, &keep, ret_error);
+        s.lock_fd = fd_close(s.lock_fd); /* which sweeping takes */
+        lock_fd = fd_close(lock_fd);
+        if (r >= 0)
+                store_sweep_layers(store_fd);
+        return r;
 }

@@ -102,6 +102,7 @@ int make_image(const Request *request, ImageType type, Fill fill, char **ret_err
 /* snapshots.c: by "name" and "snapshot", "" for a name that is the time, or for the last one; the leader is that of a machine that is to be held
  * meanwhile; whatever becomes of us, "mctl-worker thaw" ends that. diff.c: what has changed since, as "changes" by path. */
 int work_image_snapshot(const Request *request, char **ret_error);
+int work_snapshot_rename(const Request *request, char **ret_error);
 int work_snapshot_remove(const Request *request, char **ret_error);
 int work_image_diff(const Request *request, char **ret_error);
 
@@ -119,6 +120,9 @@ int images_find_user(int run_fd, const char *name, char **ret);
 /* images.c: locks an image whose contents another one is to have, too: -EBUSY, with a text, where somebody writes to it. Under the same lock. */
 struct StoreLock;
 int images_lock_source(int run_fd, const char *name, struct StoreLock *ret, char **ret_error);
+
+/* images.c: the same for one that runs from one of these layers or subvolumes, whatever its image has now. */
+int images_find_tree_user(int run_fd, const Strv trees, char **ret);
 
 /* images.c: -EBUSY, with a text, where an image is mounted on a directory of the host. */
 int images_check_mounts(int store_fd, const char *name, char **ret_error);

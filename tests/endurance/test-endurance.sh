@@ -55,7 +55,7 @@ settled() {
 }
 
 begin() {
-        on_sh 'systemctl stop kill-registry.service 2>/dev/null || :'
+        on_sh 'systemctl stop kill-registry.service 2>/dev/null || :; sleep 2'
         before=$(counts)
         echo "$before"
         on systemd-run --quiet --collect --unit=kill-registry.service /root/kill-registry
@@ -91,6 +91,7 @@ test_fifty_at_once() {
         on_sh 'for i in $(seq 50); do printf "[Image]\nImage=bb\n[Files]\nReadOnly=yes\n" >/etc/mctl/p$i.machine; done
                 systemctl daemon-reload; systemctl start $(seq -f "container@p%g.service" 50)'
         equal "How many run" "$(on_sh 'systemctl list-units --plain --no-legend --state=active "container@p*" | wc -l')" 50
+        # shellcheck disable=SC2016
         on_sh 'systemctl stop $(seq -f "container@p%g.service" 50); rm /etc/mctl/p*.machine; systemctl daemon-reload'
         settled
 }
@@ -102,7 +103,9 @@ test_two_hundred_machines() {
                 systemctl daemon-reload; systemctl start $(seq -f "container@m%g.service" 200)'
         soon all_listed
         equal "How many have a range of their own" "$(on_sh 'ls /run/mctl/users | wc -l')" 200
+        # shellcheck disable=SC2016
         works on_sh 'for i in $(seq 1 20 200); do n=0; until [ "$(mctl exec m$i echo here 2>/dev/null)" = here ]; do n=$((n + 1)); [ $n -lt 20 ]; sleep 0.2; done; done'
+        # shellcheck disable=SC2016
         on_sh 'systemctl stop $(seq -f "container@m%g.service" 200); rm /etc/mctl/m*.machine; systemctl daemon-reload'
         settled
 }

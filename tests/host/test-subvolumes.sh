@@ -99,6 +99,7 @@ test_replaced() {
         equal "What it has" "$(on_sh 'cat "$1/t/etc/version" "$1/t/etc/hostname" "$1/t/etc/machine-id" "$1/t/etc/ssh/ssh_host_x_key"' sh $store | tr '\n' ' ')" "two mine 00000000000000000000000000000001 key "
         equal "The snapshots" "$(on mctl snapshots t --json | jq -r '.[].name' | tr '\n' ' ')" "before first "
         works on "${bus[@]}" RevertImage sss t before after
+        equal "The snapshots" "$(on mctl snapshots t --json | jq -r '.[].name' | sort | tr '\n' ' ')" "after first "
         equal "The versions" "$(on_sh 'ls "$1/t/etc/version" 2>/dev/null || echo none; cat "$2"/*/after/etc/version' sh $store "$snapshots" | tr '\n' ' ')" "none two "
         refused 1 "a snapshot 'after' already" on "${bus[@]}" ReplaceImage sss t u after
         refused 1 "the image itself" on "${bus[@]}" ReplaceImage sss t t x
@@ -119,7 +120,7 @@ test_kills() {
         works on mctl snapshot t first
         on_sh 'echo new >"$1/t/etc/version"' sh $store
         for call in ioctl renameat2 unlinkat; do
-                for i in 1 2 3 4 6 8; do
+                for i in 1 2 3 4 6 8 10 12; do
                         on_sh 'printf "{\"operation\":\"image-rollback\",\"name\":\"t\",\"snapshot\":\"first\"}" |
                                 strace -f -qq -o /dev/null -e "inject=$1:signal=KILL:when=$2" /usr/lib/mctl/mctl-worker >/dev/null 2>&1 || :' sh $call $i
                         # The next command sweeps.
@@ -131,6 +132,41 @@ test_kills() {
                         equal "The subvolumes" "$(subvolumes | wc -w)" 4
                 done
         done
+        gone
+}
+
+# Killed wherever, each snapshot is whole, and an image that was replaced has a way back.
+test_kills_of_others() {
+        local call i n
+
+        fresh
+        works on mctl import $store/bb u
+        on_sh 'echo old >"$1/t/etc/version"; echo new >"$1/u/etc/version"' sh $store
+        works on mctl snapshot t first
+        for call in ioctl renameat2 unlinkat; do
+                for i in 1 2 3 4 6 8 10 12; do
+                        # shellcheck disable=SC2016
+                        on_sh 'inject() { printf "$1" | strace -f -qq -o /dev/null -e "inject=$2:signal=KILL:when=$3" /usr/lib/mctl/mctl-worker >/dev/null 2>&1 || :; }
+                                inject "{\"operation\":\"image-snapshot\",\"name\":\"t\",\"snapshot\":\"more\"}" "$@"
+                                inject "{\"operation\":\"image-remove-snapshot\",\"name\":\"t\",\"snapshot\":\"more\"}" "$@"
+                                inject "{\"operation\":\"image-switch\",\"name\":\"t\",\"image\":\"u\",\"keep\":\"before\"}" "$@"' sh $call $i
+                        # The next command that looks at them ends what was begun.
+                        works on mctl diff t first
+                        for n in $(on mctl snapshots t --json | jq -r '.[].name'); do
+                                equal "What is deeper in $n after a kill in $call $i" "$(on_sh 'cat "$1"/*/"$2"/inner/file' sh "$snapshots" "$n")" deep
+                        done
+                        case $(on cat $store/t/etc/version) in
+                        new) works on busctl call org.mctl.Registry1 /org/mctl/Registry1 org.mctl.Registry1 RevertImage sss t before after ;;
+                        old) ;;
+                        *) fail "It has neither of the two after a kill in $call $i." ;;
+                        esac
+                        equal "The version" "$(on cat $store/t/etc/version)" old
+                        on_sh 'for s in more before after; do mctl remove-snapshot t $s 2>/dev/null || :; done'
+                        equal "The snapshots" "$(on mctl snapshots t --json | jq -r '.[].name')" first
+                        equal "The subvolumes" "$(subvolumes | wc -w)" 5
+                done
+        done
+        works on mctl remove u
         gone
 }
 

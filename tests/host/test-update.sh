@@ -35,14 +35,14 @@ again() {
         on_sh 'for s in before-update failed-update; do mctl remove-snapshot t $s 2>/dev/null || :; done'
 }
 
+# Until what is behind an update has been done, too.
 is_settled() {
-        [ "$(on systemctl is-enabled mctl-update@t.service)" = disabled ] &&
+        [ -z "$(on_sh 'ls /var/lib/mctl/updates 2>/dev/null')" ] &&
                 [ -z "$(on systemctl list-units --all --plain --no-legend 'mctl-update*')" ]
 }
 
 nothing_pending() {
-        equal "What is enabled" "$(on systemctl is-enabled mctl-update@t.service || :)" disabled
-        empty "The units" "$(on systemctl list-units --all --plain --no-legend 'mctl-update*')"
+        empty "What is written down" "$(on_sh 'ls /var/lib/mctl/updates 2>/dev/null || :')"
 }
 
 test_good() {
@@ -71,13 +71,13 @@ test_bad() {
         try on mctl update t --to bad
         equal "The exit status" "$status" 1
         contains stderr "$err" "did not come up"
-        contains stderr "$err" "The update is undone"
+        contains stderr "$err" "The update of image 't' is undone"
         has_version mine
         equal "The snapshots" "$(labels)" "failed-update first "
         nothing_pending
         try on mctl update t --to hangs --timeout 2
         contains stderr "$err" "did not come up in time"
-        contains stderr "$err" "The update is undone"
+        contains stderr "$err" "The update of image 't' is undone"
         has_version mine
         # It is what it was told to be.
         works inside t grep -q " /mnt " /proc/mounts
@@ -127,7 +127,7 @@ test_file() {
 }
 
 updating() {
-        [ "$(labels)" = "before-update first " ] && [ "$(property mctl-update-t.service ActiveState)" = activating ]
+        [ "$(labels)" = "first update-trial " ] && [ "$(property mctl-update-t.service ActiveState)" = activating ]
 }
 
 # Whoever asked for it may go, and whatever does it may be killed.
@@ -155,24 +155,51 @@ test_power_cut() {
         on_sh 'mctl update t --to good --health "sleep 100" >/dev/null 2>&1 &'
         soon updating
         # Nothing that would tidy up has a chance.
-        on_sh 'systemctl set-property --runtime mctl-update-t.service Description=x 2>/dev/null || :
-                kill -STOP $(systemctl show -P MainPID mctl-update-t.service)'
+        on_sh 'mv /usr/bin/mctl /usr/bin/mctl.away; systemctl kill -s KILL mctl-update-t.service; sleep 0.3; mv /usr/bin/mctl.away /usr/bin/mctl'
         works on mctl terminate t
         soon is_gone t
-        on_sh 'mv /usr/bin/mctl /usr/bin/mctl.away; systemctl kill -s KILL mctl-update-t.service; sleep 0.3; mv /usr/bin/mctl.away /usr/bin/mctl'
-        equal "What is enabled" "$(on systemctl is-enabled mctl-update@t.service)" enabled
-        works on systemctl start mctl-update@t.service
+        equal "Who may read what is written down" "$(on stat -c %a /var/lib/mctl/updates/t)" 600
+        works on systemctl start mctl-undo.service
         nothing_pending
+        equal "The machines" "$(on mctl list --json)" "[]"
         boot t
         has_version mine
         again
 }
 
+# Of an image that is not called like its machine, and of two machines of one image.
+test_other_names() {
+        boot t --name web
+        boot t --name reader --read-only
+        try on mctl update web --to bad
+        equal "The exit status" "$status" 1
+        contains stderr "$err" "The update of image 't' is undone"
+        equal "The version" "$(inside web cat /etc/version)" mine
+        works on mctl update web --to good
+        equal "The version" "$(inside web cat /etc/version)" two
+        # The other one still runs from what it was.
+        equal "The version that it began with" "$(inside reader cat /etc/version)" mine
+        refused 1 "Machine 'reader' runs from what is snapshot 'before-update' now" on mctl remove-snapshot t before-update
+        power_off web reader
+        works on mctl rollback t first
+        on_sh 'for s in before-update failed-update; do mctl remove-snapshot t $s 2>/dev/null || :; done'
+}
+
+# Nothing that is wrong with an update touches the machine.
 test_refused() {
+        local leader
+
+        boot t
+        leader=$(leader_of t)
+        refused 1 "no image 'nothere'" on mctl update t --to nothere
+        nothing_pending
+        equal "The leader" "$(leader_of t)" "$leader"
+        power_off t
         refused 2 "--to=IMAGE" on mctl update t
         refused 2 "a number of seconds" on mctl update t --to good --timeout soon
         refused 2 "Invalid name" on mctl update ../x --to good
         refused 1 "No image 'nothere'" on mctl update nothere --to good
+        nothing_pending
         refused 1 "no image 'nothere'" on mctl update t --to nothere
         refused 1 "the image itself" on mctl update t --to t
         on truncate -s 1M $store/disk.raw
