@@ -7,6 +7,7 @@
 #include "basic/rootfs.h"
 #include "basic/str.h"
 #include "basic/tree.h"
+#include "image/host-key.h"
 
 /* Of what makes a machine known. */
 #define FILE_MAX  (64 * 1024)
@@ -42,7 +43,22 @@ static int remove_file(int root_fd, const char *dir, const char *name)
         return S_ISREG(st.st_mode) ? RET_NERRNO(unlinkat(dir_fd, name, 0)) : 0;
 }
 
-int identity_forget(int root_fd)
+static int open_directory(int root_fd, const char *path)
+{
+        int fd = rootfs_open(root_fd, path, O_RDONLY | O_DIRECTORY);
+
+        return fd == -ENOTDIR ? -ENOENT : fd;
+}
+
+/* An ssh server has those it had, as new ones: nothing in many systems would make them at the next boot. */
+static int renew_keys(int root_fd, bool make)
+{
+        _cleanup_close_ int fd = open_directory(root_fd, "/etc/ssh");
+
+        return fd < 0 ? (fd == -ENOENT ? 0 : fd) : host_keys_renew(fd, make);
+}
+
+static int forget(int root_fd, bool make_keys)
 {
         static const struct {
                 const char *dir, *name;
@@ -55,7 +71,12 @@ int identity_forget(int root_fd)
 
         for (size_t i = 0; i < ELEMENTSOF(files) && r >= 0; i++)
                 r = remove_file(root_fd, files[i].dir, files[i].name);
-        return r;
+        return r < 0 ? r : renew_keys(root_fd, make_keys);
+}
+
+int identity_forget(int root_fd)
+{
+        return forget(root_fd, true);
 }
 
 /* Nobody else knows what is no plain file, or a large one. */
@@ -70,13 +91,6 @@ static int carry_file(int from_fd, int to_fd, const char *name)
         if (fd < 0 || fstat(fd, &st) < 0)
                 return errno == ENOENT ? 0 : -errno;
         return S_ISREG(st.st_mode) && st.st_size <= FILE_MAX ? tree_copy(&copy, fd, to_fd, name) : 0;
-}
-
-static int open_directory(int root_fd, const char *path)
-{
-        int fd = rootfs_open(root_fd, path, O_RDONLY | O_DIRECTORY);
-
-        return fd == -ENOTDIR ? -ENOENT : fd;
 }
 
 static bool is_key(const char *name)
@@ -110,29 +124,10 @@ static int carry_files(int from_fd, int to_fd, const char *path, bool (*wanted)(
         return r;
 }
 
-/* The other image's are nobody's here. */
-static int drop_keys(int root_fd)
-{
-        _cleanup_(closedir_cleanup) DIR *dir = NULL;
-        int r = 0, fd = open_directory(root_fd, "/etc/ssh");
-
-        dir = fd < 0 ? NULL : fdopendir(fd);
-        if (!dir) {
-                fd_close(fd);
-                return fd == -ENOENT ? 0 : fd < 0 ? fd : -ENOMEM;
-        }
-        for (struct dirent *e; r >= 0 && (e = readdir(dir));)
-                if (is_key(e->d_name))
-                        r = remove_file(root_fd, "/etc/ssh", e->d_name);
-        return r;
-}
-
 int identity_carry(int from_fd, int to_fd)
 {
-        int r = identity_forget(to_fd);
+        int r = forget(to_fd, false);
 
-        if (r >= 0)
-                r = drop_keys(to_fd);
         if (r >= 0)
                 r = carry_files(from_fd, to_fd, "/etc", is_name);
         return r < 0 ? r : carry_files(from_fd, to_fd, "/etc/ssh", is_key);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* What makes a machine that machine, and must not be two's: its ID (machine-id(5)), which is made anew at the first boot, and what it keeps of
- * its random numbers and credentials (systemd-random-seed(8), systemd-creds(1)).
+/* What makes a machine that machine, and must not be two's: its ID (machine-id(5)), which is made anew at the first boot, what it keeps of
+ * its random numbers and credentials (systemd-random-seed(8), systemd-creds(1)), and the keys of its ssh server, which are made anew at once.
  *
  * Forgets it in a tree that nobody else changes. */
 int identity_forget(int root_fd);

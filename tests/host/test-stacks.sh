@@ -6,7 +6,7 @@
 # shellcheck source=tests/host/lib.sh
 . "$(dirname "$(readlink -f "$0")")/lib.sh"
 want_debian=yes
-host_options=("--machines=ext4")
+host_options=("--machines=ext4" "--with=openssh-client")
 store=/var/lib/machines
 
 # Layers, as files beside the images.
@@ -181,6 +181,30 @@ test_identity() {
         power_off d1 d2
         works on mctl remove d1 d2 d3
         fresh
+        store_is_clean
+}
+
+# A clone has keys of its own, of the same types, that an ssh server takes.
+test_ssh_keys() {
+        local key keys="ssh_host_rsa_key ssh_host_ecdsa_key ssh_host_ed25519_key"
+
+        on_sh 'mkdir -p "$1/bb/etc/ssh"; cd "$1/bb/etc/ssh"; for t in rsa ecdsa ed25519; do ssh-keygen -q -N "" -t $t -f ssh_host_${t}_key; done; echo x >ssh_host_dsa_key; echo y >sshd_config' sh $store
+        works on mctl clone --copy bb one
+        works on mctl clone --copy --keep-identity bb two
+        for key in $keys; do
+                equal "The key of $key" "$(on_sh 'ssh-keygen -y -f "$1" | cut -d" " -f1,2' sh "$store/one/etc/ssh/$key")" "$(on cut -d' ' -f1,2 "$store/one/etc/ssh/$key.pub")"
+                differ "The key of $key" "$(on cut -d' ' -f2 "$store/one/etc/ssh/$key.pub")" "$(on cut -d' ' -f2 "$store/bb/etc/ssh/$key.pub")"
+                equal "The size and type of $key" "$(on_sh 'ssh-keygen -l -f "$1" | sed "s/ .* / /"' sh "$store/one/etc/ssh/$key.pub")" \
+                        "$(on_sh 'ssh-keygen -l -f "$1" | sed "s/ .* / /"' sh "$store/bb/etc/ssh/$key.pub")"
+                equal "Who may read $key" "$(on stat -c %a:%u "$store/one/etc/ssh/$key")" 600:0
+                equal "What is kept" "$(on cat "$store/two/etc/ssh/$key")" "$(on cat "$store/bb/etc/ssh/$key")"
+        done
+        equal "What else is there" "$(on_sh 'cd "$1"; ls | grep -v "_key"' sh $store/one/etc/ssh)" sshd_config
+        works on test ! -e $store/one/etc/ssh/ssh_host_dsa_key
+        works on mctl clone bb three
+        differ "The key of a stack" "$(on mctl run --rm three cat /etc/ssh/ssh_host_ed25519_key.pub)" "$(on cat $store/one/etc/ssh/ssh_host_ed25519_key.pub)"
+        works on mctl remove one two three bb
+        on cp -a /root/bb $store
         store_is_clean
 }
 
