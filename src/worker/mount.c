@@ -25,6 +25,14 @@ typedef struct Mounted {
         bool read_only;
 } Mounted;
 
+/* Newer systemd gives a worker, which has a network of its own, a copy of all mounts. */
+static int join_host(void)
+{
+        _cleanup_close_ int fd = open("/proc/1/ns/mnt", O_RDONLY | O_CLOEXEC);
+
+        return fd < 0 || setns(fd, CLONE_NEWNS) < 0 ? -errno : 0;
+}
+
 /* What is written to by a machine can be looked at where that is one file system still. */
 static int check_users(const Mounted *s, int run_fd, char **ret_error)
 {
@@ -130,8 +138,10 @@ int work_image_mount(const Request *request, char **ret_error)
         Mounted s = { .name = request_text(request, "name"),
                       .read_only = request_flag(request, "readOnly") };
         struct stat st;
-        int r;
+        int r = join_host();
 
+        if (r < 0)
+                return r;
         /* Nothing becomes a stack, and no machine starts, until it is mounted. */
         _cleanup_close_ int run_fd = run_dir_open();
         _cleanup_close_ int lock_fd = run_fd < 0 ? run_fd : run_dir_lock(run_fd, true);
@@ -184,8 +194,10 @@ int work_image_unmount(const Request *request, char **ret_error)
 {
         const char *where = request_text(request, "where");
         _cleanup_strv_ Strv names = NULL, mounts = NULL;
-        int r = 0;
+        int r = join_host();
 
+        if (r < 0)
+                return r;
         _cleanup_close_ int store_fd = open(IMAGE_STORE, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (store_fd < 0)
                 return -errno;
