@@ -7,6 +7,7 @@
 #include "basic/os-release.h"
 #include "basic/time.h"
 #include "image/image.h"
+#include "image/stack.h"
 #include "registry/instance.h"
 #include "registry/machine1.h"
 #include "registry/unit.h"
@@ -85,10 +86,12 @@ static void read_image(Machine *machine)
                 (void) image_name_from_file(file, &machine->image);
 }
 
-/* Of a directory it can be read when the machine is gone, too; what is on a disk, only the machine sees. */
+/* Of a directory it can be read when the machine is gone, too; what is on a disk or in layers, only the machine sees. */
 static int open_tree_of(const Machine *machine)
 {
-        _cleanup_close_ int root_fd = open(machine->record.root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        bool stack = endswith(machine->record.root, STACK_SUFFIX);
+        _cleanup_close_ int root_fd = stack ? -EBADF
+                                            : open(machine->record.root, O_PATH | O_DIRECTORY | O_CLOEXEC);
         if (root_fd >= 0)
                 return TAKE_FD(root_fd);
         _cleanup_close_ int proc_fd = machine->record.handed_over ? machine_open(machine) : -ESRCH;

@@ -298,6 +298,7 @@ test_sizes() {
         boot q --name reader --read-only
         works on mctl image-status q
         contains "What is said" "$out" "Machines: q, reader"
+        equal "The system of a machine of a stack" "$(field q os)" "BusyBox test image"
         contains "What is said" "$out" "Shares with: p"
         power_off q reader
         [ "$(value q ExclusiveSize)" -gt 2000000 ] || fail "What was written is its own."
