@@ -123,7 +123,7 @@ static int list_names(Strv *ret)
 
         r = strv_append(&names, HOST_NAME);
         for (struct dirent *e; r >= 0 && dir && n < IMAGES_MAX && (e = readdir(dir));)
-                if (image_name_valid(e->d_name)) {
+                if (image_name_valid(e->d_name) && !streq(e->d_name, "lost+found")) {
                         _cleanup_free_ char *name = NULL;
                         r = image_name_from_file(e->d_name, &name);
                         if (r >= 0)
