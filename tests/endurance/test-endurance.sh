@@ -17,6 +17,8 @@ prepare_host() {
         works run bb true
         works on mctl boot bb
         power_off bb
+        works on systemctl start container@e.service
+        works on systemctl stop container@e.service
 }
 
 # Each line is something that could be left, and how much of it there is. What systemd keeps of units in /run/systemd/units is its own: it
@@ -51,6 +53,7 @@ settled() {
                 ! is_as_before || return 0
                 sleep 2
         done
+        on find /run -xdev -newer /root/kill-registry -not -path "/run/log/*" -not -path "/run/systemd/*"
         diff <(echo "$before") <(counts) || fail "This is not as it was."
 }
 
