@@ -152,13 +152,14 @@ static int make_devpts(const Step *step, uid_t base)
 
 int mounts_make_overlay(const Strv lower, const char *upper, const char *work, uid_t owner)
 {
+        _cleanup_overlay_lowers_ OverlayLowers lowers = OVERLAY_LOWERS_NONE;
         struct statvfs fs;
         int r;
 
         _cleanup_close_ int fd = fsopen("overlay", FSOPEN_CLOEXEC);
         if (fd < 0)
                 return -errno;
-        r = overlay_add_lowers(fd, lower);
+        r = overlay_add_lowers(fd, lower, &lowers);
         if (r < 0)
                 return r;
         if (upper && (fsconfig(fd, FSCONFIG_SET_STRING, "upperdir", upper, 0) < 0 ||
