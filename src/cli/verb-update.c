@@ -42,6 +42,7 @@ typedef struct Subject {
         char *image; /* in the store */
         char *unit;  /* that it runs as, or NULL */
         char *spec;  /* with which it was started, where it has no file; or NULL */
+        bool waits;  /* for others, until it starts; it has no unit here either */
 } Subject;
 
 static void subject_clear(Subject *s)
@@ -78,6 +79,10 @@ static int find_subject(Context *c, const char *name, Subject *ret)
         if (r < 0)
                 return r;
         bool runs = machine && !streq_ptr(json_text(machine, "State"), "failed");
+        /* At the boot of the host, for the undo of its update. */
+        bool waits = runs && streq_ptr(json_text(machine, "State"), "starting") &&
+                     isempty(json_text(machine, "Image"));
+        runs = runs && !waits;
         if (runs)
                 image = json_text(machine, "Image");
         else if (spec_find_file(name, &file) >= 0) {
@@ -87,8 +92,10 @@ static int find_subject(Context *c, const char *name, Subject *ret)
         if (r >= 0 && (isempty(image) || strchr(image, '/')))
                 r = log_error_return(-EOPNOTSUPP, "Machine '%s' is not of an image of the store.", name);
         if (r >= 0) {
-                *ret = (Subject){ name, strdup(image),
-                                  runs ? strdup(strna(json_text(machine, "Unit"))) : NULL };
+                *ret = (Subject){ .name = name,
+                                  .image = strdup(image),
+                                  .unit = runs ? strdup(strna(json_text(machine, "Unit"))) : NULL,
+                                  .waits = waits };
                 r = ret->image && (!runs || ret->unit) ? 0 : log_oom();
                 if (r >= 0 && runs && startswith(ret->unit, "machine-"))
                         r = read_spec(c, ret);
@@ -521,6 +528,8 @@ int verb_update(Context *c, char **args)
                 return log_error("--timeout= takes a number of seconds, not '%s'.", c->timeout),
                        EXIT_STATUS_USAGE;
         r = find_subject(c, args[0], &s);
+        if (r >= 0 && s.waits)
+                r = log_error_return(-EBUSY, "Machine '%s' is about to start; update it when it is up.", s.name);
         if (r >= 0)
                 r = jobs_watch(c, &jobs);
         unit = strf("mctl-update-%s.service", args[0]);
