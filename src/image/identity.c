@@ -97,6 +97,9 @@ int identity_carry(int from_fd, int to_fd)
                         if (i == 0 ? streq(e->d_name, "machine-id") || streq(e->d_name, "hostname")
                                    : startswith(e->d_name, "ssh_host_") != NULL)
                                 r = carry_file(old_fd, new_fd, e->d_name);
+                /* Names are on disk with the next change of the store, and what is in files need not be. */
+                if (r >= 0)
+                        r = RET_NERRNO(syncfs(new_fd));
         }
         return r;
 }
