@@ -422,7 +422,8 @@ static int clone_cover(const Step *step, int root_fd, int target_fd)
         _cleanup_close_ int tree_fd = mounts_clone_path(cover_fd, "");
         if (tree_fd < 0)
                 return tree_fd;
-        int r = step->attr ? mounts_set_attr(tree_fd, step->attr, 0, -EBADF) : 0;
+        /* Its mode keeps no root from writing to it. */
+        int r = mounts_set_attr(tree_fd, step->attr | MOUNT_ATTR_RDONLY, 0, -EBADF);
         return r < 0 ? r : TAKE_FD(tree_fd);
 }
 
