@@ -529,7 +529,8 @@ int verb_update(Context *c, char **args)
                        EXIT_STATUS_USAGE;
         r = find_subject(c, args[0], &s);
         if (r >= 0 && s.waits)
-                r = log_error_return(-EBUSY, "Machine '%s' is about to start; update it when it is up.", s.name);
+                r = log_error_return(-EBUSY, "Machine '%s' is about to start; update it when it is up.",
+                                     s.name);
         if (r >= 0)
                 r = jobs_watch(c, &jobs);
         unit = strf("mctl-update-%s.service", args[0]);
