@@ -227,12 +227,13 @@ static int power_off(const Updated *u)
         return r > 0 ? -EIO : r;
 }
 
-/* Whether it is there, in whatever state but failed. */
+/* Whether it has processes; one that waits for its start, as when the host comes up, has none. */
 static int is_there(Context *c, const Updated *u)
 {
         json_t *machine = NULL;
         int r = bus_find_machine(c, u->name, &machine);
-        bool there = r >= 0 && machine && !streq_ptr(json_text(machine, "State"), "failed");
+        bool there = r >= 0 && machine && !streq_ptr(json_text(machine, "State"), "failed") &&
+                     json_number(machine, "Leader") > 0;
 
         json_decref(machine);
         return r < 0 ? r : there;

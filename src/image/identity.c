@@ -130,5 +130,11 @@ int identity_carry(int from_fd, int to_fd)
 
         if (r >= 0)
                 r = carry_files(from_fd, to_fd, "/etc", is_name);
-        return r < 0 ? r : carry_files(from_fd, to_fd, "/etc/ssh", is_key);
+        if (r >= 0)
+                r = carry_files(from_fd, to_fd, "/etc/ssh", is_key);
+        if (r < 0)
+                return r;
+        /* Names are on disk with the next change of the store, and what is in files need not be. */
+        _cleanup_close_ int fd = open_directory(to_fd, "/");
+        return fd < 0 ? fd : RET_NERRNO(syncfs(fd));
 }

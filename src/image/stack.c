@@ -290,7 +290,7 @@ int layers_push(int store_fd, Layers *layers)
         _cleanup_free_ char *id = NULL;
         int r;
 
-        if (strv_length(layers->ids) >= LAYERS_MAX)
+        if (strv_length(layers->ids) >= overlay_layers_max())
                 return -EMLINK;
         _cleanup_close_ int layers_fd = open_layers_dir(store_fd, true);
         if (layers_fd < 0)
@@ -465,6 +465,7 @@ int layers_open(int store_fd, const Layers *layers, int **ret, size_t *ret_n)
 
 int layers_mount(int store_fd, const Layers *layers, bool writable)
 {
+        _cleanup_overlay_lowers_ OverlayLowers added = OVERLAY_LOWERS_NONE;
         _cleanup_strv_ Strv lowers = NULL;
         _cleanup_free_ char *first = NULL;
         char path[FD_PATH_MAX];
@@ -494,7 +495,7 @@ int layers_mount(int store_fd, const Layers *layers, bool writable)
         if (r >= 0 && strv_length(lowers) < (writable ? 1U : 2U))
                 r = strv_appendf(&lowers, "%s/work", fd_path(fds[0], path));
         if (r >= 0)
-                r = overlay_add_lowers(fs_fd, lowers);
+                r = overlay_add_lowers(fs_fd, lowers, &added);
         for (size_t i = 0; writable && i < 2 && r >= 0; i++) {
                 _cleanup_free_ char *part = strf("%s/%s", first, i == 0 ? "upper" : "work");
                 r = !part ? -ENOMEM

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "basic/fd.h"
+#include "basic/overlay.h"
 #include "basic/str.h"
 #include "basic/tree.h"
 
@@ -20,7 +21,7 @@
  * One write of a manifest is what changes a stack. A layer that no manifest names is nobody's, and is swept away. */
 
 #define LAYERS_DIR   ".#mctl.layers"
-#define LAYERS_MAX   100U
+#define LAYERS_MAX   OVERLAY_LAYERS_MAX
 #define STACK_SUFFIX ".stack"
 
 /* What a tree is made of. */

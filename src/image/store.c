@@ -561,7 +561,8 @@ static int rename_image(int store_fd, const Image *image, const char *new_file)
                 r = rename_new(store_fd, image->file, new_file);
         if (immutable)
                 (void) set_read_only(image->fd, true);
-        return r;
+        /* What was removed is not there again after a power cut. */
+        return r < 0 ? r : RET_NERRNO(fsync(store_fd));
 }
 
 int store_rename(int store_fd, const char *name, const char *new_name)

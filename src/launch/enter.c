@@ -229,6 +229,12 @@ _Noreturn static void child_main(const Options *o, Target *t)
         Person person = {};
         int r;
 
+        /* Last: into a cgroup that is outside of its own namespace nobody gets where cgroup2 is mounted with nsdelegate, as systemd
+         * does. */
+        if (setns(t->leader_fd, CLONE_NEWCGROUP) < 0) {
+                log_error_errno(-errno, "Failed to enter the cgroup namespace of machine '%s'", o->name);
+                _exit(STATUS_NOT_RUN);
+        }
         if (t->namespaces & CLONE_NEWUSER && (setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0))
                 _exit(STATUS_NOT_RUN);
         (void) prctl(PR_SET_DUMPABLE, 0);
@@ -338,7 +344,7 @@ static int run(const Options *o, char *argv[])
         (void) sigprocmask(SIG_BLOCK, &set, NULL);
         /* Nobody inside may look at a process that still has to do with the host. */
         (void) prctl(PR_SET_DUMPABLE, 0);
-        if (setns(t.leader_fd, t.namespaces) < 0)
+        if (setns(t.leader_fd, t.namespaces & ~(uint64_t) CLONE_NEWCGROUP) < 0)
                 return log_error_errno(-errno, "Failed to enter machine '%s'", o->name), STATUS_NOT_RUN;
 
         const struct clone_args args = {

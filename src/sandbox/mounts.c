@@ -152,13 +152,14 @@ static int make_devpts(const Step *step, uid_t base)
 
 int mounts_make_overlay(const Strv lower, const char *upper, const char *work, uid_t owner)
 {
+        _cleanup_overlay_lowers_ OverlayLowers lowers = OVERLAY_LOWERS_NONE;
         struct statvfs fs;
         int r;
 
         _cleanup_close_ int fd = fsopen("overlay", FSOPEN_CLOEXEC);
         if (fd < 0)
                 return -errno;
-        r = overlay_add_lowers(fd, lower);
+        r = overlay_add_lowers(fd, lower, &lowers);
         if (r < 0)
                 return r;
         if (upper && (fsconfig(fd, FSCONFIG_SET_STRING, "upperdir", upper, 0) < 0 ||
@@ -421,7 +422,8 @@ static int clone_cover(const Step *step, int root_fd, int target_fd)
         _cleanup_close_ int tree_fd = mounts_clone_path(cover_fd, "");
         if (tree_fd < 0)
                 return tree_fd;
-        int r = step->attr ? mounts_set_attr(tree_fd, step->attr, 0, -EBADF) : 0;
+        /* Its mode keeps no root from writing to it. */
+        int r = mounts_set_attr(tree_fd, step->attr | MOUNT_ATTR_RDONLY, 0, -EBADF);
         return r < 0 ? r : TAKE_FD(tree_fd);
 }
 

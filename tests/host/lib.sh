@@ -10,7 +10,12 @@ set -euo pipefail
 shopt -s inherit_errexit
 
 test_dir=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
-host_command=$test_dir/../hosts/host
+# Which hosts: "host", in namespaces of this machine, or "vm", in QEMU.
+hosts=${MCTL_HOSTS:-host}
+# How many times longer all takes there: an emulated processor takes its time.
+slow=1
+[ "$hosts" = host ] || slow=10
+host_command=$test_dir/../hosts/$hosts
 suite=${MCTL_SUITE:-bookworm}
 script=${0##*/test-}
 script=${script%.sh}
@@ -142,7 +147,7 @@ refused() {
 soon() {
         local i
 
-        for ((i = 0; i < 100; i++)); do
+        for ((i = 0; i < 100 * slow; i++)); do
                 ! "$@" >/dev/null 2>&1 || return 0
                 sleep 0.1
         done
@@ -244,7 +249,7 @@ nothing_left() {
         [ -z "${MCTL_SANITIZE:-}" ] || nothing_reported
 
         # systemd collects a unit a moment after its end.
-        for ((i = 0; i < 30; i++)); do
+        for ((i = 0; i < 30 * slow; i++)); do
                 text=$(remains)
                 [ -n "$text" ] || return 0
                 sleep 0.1
@@ -352,7 +357,7 @@ test_functions() {
 test_name() {
         local name=${1#test_}
 
-        echo "host/$suite/$script/${name//_/-}"
+        echo "$hosts/$suite/$script/${name//_/-}"
 }
 
 wanted_functions() {

@@ -157,6 +157,27 @@ test_chains() {
         store_is_clean
 }
 
+# What older kernels have little room for (255 characters for all layers).
+test_depth() {
+        works on mctl clone bb d
+        works on_sh 'for i in $(seq 1 40); do
+                mctl -q mount d /mnt && echo $i >/mnt/etc/level$i && umount /mnt && mctl -q snapshot d s$i; done'
+        equal "How many there are" "$(on mctl show-image d --json | jq -r .[0].Layers)" 42
+        equal "What a command sees" "$(on mctl run --rm d sh -c 'ls /etc/level* | wc -l')" 40
+        works on mctl mount --read-only d /mnt
+        equal "What the host sees" "$(on_sh 'ls /mnt/etc/level* | wc -l')" 40
+        works on umount /mnt
+        boot d
+        equal "What a machine sees" "$(inside_sh d 'ls /etc/level* | wc -l')" 40
+        works inside_sh d 'echo new >/etc/level1'
+        power_off d
+        works on mctl rollback d s20
+        equal "What it had" "$(on mctl run --rm d sh -c 'ls /etc/level* | wc -l; cat /etc/level1' | tr '\n' ' ')" "20 1 "
+        works on mctl remove d
+        fresh
+        store_is_clean
+}
+
 test_identity() {
         local id
 

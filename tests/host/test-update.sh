@@ -84,12 +84,12 @@ test_bad() {
         equal "The time to stop" "$(property machine-t.service TimeoutStopUSec)" 2s
         # What did not do can be looked at.
         contains "What it had" "$(on mctl diff t failed-update)" " /sbin/init"
-        try on mctl update t --to good --health 'echo some words; exit 3' --timeout 2
+        try on mctl update t --to good --health 'echo some words; exit 3' --timeout $((2 * slow))
         equal "The exit status" "$status" 1
         contains stderr "$err" "is not healthy: the command ended with status 3"
         contains stderr "$err" "some words"
         has_version mine
-        try on mctl update t --to good --health 'sleep 100' --timeout 1
+        try on mctl update t --to good --health 'sleep 1000' --timeout $slow
         contains stderr "$err" "did not end in time"
         has_version mine
         nothing_pending
@@ -133,14 +133,16 @@ updating() {
 # Whoever asked for it may go, and whatever does it may be killed.
 test_killed() {
         boot t
-        on_sh 'mctl update t --to good --health "sleep 3" >/dev/null 2>&1 & sleep 0.5; kill -9 $!'
+        on_sh 'mctl update t --to good --health "sleep $1" >/dev/null 2>&1 &
+                until [ "$(systemctl show -P ActiveState mctl-update-t.service)" = activating ]; do sleep 0.1; done
+                kill -9 $!' sh $((3 * slow))
         soon updating
         refused 1 "is under way" on mctl update t --to good
         soon is_settled
         has_version two
         again
         boot t
-        on_sh 'mctl update t --to good --health "sleep 100" >/dev/null 2>&1 &'
+        on_sh 'mctl update t --to good --health "sleep 1000" >/dev/null 2>&1 &'
         soon updating
         on systemctl kill -s KILL --kill-whom=main mctl-update-t.service
         soon is_settled

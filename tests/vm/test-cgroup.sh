@@ -5,29 +5,10 @@
 # oldest kernel that mctl promises to work with. The host is one of tests/hosts/vm.
 
 # shellcheck disable=SC2016 # dollars that are for a shell elsewhere
+export MCTL_HOSTS=vm
 # shellcheck source=tests/host/lib.sh
 . "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/../host/lib.sh"
-
-host_command=$test_dir/../hosts/vm
 want_debian=yes
-
-# Of this form, so that it is not taken for a test.
-function test_name {
-        local name=${1#test_}
-
-        echo "vm/$suite/$script/${name//_/-}"
-}
-
-# An emulated processor takes its time.
-soon() {
-        local i
-
-        for ((i = 0; i < 150; i++)); do
-                ! "$@" >/dev/null 2>&1 || return 0
-                sleep 0.2
-        done
-        fail "Not so after 30 s: $*"
-}
 
 cgroup_of() {
         echo "/sys/fs/cgroup$(property "$1" ControlGroup)"
