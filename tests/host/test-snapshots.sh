@@ -79,7 +79,8 @@ test_running() {
         fresh
         works on mctl snapshot t first
         boot t
-        inside_sh t 'echo one >/etc/one; (i=0; while :; do i=$((i + 1)); echo $i >/etc/n; mv /etc/n /etc/a; echo $i >/etc/n; mv /etc/n /etc/b; done) >/dev/null 2>&1 &'
+        # What is held is the cgroup of the machine, so it has to be in there.
+        works on mctl exec t /bin/sh -c 'echo one >/etc/one; (i=0; while :; do i=$((i + 1)); echo $i >/etc/n; mv /etc/n /etc/a; echo $i >/etc/n; mv /etc/n /etc/b; done) >/dev/null 2>&1 &'
         for i in 1 2 3; do
                 works on mctl snapshot t "while$i"
         done

@@ -245,8 +245,8 @@ fresh_snapshots() {
                 mctl -q snapshot r first
                 mctl -q mount r /mnt && rm /mnt/data/f.aa[a-m] && echo new >/mnt/data/new && umount /mnt
                 mctl -q boot s'
-        # Two files, of which the first is never behind the other by more than one.
-        inside_sh s '(i=0; while :; do i=$((i + 1)); for f in a b; do echo $i >/etc/count.new; mv /etc/count.new /etc/count-$f; done; done) >/dev/null 2>&1 &'
+        # Two files, of which the first is never before the other by more than one. What is held is the cgroup of the machine.
+        works on mctl exec s /bin/sh -c '(i=0; while :; do i=$((i + 1)); for f in a b; do echo $i >/etc/count.new; mv /etc/count.new /etc/count-$f; done; done) >/dev/null 2>&1 &'
         # Which has something to be copied.
         inside_sh s 'head -c 8388608 /dev/urandom >/etc/count-big; sync'
         on sync
@@ -265,6 +265,7 @@ wait_for_snapshots() {
 
 cut_snapshots() {
         local labels label found
+        local -a counts
 
         fresh_snapshots
         change_snapshots
@@ -285,7 +286,10 @@ cut_snapshots() {
                 works on mctl mount --read-only s /mnt
                 equal "What snapshot '$label' has" "$(on fingerprint /mnt)" "$print"
                 if [ "$label" = during ]; then
-                        works on_sh 'cd /mnt/etc && [ $(($(cat count-a) - $(cat count-b))) -le 1 ] && [ "$(stat -c %s count-big)" = 8388608 ]'
+                        works on_sh 'cd /mnt/etc && cat count-a count-b && stat -c %s count-big'
+                        mapfile -t counts <<<"$out"
+                        matches "How far the one is before the other" $((counts[0] - counts[1])) '^[01]$'
+                        equal "The size of what takes a while" "${counts[2]}" 8388608
                 fi
                 works on umount /mnt
         done
