@@ -210,8 +210,7 @@ test_kernel_files_locked() {
         differ "The status of a write to sysrq-trigger" "$status" 0
         try inside bb sh -c 'echo 1 >/sys/kernel/profiling'
         differ "The status of a write to /sys" "$status" 0
-        try inside bb dd if=/proc/kcore of=/dev/null bs=1 count=1
-        differ "The status of a read of /proc/kcore" "$status" 0
+        equal "What comes of /proc/kcore" "$(inside bb sh -c 'dd if=/proc/kcore bs=1 count=1 2>/dev/null | wc -c')" 0
         equal "Addresses in kallsyms" "$(inside bb sh -c 'grep -vc ^0000000000000000 /proc/kallsyms || :')" 0
         power_off bb
 }
