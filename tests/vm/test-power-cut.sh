@@ -170,7 +170,7 @@ each_moment() {
 
 fresh_store() {
         on_sh 'for image in $(mctl images --json | jq -r ".[].Name"); do
-                        case $image in bb | keep) ;; *) mctl -q remove "$image" ;; esac
+                        case $image in bb | keep | lost+found) ;; *) mctl -q remove "$image" ;; esac
                 done
                 mctl -q clone --copy --keep-identity keep a
                 mctl -q clone --copy --keep-identity keep x
