@@ -356,9 +356,10 @@ is_settled() {
         [ -z "$(on systemctl list-units --all --plain --no-legend 'mctl-update*')" ]
 }
 
-# Asked as soon as somebody answers.
+# Asked as soon as somebody answers, which may be when it has been done.
 is_undoing() {
-        on systemctl show --value -p ActiveState mctl-undo.service | grep -q activating
+        # shellcheck disable=SC2016
+        on_sh '[ "$(systemctl show --value -p ActiveState mctl-undo.service)" = activating ] || [ -z "$(ls /var/lib/mctl/updates)" ]'
 }
 
 test_update() {
