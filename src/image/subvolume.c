@@ -298,6 +298,15 @@ int subvolume_settle(int store_fd)
         return each_set(store_fd, settle_set, NULL);
 }
 
+/* What could not be settled has to be, before there is another one. */
+static int clear_next(int dir_fd)
+{
+        if (faccessat(dir_fd, JOURNAL, F_OK, AT_SYMLINK_NOFOLLOW) >= 0)
+                return -EBUSY;
+        int r = subvolume_destroy(dir_fd, NEXT);
+        return r == -ENOENT ? 0 : r;
+}
+
 /* Both are on disk before either has another name. */
 static int exchange(int store_fd, const char *file, int dir_fd, const char *uuid)
 {
@@ -323,8 +332,9 @@ int subvolume_switch(int store_fd, const char *file, int source_fd, const char *
                                                   : subvolume_open_snapshots(store_fd, image_fd, true);
         if (dir_fd < 0)
                 return dir_fd;
-        (void) subvolume_destroy(dir_fd, NEXT);
-        r = subvolume_info(image_fd, &info);
+        r = clear_next(dir_fd);
+        if (r >= 0)
+                r = subvolume_info(image_fd, &info);
         if (r >= 0)
                 r = subvolume_copy(source_fd, dir_fd, NEXT, false);
         if (r < 0)
@@ -335,7 +345,8 @@ int subvolume_switch(int store_fd, const char *file, int source_fd, const char *
                 r = write_journal(dir_fd, next_fd, keep, NULL);
         if (r >= 0)
                 r = exchange(store_fd, file, dir_fd, info.uuid);
-        if (r < 0)
+        /* Once they were exchanged, that is the image that was, which is settled by whoever looks next. */
+        if (r < 0 && !has_uuid(dir_fd, NEXT, info.uuid))
                 (void) subvolume_destroy(dir_fd, NEXT);
         return r;
 }
@@ -351,8 +362,9 @@ int subvolume_revert(int store_fd, const char *file, const char *snapshot, const
         _cleanup_close_ int next_fd = dir_fd < 0 ? dir_fd : subvolume_open(dir_fd, snapshot);
         if (next_fd < 0)
                 return next_fd;
-        (void) subvolume_destroy(dir_fd, NEXT);
-        r = subvolume_info(image_fd, &info);
+        r = clear_next(dir_fd);
+        if (r >= 0)
+                r = subvolume_info(image_fd, &info);
         if (r >= 0)
                 r = to_errno(btrfs_util_set_subvolume_read_only_fd(next_fd, false));
         if (r >= 0)

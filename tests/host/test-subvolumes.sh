@@ -112,9 +112,15 @@ test_replaced() {
         gone
 }
 
+# It is killed at least so often: else nothing is tested.
+many_kills() {
+        echo "$1 of them were killed."
+        [ "$1" -ge "$2" ] || fail "Only $1 were killed, expected at least $2."
+}
+
 # Killed wherever, it has what it had or what it is to have, and the snapshots are its own.
 test_kills() {
-        local call i
+        local call i status kills=0
 
         fresh
         on_sh 'echo old >"$1/t/etc/version"' sh $store
@@ -122,8 +128,10 @@ test_kills() {
         on_sh 'echo new >"$1/t/etc/version"' sh $store
         for call in ioctl renameat2 unlinkat; do
                 for i in 1 2 3 4 6 8 10 12; do
+                        status=0
                         on_sh 'printf "{\"operation\":\"image-rollback\",\"name\":\"t\",\"snapshot\":\"first\"}" |
-                                strace -f -qq -o /dev/null -e "inject=$1:signal=KILL:when=$2" /usr/lib/mctl/mctl-worker >/dev/null 2>&1 || :' sh $call $i
+                                strace -f -qq -o /dev/null -e "inject=$1:signal=KILL:when=$2" /usr/lib/mctl/mctl-worker >/dev/null 2>&1' sh $call $i || status=$?
+                        kills=$((kills + (status == 137)))
                         # The next command sweeps.
                         works on mctl read-only t no
                         equal "The snapshots after a kill in $call $i" "$(on mctl snapshots t --json | jq -r '.[].name' | grep -v '^rollback-')" first
@@ -133,12 +141,13 @@ test_kills() {
                         equal "The subvolumes" "$(subvolumes | wc -w)" 4
                 done
         done
+        many_kills $kills 8
         gone
 }
 
 # Killed wherever, each snapshot is whole, and an image that was replaced has a way back.
 test_kills_of_others() {
-        local call i n
+        local call i n kills=0
 
         fresh
         works on mctl import $store/bb u
@@ -147,10 +156,10 @@ test_kills_of_others() {
         for call in ioctl renameat2 unlinkat; do
                 for i in 1 2 3 4 6 8 10 12; do
                         # shellcheck disable=SC2016
-                        on_sh 'inject() { printf "$1" | strace -f -qq -o /dev/null -e "inject=$2:signal=KILL:when=$3" /usr/lib/mctl/mctl-worker >/dev/null 2>&1 || :; }
+                        kills=$((kills + $(on_sh 'inject() { printf "$1" | strace -f -qq -o /dev/null -e "inject=$2:signal=KILL:when=$3" /usr/lib/mctl/mctl-worker >/dev/null 2>&1 || [ $? != 137 ] || echo killed; }
                                 inject "{\"operation\":\"image-snapshot\",\"name\":\"t\",\"snapshot\":\"more\"}" "$@"
                                 inject "{\"operation\":\"image-remove-snapshot\",\"name\":\"t\",\"snapshot\":\"more\"}" "$@"
-                                inject "{\"operation\":\"image-switch\",\"name\":\"t\",\"image\":\"u\",\"keep\":\"before\"}" "$@"' sh $call $i
+                                inject "{\"operation\":\"image-switch\",\"name\":\"t\",\"image\":\"u\",\"keep\":\"before\"}" "$@"' sh $call $i | wc -l)))
                         # The next command that looks at them ends what was begun.
                         works on mctl diff t first
                         for n in $(on mctl snapshots t --json | jq -r '.[].name'); do
@@ -164,6 +173,35 @@ test_kills_of_others() {
                         equal "The version" "$(on cat $store/t/etc/version)" old
                         on_sh 'for s in more before after; do mctl remove-snapshot t $s 2>/dev/null || :; done'
                         equal "The snapshots" "$(on mctl snapshots t --json | jq -r '.[].name')" first
+                        equal "The subvolumes" "$(subvolumes | wc -w)" 5
+                done
+        done
+        many_kills $kills 20
+        works on mctl remove u
+        gone
+}
+
+# A call that fails, wherever: what the image had is somewhere still.
+test_failures() {
+        local call i
+
+        fresh
+        works on mctl import $store/bb u
+        on_sh 'echo old >"$1/t/etc/version"; echo new >"$1/u/etc/version"' sh $store
+        works on mctl snapshot t first
+        for call in ioctl renameat2 unlinkat openat; do
+                for i in 2 3 4 5 6 8 10 12 14 16; do
+                        # shellcheck disable=SC2016
+                        on_sh 'printf "{\"operation\":\"image-switch\",\"name\":\"t\",\"image\":\"u\",\"keep\":\"before\"}" |
+                                strace -f -qq -o /dev/null -e "inject=$1:error=EIO:when=$2" /usr/lib/mctl/mctl-worker >/dev/null 2>&1 || :' sh $call $i
+                        works on mctl diff t first
+                        case $(on cat $store/t/etc/version) in
+                        new) works on busctl call org.mctl.Registry1 /org/mctl/Registry1 org.mctl.Registry1 RevertImage sss t before after ;;
+                        old) ;;
+                        *) fail "It has neither of the two after an error of $call $i." ;;
+                        esac
+                        equal "The version after an error of $call $i" "$(on cat $store/t/etc/version)" old
+                        on_sh 'for s in before after; do mctl remove-snapshot t $s 2>/dev/null || :; done; mctl read-only t no'
                         equal "The subvolumes" "$(subvolumes | wc -w)" 5
                 done
         done
