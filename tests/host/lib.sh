@@ -143,11 +143,11 @@ refused() {
         contains "stderr" "$err" "$text"
 }
 
-# soon COMMAND... becomes true within some seconds; without a sound.
+# soon COMMAND... becomes true, on a busy machine within half a minute; without a sound.
 soon() {
         local i
 
-        for ((i = 0; i < 100 * slow; i++)); do
+        for ((i = 0; i < 300 * slow; i++)); do
                 ! "$@" >/dev/null 2>&1 || return 0
                 sleep 0.1
         done

@@ -3,7 +3,7 @@
 
 terminal.py LINE [STEP…]; a step is what to wait for, and behind " -> " what to type then, with the escapes of Python. At the
 end of the steps it waits for the end of the line. Prints all that was shown, without carriage returns; the exit status is the
-line's, or 99 where something did not come within 20 seconds.
+line's, or 99 where something did not come within a minute.
 """
 
 import os
@@ -11,7 +11,7 @@ import select
 import sys
 import time
 
-PATIENCE = 20
+PATIENCE = 60
 
 
 def main():

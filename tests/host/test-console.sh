@@ -40,8 +40,9 @@ start_shell() {
 # A system says how it boots, and gives a login prompt.
 test_boot() {
         works on mctl boot debian
+        # The prompt comes before the target that wants it.
         soon said_has debian "login:"
-        contains "What was said" "$(said debian)" "Multi-User System"
+        soon said_has debian "Multi-User System"
         equal "/dev/console" "$(inside debian stat -c '%t:%T %F' /dev/console)" "88:0 character special file"
         contains "The log of the unit" "$(on journalctl --no-pager -u machine-debian -o cat)" "Reached target"
         lacks "The log of the unit" "$(on journalctl --no-pager -u machine-debian -o cat)" blob
@@ -57,7 +58,10 @@ test_boot_attached() {
         contains "What was shown" "$out" "status 0"
         equal "The state" "$(field debian state)" running
         # Another way down: what the machine returns is what is returned, and a reboot is no end.
-        on_sh 'sleep 1; mctl reboot debian; sleep 2; mctl exec debian systemctl exit 7' &
+        on_sh 'prompts() { [ "$(mctl console --no-stream debian | grep -c login:)" -ge "$1" ]; }
+                mctl reboot debian
+                for i in $(seq 300); do prompts 2 && break; sleep 0.1; done
+                mctl exec debian systemctl exit 7' &
         works at_terminal 'mctl console debian; echo "status $?"' 'login:' 'login:'
         wait
         contains "What was shown" "$out" "status 7"
