@@ -213,13 +213,13 @@ int bus_get_unit(Context *c, const char *unit, json_t **ret)
                      : 0;
 }
 
-int bus_list_machines(Context *c, json_t **ret)
+static int list_properties(Context *c, const char *what, const char *method, json_t **ret)
 {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
         json_t *array, *object;
         int r;
 
-        r = bus_call_registry(c, "Failed to list machines", "ListMachines", &reply, "");
+        r = bus_call_registry(c, what, method, &reply, "");
         if (r < 0)
                 return r;
         array = json_array();
@@ -231,7 +231,39 @@ int bus_list_machines(Context *c, json_t **ret)
         }
         if (r < 0) {
                 json_decref(array);
-                return log_error_errno(r, "Failed to read the list of machines");
+                return log_error_errno(r, "%s", what);
+        }
+        *ret = array;
+        return 0;
+}
+
+int bus_list_machines(Context *c, json_t **ret)
+{
+        return list_properties(c, "Failed to list machines", "ListMachines", ret);
+}
+
+int bus_list_images(Context *c, json_t **ret)
+{
+        return list_properties(c, "Failed to list images", "ListImages", ret);
+}
+
+int bus_list_snapshots(Context *c, const char *what, const char *image, json_t **ret)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        const char *name;
+        uint64_t time;
+        int r;
+
+        r = bus_call_registry(c, what, "ListSnapshots", &reply, "s", image);
+        if (r < 0)
+                return r;
+        json_t *array = json_array();
+        r = sd_bus_message_enter_container(reply, 'a', "(st)");
+        while (r >= 0 && (r = sd_bus_message_read(reply, "(st)", &name, &time)) > 0)
+                json_array_append_new(array, json_pack("{ss sI}", "name", name, "time", (json_int_t) time));
+        if (r < 0) {
+                json_decref(array);
+                return log_error_errno(r, "%s", what);
         }
         *ret = array;
         return 0;

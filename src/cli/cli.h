@@ -54,25 +54,14 @@ typedef struct Context {
         DetachKeys keys;
 } Context;
 
-typedef enum Complete {
-        COMPLETE_NOTHING,
-        COMPLETE_MACHINES,
-        COMPLETE_MACHINE, /* one, then files, which the shell knows */
-        COMPLETE_IMAGES,
-        COMPLETE_IMAGES_SECOND, /* behind a name that is new */
-        COMPLETE_MACHINE_IMAGE, /* one, then an image */
-        COMPLETE_ALL_IMAGES,    /* any number */
-        COMPLETE_FILES,         /* of /etc/mctl: what can be started by name */
-} Complete;
-
 typedef struct Verb {
         const char *name;
         const char *alias;
         const char *group;
         const char *arguments;
         const char *help;
-        int min_args, max_args; /* -1: any number */
-        Complete complete;
+        int min_args, max_args;              /* -1: any number */
+        const char *complete;                /* what its arguments are, see complete.c */
         int (*run)(Context *c, char **args); /* returns an exit status, or a negative errno, logged */
         bool command; /* the arguments behind the first are a command, which has options of its own */
         const char *settings; /* options of machine files that go with it: all, or that one; NULL: none */
@@ -205,6 +194,10 @@ int bus_read_properties(sd_bus_message *m, json_t **ret);
 int bus_find_machine(Context *c, const char *name, json_t **ret);
 int bus_get_machine(Context *c, const char *name, json_t **ret);
 int bus_list_machines(Context *c, json_t **ret);
+
+/* As ListImages() has them; and {"name", "time"} in µs of each snapshot of one, the oldest first. What fails is logged, as "what: …". */
+int bus_list_images(Context *c, json_t **ret);
+int bus_list_snapshots(Context *c, const char *what, const char *image, json_t **ret);
 
 /* A process of a unit, in the order of their cgroups; the command is fit to be shown. */
 typedef struct CgroupProcess {

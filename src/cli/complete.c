@@ -19,25 +19,47 @@ static void print_options(const Verb *verb)
                         printf("--%s%s\n", settings[i].option, settings[i].type->argument ? "=" : "");
 }
 
-static void print_machines(Context *c)
+/* That member of each, with what stands before it already. */
+static void print_members(json_t *objects, const char *member, const char *prefix, int length)
 {
-        json_t *machines, *machine;
+        json_t *object;
         size_t i;
 
-        if (bus_list_machines(c, &machines) < 0)
-                return;
-        json_array_foreach (machines, i, machine)
-                printf("%s\n", strna(json_text(machine, "Name")));
-        json_decref(machines);
+        json_array_foreach (objects, i, object)
+                printf("%.*s%s\n", length, prefix, strna(json_text(object, member)));
+        json_decref(objects);
 }
 
-/* The entries of a directory that end with this, without it. */
-static void print_entries(const char *path, const char *suffix)
+static void print_machines(Context *c)
 {
-        _cleanup_(closedir_cleanup) DIR *dir = opendir(path);
+        json_t *machines;
+
+        if (bus_list_machines(c, &machines) >= 0)
+                print_members(machines, "Name", "", 0);
+}
+
+static void print_images(Context *c, const char *prefix, int length)
+{
+        json_t *images;
+
+        if (bus_list_images(c, &images) >= 0)
+                print_members(images, "Name", prefix, length);
+}
+
+static void print_snapshots(Context *c, const char *image)
+{
+        json_t *snapshots;
+
+        if (bus_list_snapshots(c, "", image, &snapshots) >= 0)
+                print_members(snapshots, "name", "", 0);
+}
+
+static void print_files(void)
+{
+        _cleanup_(closedir_cleanup) DIR *dir = opendir(SYSCONFDIR);
 
         for (struct dirent *e; dir && (e = readdir(dir));) {
-                const char *end = endswith(e->d_name, suffix);
+                const char *end = endswith(e->d_name, ".machine");
                 if (end && e->d_name[0] != '.' && str_is_clean(e->d_name))
                         printf("%.*s\n", (int) (end - e->d_name), e->d_name);
         }
@@ -69,9 +91,11 @@ static bool takes_next(const char *word)
         return false;
 }
 
-static void print_values(const char *prefix, int length, const char *values)
+static void print_values(Context *c, const Option *option, const char *prefix, int length)
 {
-        for (const char *p = values; p && *p; p += strspn(p, " ")) {
+        if (option && streq_ptr(option->argument, "IMAGE"))
+                print_images(c, prefix, length);
+        for (const char *p = option ? option->values : NULL; p && *p; p += strspn(p, " ")) {
                 size_t n = strcspn(p, " ");
                 printf("%.*s%.*s\n", length, prefix, (int) n, p);
                 p += n;
@@ -81,7 +105,8 @@ static void print_values(const char *prefix, int length, const char *values)
 /* What the words before the cursor say. */
 typedef struct Before {
         const Verb *verb;
-        size_t n_arguments; /* of the verb */
+        const char *argument; /* the first one of the verb */
+        size_t n_arguments;
         const char *option; /* whose value the word at the cursor is */
         bool ended;         /* by "--", or by a command: the rest is not ours */
 } Before;
@@ -103,12 +128,36 @@ static Before read_before(char **words)
                         b.option = words[i];
                 else if (words[i][0] != '-' && !b.verb)
                         b.verb = verb_find(words[i]);
-                else if (words[i][0] != '-')
-                        b.n_arguments++;
+                else if (words[i][0] != '-' && b.n_arguments++ == 0)
+                        b.argument = words[i];
         }
         if (b.verb && b.verb->command && b.n_arguments == 2)
                 b.ended = true;
         return b;
+}
+
+/* Verb.complete has a word for each argument of the verb: "machine", "image", "snapshot" of the image before it, or "file" of /etc/mctl; for any
+ * other number of the same as well, "machines" and so on, as the last one. */
+static void print_arguments(Context *c, const Before *b)
+{
+        const char *kind = b->verb->complete, *next;
+
+        for (size_t i = 0; kind && i < b->n_arguments; i++) {
+                next = strchr(kind, ' ');
+                if (!next && endswith(kind, "s"))
+                        break;
+                kind = next ? next + 1 : NULL;
+        }
+        if (!kind)
+                return;
+        if (startswith(kind, "machine"))
+                print_machines(c);
+        else if (startswith(kind, "image"))
+                print_images(c, "", 0);
+        else if (startswith(kind, "snapshot"))
+                print_snapshots(c, b->argument);
+        else if (startswith(kind, "file"))
+                print_files();
 }
 
 int verb_complete(Context *c, char **args)
@@ -121,11 +170,11 @@ int verb_complete(Context *c, char **args)
         if (before.ended)
                 return 0;
         if (before.option) {
-                print_values("", 0, option ? option->values : NULL);
+                print_values(c, option, "", 0);
                 return 0;
         }
         if (word[0] == '-' && strchr(word, '=')) {
-                print_values(word, strcspn(word, "=") + 1, option ? option->values : NULL);
+                print_values(c, option, word, (int) strcspn(word, "=") + 1);
                 return 0;
         }
         if (word[0] == '-') {
@@ -138,36 +187,6 @@ int verb_complete(Context *c, char **args)
                                 printf("%s\n%s%s", v->name, v->alias ?: "", v->alias ? "\n" : "");
                 return 0;
         }
-        switch (before.verb->complete) {
-        case COMPLETE_MACHINES:
-                print_machines(c);
-                break;
-        case COMPLETE_MACHINE:
-                if (before.n_arguments == 0)
-                        print_machines(c);
-                break;
-        case COMPLETE_IMAGES:
-                if (before.n_arguments == 0)
-                        print_entries("/var/lib/machines", "");
-                break;
-        case COMPLETE_ALL_IMAGES:
-                print_entries("/var/lib/machines", "");
-                break;
-        case COMPLETE_MACHINE_IMAGE:
-                if (before.n_arguments == 0)
-                        print_machines(c);
-                else if (before.n_arguments == 1)
-                        print_entries("/var/lib/machines", "");
-                break;
-        case COMPLETE_IMAGES_SECOND:
-                if (before.n_arguments == 1)
-                        print_entries("/var/lib/machines", "");
-                break;
-        case COMPLETE_FILES:
-                print_entries(SYSCONFDIR, ".machine");
-                break;
-        case COMPLETE_NOTHING:
-                break;
-        }
+        print_arguments(c, &before);
         return 0;
 }

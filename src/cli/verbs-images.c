@@ -8,28 +8,6 @@
 #include "basic/parse.h"
 #include "cli/cli.h"
 
-static int list_images(Context *c, json_t **ret)
-{
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-        json_t *images = json_array(), *image;
-        int r;
-
-        r = bus_call_registry(c, "Failed to list images", "ListImages", &reply, "");
-        if (r >= 0)
-                r = sd_bus_message_enter_container(reply, 'a', "a{sv}");
-        while (r >= 0 && (r = sd_bus_message_at_end(reply, false)) == 0) {
-                r = bus_read_properties(reply, &image);
-                if (r >= 0)
-                        json_array_append_new(images, image);
-        }
-        if (r < 0) {
-                json_decref(images);
-                return r;
-        }
-        *ret = images;
-        return 0;
-}
-
 /* Adds what is counted: bytes on disk, and who has a share in them. */
 static int read_size(sd_bus_message *reply, json_t *images)
 {
@@ -93,7 +71,7 @@ int verb_images(Context *c, char **args)
                 { "Size", "SIZE", format_bytes },  { "ExclusiveSize", "EXCLUSIVE", format_bytes },
         };
         json_t *images;
-        int r = list_images(c, &images);
+        int r = bus_list_images(c, &images);
 
         (void) args;
         if (r < 0)
@@ -110,7 +88,7 @@ static int find_image(Context *c, const char *name, json_t **ret)
 {
         json_t *images, *image;
         size_t i;
-        int r = list_images(c, &images);
+        int r = bus_list_images(c, &images);
 
         if (r < 0)
                 return r;
@@ -373,20 +351,13 @@ int verb_snapshots(Context *c, char **args)
 {
         static const Column columns[] = { { "name", "SNAPSHOT", NULL },
                                           { "time", "MADE", format_timestamp } };
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-        json_t *rows = json_array();
-        const char *name;
-        uint64_t time;
-        int r;
+        json_t *rows;
+        int r = bus_list_snapshots(c, "Failed to list snapshots", args[0], &rows);
 
-        r = bus_call_registry(c, "Failed to list snapshots", "ListSnapshots", &reply, "s", args[0]);
-        if (r >= 0)
-                r = sd_bus_message_enter_container(reply, 'a', "(st)");
-        while (r >= 0 && (r = sd_bus_message_read(reply, "(st)", &name, &time)) > 0)
-                json_array_append_new(rows, json_pack("{ss sI}", "name", name, "time", (json_int_t) time));
-        if (r >= 0)
+        if (r >= 0) {
                 r = output_array(c, rows, columns, ELEMENTSOF(columns), "snapshot");
-        json_decref(rows);
+                json_decref(rows);
+        }
         return r;
 }
 

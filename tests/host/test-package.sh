@@ -106,6 +106,19 @@ test_completion() {
         works on mctl __complete boot --pri
         contains stdout "$out" --private-users=
         power_off compl
+        # As they are called, not as their files are.
+        on truncate -s 1M /var/lib/machines/disk.raw
+        works on mctl clone bb web
+        works on mctl snapshot web first
+        works on mctl __complete remove bb ''
+        equal stdout "$(sort <<<"$out" | tr '\n' ' ')" "bb disk web "
+        works on mctl __complete update x --to=we
+        contains stdout "$out" --to=web
+        works on mctl __complete rollback web ''
+        equal stdout "$out" first
+        works on mctl __complete rollback web first ''
+        empty stdout "$out"
+        works on mctl remove web disk
 }
 
 run_tests
