@@ -26,7 +26,7 @@
 #define LABEL_BEFORE "before-update"
 #define LABEL_FAILED "failed-update"
 
-/* A file for each image: {"name": of the machine, "unit": that it ran as, or "", "spec": with which, where it has no file}. Specs may have
+/* A file for each image: {"name": of the machine, "runs": whether it did, "spec": with which, where it has no file}. Specs may have
  * secrets. */
 #define UPDATES_DIR "/var/lib/mctl/updates"
 #define UPDATE_MAX  (2U * 1024U * 1024U)
@@ -45,15 +45,14 @@
 
 typedef struct Updated {
         char *name, *image; /* in the store */
-        char *unit;         /* that it runs as, or "" */
-        char *spec;         /* with which it was started, where it has no file; or "" */
+        bool runs;
+        char *spec; /* with which it was started, where it has no file; or "" */
 } Updated;
 
 static void updated_clear(Updated *s)
 {
         free(s->name);
         free(s->image);
-        free(s->unit);
         free(s->spec);
 }
 #define _cleanup_updated_ _cleanup_(updated_clear)
@@ -91,11 +90,15 @@ static int find_updated(Context *c, const char *name, Updated *ret)
         }
         if (r >= 0 && (isempty(image) || strchr(image, '/')))
                 r = log_error_return(-EOPNOTSUPP, "Machine '%s' is not of an image of the store.", name);
+        /* There is a unit of its name. */
+        else if (r >= 0 && !machine_name_valid(image))
+                r = log_error_return(-EOPNOTSUPP,
+                                     "Only an image with the name of a machine can be updated, not '%s'.",
+                                     image);
         if (r >= 0) {
-                *ret = (Updated){ strdup(name), strdup(image),
-                                  strdup(runs ? strna(json_text(machine, "Unit")) : ""), strdup("") };
-                r = ret->name && ret->image && ret->unit && ret->spec ? 0 : log_oom();
-                if (r >= 0 && runs && startswith(ret->unit, "machine-"))
+                *ret = (Updated){ strdup(name), strdup(image), runs, strdup("") };
+                r = ret->name && ret->image && ret->spec ? 0 : log_oom();
+                if (r >= 0 && runs && startswith(strna(json_text(machine, "Unit")), "machine-"))
                         r = read_spec(c, ret);
         }
         json_decref(machine);
@@ -144,17 +147,17 @@ static int run_self(const char *const *words, int output_fd, uint64_t until)
 /* Whether the image has a snapshot of that name: 1, or 0. */
 static int has_snapshot(Context *c, const char *what, const char *image, const char *label)
 {
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        json_t *snapshots, *snapshot;
         bool found = false;
-        const char *name;
-        int r = bus_call_registry(c, what, "ListSnapshots", &reply, "s", image);
+        size_t i;
+        int r = bus_list_snapshots(c, what, image, &snapshots);
 
         if (r < 0)
                 return r;
-        r = sd_bus_message_enter_container(reply, 'a', "(st)");
-        while (r >= 0 && (r = sd_bus_message_read(reply, "(st)", &name, NULL)) > 0)
-                found = found || streq(name, label);
-        return r < 0 ? log_error_errno(r, "Failed to list snapshots") : found;
+        json_array_foreach (snapshots, i, snapshot)
+                found = found || streq(json_text(snapshot, "name"), label);
+        json_decref(snapshots);
+        return found;
 }
 
 /* --- what is written down ------------------------------------------------------------------------------------------- */
@@ -168,7 +171,7 @@ static int open_updates(void)
 
 static int write_down(const Updated *u)
 {
-        json_t *json = json_pack("{ss ss ss}", "name", u->name, "unit", u->unit, "spec", u->spec);
+        json_t *json = json_pack("{ss sb ss}", "name", u->name, "runs", u->runs, "spec", u->spec);
         _cleanup_free_ char *text = json ? json_dumps(json, JSON_INDENT(2)) : NULL;
         int r;
 
@@ -188,19 +191,19 @@ static int write_down(const Updated *u)
 static int read_back(int dir_fd, const char *image, Updated *ret)
 {
         _cleanup_free_ char *text = NULL;
-        const char *name, *unit, *spec;
-        int r = file_read_at(dir_fd, image, UPDATE_MAX, &text, NULL);
+        const char *name, *spec;
+        int runs, r = file_read_at(dir_fd, image, UPDATE_MAX, &text, NULL);
 
         if (r < 0)
                 return r == -ENOENT ? r : log_error_errno(r, "Failed to read '" UPDATES_DIR "/%s'", image);
         json_t *json = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
-        r = json_unpack(json, "{ss ss ss}", "name", &name, "unit", &unit, "spec", &spec) < 0 ||
+        r = json_unpack(json, "{ss sb ss}", "name", &name, "runs", &runs, "spec", &spec) < 0 ||
                             !machine_name_valid(name)
                     ? log_error_return(-EBADMSG, "'" UPDATES_DIR "/%s' is not as mctl writes it.", image)
                     : 0;
         if (r >= 0) {
-                *ret = (Updated){ strdup(name), strdup(image), strdup(unit), strdup(spec) };
-                r = ret->name && ret->image && ret->unit && ret->spec ? 0 : log_oom();
+                *ret = (Updated){ strdup(name), strdup(image), runs, strdup(spec) };
+                r = ret->name && ret->image && ret->spec ? 0 : log_oom();
         }
         json_decref(json);
         return r;
@@ -343,14 +346,13 @@ static int read_order(json_t **ret)
 
 static int update(Context *c, const Updated *u, const char *to, const char *health, uint64_t timeout)
 {
-        bool was_there = !isempty(u->unit);
         uint64_t until;
         int r = write_down(u);
 
         if (r >= 0)
                 r = bus_call_registry(c, "Not updated", "ReplaceImage", NULL, "sss", u->image, to,
                                       LABEL_TRIAL);
-        if (r >= 0 && was_there)
+        if (r >= 0 && u->runs)
                 r = power_off(u);
         until = now_usec(CLOCK_MONOTONIC) + timeout * USEC_PER_SEC;
         if (r >= 0)
@@ -364,11 +366,8 @@ static int update(Context *c, const Updated *u, const char *to, const char *heal
                 return r;
         /* From here on, it is good. */
         (void) cross_out(u);
-        if (!was_there)
+        if (!u->runs)
                 (void) power_off(u);
-        printf("Machine '%s' is up%s with what image '%s' has. Snapshot '" LABEL_BEFORE
-               "' has what it was before.\n",
-               u->name, isempty(health) ? "" : " and healthy", to);
         return 0;
 }
 
@@ -440,7 +439,7 @@ static int undo(Context *c, const Updated *u)
                 r = cross_out(u);
         if (r < 0)
                 return r;
-        if (!isempty(u->unit))
+        if (u->runs)
                 r = start(c, u, UINT64_MAX);
         log_error("The update of image '%s' is undone. Its snapshot '" LABEL_FAILED "' has what did not do.",
                   u->image);
@@ -455,14 +454,18 @@ static int undo_image(Context *c, int dir_fd, const char *image, bool booting)
         if (r < 0)
                 return r == -ENOENT ? 0 : r;
         /* When the host comes up, others start what is to run. */
-        if (booting && free_and_strdup(&u.unit, "") < 0)
-                return log_oom();
+        u.runs = u.runs && !booting;
         return undo(c, &u);
+}
+
+static char *update_unit_name(const char *image)
+{
+        return strf("mctl-update-%s.service", image);
 }
 
 static int is_under_way(Context *c, const char *image)
 {
-        _cleanup_free_ char *unit = strf("mctl-update-%s.service", image);
+        _cleanup_free_ char *unit = update_unit_name(image);
         json_t *properties = NULL;
         int r = unit ? bus_get_unit(c, unit, &properties) : log_oom();
         bool active = r >= 0 && !streq_ptr(json_text(properties, "ActiveState"), "inactive") &&
@@ -501,30 +504,10 @@ int verb_update_undo(Context *c, char **args)
 
 /* --- mctl update ---------------------------------------------------------------------------------------------------- */
 
-/* In the words of a command, systemd replaces variables. What it calls ExecStartEx= would not, but is lost when it reloads. */
-static char *escape_word(const char *word)
-{
-        char *text = malloc(2 * strlen(word) + 1), *p = text;
-
-        for (; p && *word; word++) {
-                *p++ = *word;
-                if (*word == '$')
-                        *p++ = '$';
-        }
-        if (p)
-                *p = 0;
-        return text;
-}
-
 static int append_command(sd_bus_message *m, const char *property, const char *const *words)
 {
-        _cleanup_strv_ Strv escaped = NULL;
-        int r = 0;
+        int r = sd_bus_message_open_container(m, 'r', "sv");
 
-        for (size_t i = 0; words[i] && r >= 0; i++)
-                r = strv_consume(&escaped, escape_word(words[i]));
-        if (r >= 0)
-                r = sd_bus_message_open_container(m, 'r', "sv");
         if (r >= 0)
                 r = sd_bus_message_append(m, "s", property);
         if (r >= 0)
@@ -536,7 +519,7 @@ static int append_command(sd_bus_message *m, const char *property, const char *c
         if (r >= 0)
                 r = sd_bus_message_append(m, "s", words[0]);
         if (r >= 0)
-                r = sd_bus_message_append_strv(m, escaped);
+                r = sd_bus_message_append_strv(m, (char **) words);
         if (r >= 0)
                 r = sd_bus_message_append(m, "b", false);
         for (size_t i = 0; i < 4 && r >= 0; i++)
@@ -600,7 +583,12 @@ static int make_request(Context *c, const Updated *u, const char *unit, int orde
         return 0;
 }
 
-/* -EBUSY where another one is active. systemd may know one that has ended for a moment more. */
+static int error_under_way(const char *image)
+{
+        return log_error_return(-EBUSY, "An update of image '%s' is under way.", image);
+}
+
+/* systemd may know one that has ended for a moment more. */
 static int start_unit(Context *c, const Updated *u, const char *unit, sd_bus_message **ret)
 {
         _cleanup_close_ int order_fd = make_order(c, u->name);
@@ -620,9 +608,36 @@ static int start_unit(Context *c, const Updated *u, const char *unit, sd_bus_mes
                         return log_error_return(r, "Not updated: %s", error.message ?: strerror(-r));
                 r = is_under_way(c, u->image);
                 if (r != 0 || i == FORGET_TRIES)
-                        return r < 0 ? r : -EBUSY;
+                        return r < 0 ? r : error_under_way(u->image);
                 (void) usleep(FORGET_STEP_USEC);
         }
+}
+
+/* Whether another one is under way, or was not undone. */
+static int check_settled(Context *c, const char *image)
+{
+        int r = is_under_way(c, image);
+
+        if (r != 0)
+                return r < 0 ? r : error_under_way(image);
+        r = has_snapshot(c, "Not updated", image, LABEL_TRIAL);
+        return r <= 0 ? r
+                      : log_error_return(
+                                -EEXIST,
+                                "An update of image '%s' was not undone yet: 'systemctl start mctl-undo.service' does.",
+                                image);
+}
+
+static int report(Context *c, const Updated *u)
+{
+        if (c->output != OUTPUT_TEXT)
+                return output_json(c, json_pack("{ss ss ss ss}", "machine", u->name, "image", u->image, "to",
+                                                c->to, "snapshot", LABEL_BEFORE));
+        if (!c->quiet)
+                printf("Machine '%s' %s up%s with what image '%s' has. Snapshot '" LABEL_BEFORE
+                       "' has what it was before.\n",
+                       u->name, u->runs ? "is" : "was", isempty(c->health) ? "" : " and healthy", c->to);
+        return 0;
 }
 
 int verb_update(Context *c, char **args)
@@ -644,22 +659,22 @@ int verb_update(Context *c, char **args)
                        EXIT_STATUS_USAGE;
         r = find_updated(c, args[0], &u);
         if (r >= 0)
-                r = has_snapshot(c, "Not updated", u.image, LABEL_TRIAL);
+                r = check_settled(c, u.image);
         if (r >= 0)
                 r = jobs_watch(c, &jobs);
         if (r < 0)
                 return r;
-        unit = strf("mctl-update-%s.service", u.image);
+        unit = update_unit_name(u.image);
         if (!unit)
                 return log_oom();
         r = start_unit(c, &u, unit, &reply);
-        if (r == -EBUSY)
-                return log_error_return(r, "An update of image '%s' is under way.", u.image);
         if (r >= 0)
                 r = sd_bus_message_read(reply, "o", &job);
         if (r >= 0)
                 r = jobs_add(&jobs, job, unit, args[0]);
         if (r >= 0)
                 r = jobs_wait(c, &jobs);
-        return r < 0 ? r : streq(strna(jobs.items[0].result), "done") ? 0 : EXIT_STATUS_FAILURE;
+        if (r < 0)
+                return r;
+        return streq(strna(jobs.items[0].result), "done") ? report(c, &u) : EXIT_STATUS_FAILURE;
 }

@@ -48,7 +48,7 @@ nothing_pending() {
 test_good() {
         boot t
         works on mctl update t --to good --health 'v=two; grep "$v" /etc/version && [ 100% != $$ ]'
-        contains "What is said" "$out" "up and healthy"
+        equal "What is said" "$out" "Machine 't' is up and healthy with what image 'good' has. Snapshot 'before-update' has what it was before."
         has_version two
         equal "The ID" "$(inside t cat /etc/machine-id)" 00000000000000000000000000000007
         equal "The snapshots" "$(labels)" "before-update first "
@@ -62,6 +62,17 @@ test_good() {
         boot t
         has_version mine
         again
+        # It was off, and is again.
+        works on mctl update t --to good --json
+        valid_json "$out" 'json == {"machine": "t", "image": "t", "to": "good", "snapshot": "before-update"}'
+        boot t
+        has_version two
+        again
+        works on mctl update -q t --to good
+        empty "What is said" "$out$err"
+        equal "The machines" "$(on mctl list --json)" "[]"
+        works on mctl rollback t first
+        on mctl remove-snapshot t before-update
         nothing_left
 }
 
@@ -160,6 +171,7 @@ test_power_cut() {
         on_sh 'mv /usr/bin/mctl /usr/bin/mctl.away; systemctl kill -s KILL mctl-update-t.service; sleep 0.3; mv /usr/bin/mctl.away /usr/bin/mctl'
         works on mctl terminate t
         soon is_gone t
+        refused 1 "'systemctl start mctl-undo.service' does" on mctl update t --to good
         equal "Who may read what is written down" "$(on stat -c %a /var/lib/mctl/updates/t)" 600
         works on systemctl start mctl-undo.service
         nothing_pending
@@ -207,6 +219,11 @@ test_refused() {
         on truncate -s 1M $store/disk.raw
         refused 1 "of another type" on mctl update t --to disk
         on rm $store/disk.raw
+        on cp -a $store/bb "$store/a b"
+        works on mctl boot "a b" --name ab
+        refused 1 "the name of a machine can be updated, not 'a b'" on mctl update ab --to good
+        power_off ab
+        works on mctl remove "a b"
         boot good
         refused 1 "writes to image 'good'" on mctl update t --to good
         power_off good
