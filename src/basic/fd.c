@@ -167,6 +167,11 @@ int file_poke_at(int dir_fd, const char *path, const char *value)
         return write(fd, value, strlen(value)) < 0 ? -errno : 0;
 }
 
+int dir_open_at(int dir_fd, const char *path)
+{
+        return RET_NERRNO(openat(dir_fd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+}
+
 int dir_open_or_make_at(int dir_fd, const char *path, mode_t mode)
 {
         _cleanup_free_ char *copy = strdup(path);

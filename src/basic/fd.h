@@ -57,6 +57,9 @@ int file_write_atomic_at(int dir_fd, const char *path, mode_t mode, const void *
 /* Writes one string to an existing file, as kernel interfaces want it: one write, nothing created. */
 int file_poke_at(int dir_fd, const char *path, const char *value);
 
+/* Opens the directory `path` below dir_fd, whose last component is no link, for reading. */
+int dir_open_at(int dir_fd, const char *path);
+
 /* Opens the directory `path` below dir_fd, making what is missing on the way with this mode. For the host's own
  * directories: it follows links. Returns a descriptor. */
 int dir_open_or_make_at(int dir_fd, const char *path, mode_t mode);

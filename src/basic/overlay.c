@@ -51,19 +51,29 @@ static int name_by_numbers(const Strv paths, OverlayLowers *lowers, char **ret)
         return *ret ? 0 : -ENOMEM;
 }
 
+/* Whether n paths can be given as what they are together. */
+static bool fits(const char *all, size_t n)
+{
+        size_t colons = 0;
+
+        for (const char *p = all; (p = strchr(p, ':')); p++)
+                colons++;
+        return strlen(all) < STRING_MAX && colons == n - 1 && !strchr(all, '\\');
+}
+
 int overlay_add_lowers(int fs_fd, const Strv paths, OverlayLowers *lowers)
 {
-        _cleanup_free_ char *all = NULL;
+        _cleanup_free_ char *all = strv_join(paths, ":");
         int r = 0;
 
-        if (takes_each()) {
-                for (size_t i = 0; paths[i] && r >= 0; i++)
-                        r = RET_NERRNO(fsconfig(fs_fd, FSCONFIG_SET_STRING, "lowerdir+", paths[i], 0));
-                return r;
-        }
-        all = strv_join(paths, ":");
         OOM_CHECK(all);
-        if (strlen(all) >= STRING_MAX) {
+        if (!fits(all, strv_length(paths))) {
+                if (takes_each()) {
+                        for (size_t i = 0; paths[i] && r >= 0; i++)
+                                r = RET_NERRNO(
+                                        fsconfig(fs_fd, FSCONFIG_SET_STRING, "lowerdir+", paths[i], 0));
+                        return r;
+                }
                 free(all);
                 all = NULL;
                 r = name_by_numbers(paths, lowers, &all);

@@ -441,8 +441,7 @@ static int place(Copier *c, int source_fd, const struct stat *st, int parent_fd,
         int r;
 
         if (S_ISDIR(st->st_mode)) {
-                _cleanup_close_ int to_fd = openat(parent_fd, name,
-                                                   O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+                _cleanup_close_ int to_fd = dir_open_at(parent_fd, name);
                 if (to_fd >= 0) {
                         _cleanup_close_ int from_fd = fd_reopen(source_fd, O_RDONLY | O_DIRECTORY);
                         r = from_fd < 0 ? from_fd : check_target(c, to_fd);

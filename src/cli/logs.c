@@ -16,7 +16,6 @@
 #include "sandbox/notify.h"
 
 #define SOURCES_MAX 3
-#define FIELD_MAX   (64U * 1024U)
 
 typedef struct Source {
         sd_journal *journal;

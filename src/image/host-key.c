@@ -204,7 +204,7 @@ static int write_public(int dir_fd, size_t i, const EVP_PKEY *key)
         return file_write_atomic_at(dir_fd, file, 0644, text, strlen(text));
 }
 
-static int renew(int dir_fd, size_t i)
+static int make_type(int dir_fd, size_t i)
 {
         EVP_PKEY *key = types[i].make();
         int r = key ? write_private(dir_fd, i, key) : -EIO;
@@ -215,11 +215,20 @@ static int renew(int dir_fd, size_t i)
         return r;
 }
 
-int host_keys_renew(int dir_fd, bool make)
+int host_keys_make(int dir_fd, int mask)
+{
+        int r = 0;
+
+        for (size_t i = 0; r >= 0 && i < ELEMENTSOF(types); i++)
+                if (mask & (1 << i))
+                        r = make_type(dir_fd, i);
+        return r;
+}
+
+int host_keys_remove(int dir_fd)
 {
         _cleanup_(closedir_cleanup) DIR *dir = NULL;
-        bool had[ELEMENTSOF(types)] = {};
-        int r = 0, fd = fcntl(dir_fd, F_DUPFD_CLOEXEC, 3);
+        int r = 0, mask = 0, fd = fcntl(dir_fd, F_DUPFD_CLOEXEC, 3);
 
         dir = fd < 0 ? NULL : fdopendir(fd);
         if (!dir) {
@@ -230,11 +239,8 @@ int host_keys_renew(int dir_fd, bool make)
                 if (!startswith(e->d_name, PREFIX) || e->d_type == DT_DIR)
                         continue;
                 for (size_t i = 0; i < ELEMENTSOF(types); i++)
-                        had[i] = had[i] || streq(e->d_name, types[i].file);
+                        mask |= streq(e->d_name, types[i].file) ? 1 << i : 0;
                 r = RET_NERRNO(unlinkat(dir_fd, e->d_name, 0));
         }
-        for (size_t i = 0; r >= 0 && make && i < ELEMENTSOF(types); i++)
-                if (had[i])
-                        r = renew(dir_fd, i);
-        return r;
+        return r < 0 ? r : mask;
 }

@@ -50,15 +50,8 @@ static int open_directory(int root_fd, const char *path)
         return fd == -ENOTDIR ? -ENOENT : fd;
 }
 
-/* An ssh server has those it had, as new ones: nothing in many systems would make them at the next boot. */
-static int renew_keys(int root_fd, bool make)
-{
-        _cleanup_close_ int fd = open_directory(root_fd, "/etc/ssh");
-
-        return fd < 0 ? (fd == -ENOENT ? 0 : fd) : host_keys_renew(fd, make);
-}
-
-static int forget(int root_fd, bool make_keys)
+/* But for the keys of an ssh server. */
+static int forget_files(int root_fd)
 {
         static const struct {
                 const char *dir, *name;
@@ -71,12 +64,21 @@ static int forget(int root_fd, bool make_keys)
 
         for (size_t i = 0; i < ELEMENTSOF(files) && r >= 0; i++)
                 r = remove_file(root_fd, files[i].dir, files[i].name);
-        return r < 0 ? r : renew_keys(root_fd, make_keys);
+        return r;
 }
 
 int identity_forget(int root_fd)
 {
-        return forget(root_fd, true);
+        int r = forget_files(root_fd);
+
+        if (r < 0)
+                return r;
+        /* The server has those it had, as new ones: nothing in many systems would make them at the next boot. */
+        _cleanup_close_ int fd = open_directory(root_fd, "/etc/ssh");
+        if (fd < 0)
+                return fd == -ENOENT ? 0 : fd;
+        r = host_keys_remove(fd);
+        return r < 0 ? r : host_keys_make(fd, r);
 }
 
 /* Nobody else knows what is no plain file, or a large one. */
@@ -126,10 +128,13 @@ static int carry_files(int from_fd, int to_fd, const char *path, bool (*wanted)(
 
 int identity_carry(int from_fd, int to_fd)
 {
-        int r = forget(to_fd, false);
+        int r = forget_files(to_fd);
 
         if (r >= 0)
                 r = carry_files(from_fd, to_fd, "/etc", is_name);
+        _cleanup_close_ int ssh_fd = r < 0 ? r : open_directory(to_fd, "/etc/ssh");
+        if (r >= 0)
+                r = ssh_fd >= 0 ? host_keys_remove(ssh_fd) : ssh_fd == -ENOENT ? 0 : ssh_fd;
         if (r >= 0)
                 r = carry_files(from_fd, to_fd, "/etc/ssh", is_key);
         if (r < 0)

@@ -87,8 +87,7 @@ int image_open_in(int store_fd, const char *name, int flags, ImageType *ret_type
 /* Somebody may have been killed while a directory became a stack. */
 static bool recover(int store_fd)
 {
-        _cleanup_close_ int lock_fd = openat(store_fd, LAYERS_DIR,
-                                             O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        _cleanup_close_ int lock_fd = dir_open_at(store_fd, LAYERS_DIR);
 
         /* Who has it is at work, and not dead. */
         return lock_fd >= 0 && flock(lock_fd, LOCK_EX | LOCK_NB) >= 0 && stack_recover(store_fd) >= 0;

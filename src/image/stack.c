@@ -203,9 +203,7 @@ int stack_write(int stack_fd, const Stack *stack)
 
 static int open_layers_dir(int store_fd, bool make)
 {
-        return make ? dir_open_or_make_at(store_fd, LAYERS_DIR, 0700)
-                    : RET_NERRNO(
-                              openat(store_fd, LAYERS_DIR, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+        return make ? dir_open_or_make_at(store_fd, LAYERS_DIR, 0700) : dir_open_at(store_fd, LAYERS_DIR);
 }
 
 int stack_lock(int store_fd)
@@ -369,7 +367,7 @@ int stack_make(int store_fd, const Stack *stack, char **ret_hidden)
         OOM_CHECK(hidden);
         if (mkdirat(store_fd, hidden, 0755) < 0)
                 return -errno;
-        _cleanup_close_ int fd = openat(store_fd, hidden, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        _cleanup_close_ int fd = dir_open_at(store_fd, hidden);
         int r = fd < 0 || fsetxattr(fd, MARK, "", 0, 0) < 0 ? -errno : stack_write(fd, stack);
         if (r < 0)
                 (void) tree_remove(store_fd, hidden);
@@ -415,7 +413,7 @@ int stack_convert(int store_fd, const char *name, Stack *ret, char **ret_hidden)
 
 int stack_has_become(int store_fd, const char *file, Stack *stack)
 {
-        _cleanup_close_ int fd = openat(store_fd, file, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        _cleanup_close_ int fd = dir_open_at(store_fd, file);
 
         free(stack->becomes);
         stack->becomes = NULL;
@@ -516,7 +514,7 @@ int layers_mount(int store_fd, const Layers *layers, bool writable)
 /* Reads one under a hidden name, which most are no stacks. */
 static int read_hidden(int store_fd, const char *hidden, Stack *ret)
 {
-        _cleanup_close_ int fd = openat(store_fd, hidden, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        _cleanup_close_ int fd = dir_open_at(store_fd, hidden);
 
         return fd >= 0 && fgetxattr(fd, MARK, NULL, 0) >= 0 ? stack_read(fd, ret) : -ENOENT;
 }
@@ -541,9 +539,8 @@ int stack_each(int store_fd, int (*call)(void *userdata, const char *name, const
                         continue;
                 _cleanup_free_ char *name = strndup(e->d_name, end - e->d_name);
                 OOM_CHECK(name);
-                _cleanup_close_ int stack_fd = openat(fd, e->d_name,
-                                                      O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-                r = stack_fd < 0 ? -errno : stack_read(stack_fd, &stack);
+                _cleanup_close_ int stack_fd = dir_open_at(fd, e->d_name);
+                r = stack_fd < 0 ? stack_fd : stack_read(stack_fd, &stack);
                 if (r == -ENOTDIR || r == -ELOOP || (r == -ENOENT && fgetxattr(stack_fd, MARK, NULL, 0) < 0))
                         r = 0; /* something else that is called so */
                 else if (r >= 0)
@@ -639,8 +636,8 @@ static int recover(void *userdata, const char *name, const Stack *stack)
         if (r < 0)
                 return r == -EEXIST ? 0 : r;
         _cleanup_stack_ Stack own = {};
-        _cleanup_close_ int fd = openat(*store_fd, file, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-        r = fd < 0 ? -errno : stack_read(fd, &own);
+        _cleanup_close_ int fd = dir_open_at(*store_fd, file);
+        r = fd < 0 ? fd : stack_read(fd, &own);
         return r < 0 ? r : MIN(stack_has_become(*store_fd, file, &own), 0);
 }
 

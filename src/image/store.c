@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <btrfsutil.h>
 #include <inttypes.h>
 #include <linux/btrfs.h>
 #include <linux/fs.h>
@@ -15,15 +14,8 @@
 #include "image/store.h"
 #include "image/subvolume.h"
 
-#define HIDDEN     ".#mctl-"
 #define LOCK       ".#mctl.lck"
 #define IMAGES_MAX 4096U
-
-/* The library sets errno where a call of the kernel failed. */
-static int subvolume_error(enum btrfs_util_error error)
-{
-        return error == BTRFS_UTIL_OK ? 0 : errno > 0 ? -errno : -EIO;
-}
 
 static int set_read_only(int fd, bool read_only)
 {
@@ -35,7 +27,7 @@ static int set_read_only(int fd, bool read_only)
         if (S_ISREG(st.st_mode))
                 return RET_NERRNO(fchmod(fd, read_only ? st.st_mode & 07555 : st.st_mode | 0200));
         if (image_is_subvolume(fd))
-                return subvolume_error(btrfs_util_set_subvolume_read_only_fd(fd, read_only));
+                return subvolume_set_read_only(fd, read_only);
         if (ioctl(fd, FS_IOC_GETFLAGS, &flags) < 0)
                 return errno == ENOTTY ? -EOPNOTSUPP : -errno;
         flags = read_only ? flags | FS_IMMUTABLE_FL : flags & ~FS_IMMUTABLE_FL;
@@ -287,10 +279,10 @@ static int copy_sidecar(int store_fd, const char *sidecar, const char *new_sidec
 static int tree_of(int store_fd, ImageType type, const char *file, bool writable)
 {
         _cleanup_stack_ Stack stack = {};
-        _cleanup_close_ int fd = openat(store_fd, file, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        _cleanup_close_ int fd = dir_open_at(store_fd, file);
 
         if (fd < 0)
-                return -errno;
+                return fd;
         if (type != IMAGE_STACK)
                 return TAKE_FD(fd);
         int r = stack_read(fd, &stack);
@@ -492,9 +484,7 @@ static int make_empty(int store_fd, ImageType type, const char *file)
                                                 0600);
                 return fd < 0 ? -errno : 0;
         }
-        return btrfs_util_create_subvolume_fd(store_fd, file, 0, NULL, NULL) == BTRFS_UTIL_OK
-                       ? 0
-                       : RET_NERRNO(mkdirat(store_fd, file, 0755));
+        return subvolume_make(store_fd, file) >= 0 ? 0 : RET_NERRNO(mkdirat(store_fd, file, 0755));
 }
 
 int store_begin(int store_fd, ImageType type, char **ret_hidden)

@@ -28,14 +28,9 @@ int subvolume_info(int fd, SubvolumeInfo *ret)
         return 0;
 }
 
-static int open_directory(int dir_fd, const char *name)
-{
-        return RET_NERRNO(openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-}
-
 int subvolume_open(int dir_fd, const char *name)
 {
-        _cleanup_close_ int fd = open_directory(dir_fd, name);
+        _cleanup_close_ int fd = dir_open_at(dir_fd, name);
 
         return fd < 0 ? fd : image_is_subvolume(fd) ? TAKE_FD(fd) : -ENOENT;
 }
@@ -50,7 +45,7 @@ int subvolume_open_snapshots(int store_fd, int image_fd, bool make)
                 return r;
         path = strf(SNAPSHOTS_DIR "/%s", info.uuid);
         OOM_CHECK(path);
-        return make ? dir_open_or_make_at(store_fd, path, 0700) : open_directory(store_fd, path);
+        return make ? dir_open_or_make_at(store_fd, path, 0700) : dir_open_at(store_fd, path);
 }
 
 static int compare_times(const void *a, const void *b)

@@ -27,9 +27,14 @@ static int to_errno(enum btrfs_util_error error)
         return error == BTRFS_UTIL_OK ? 0 : errno > 0 ? -errno : -EIO;
 }
 
-static int open_directory(int dir_fd, const char *name)
+int subvolume_make(int dir_fd, const char *name)
 {
-        return RET_NERRNO(openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+        return to_errno(btrfs_util_create_subvolume_fd(dir_fd, name, 0, NULL, NULL));
+}
+
+int subvolume_set_read_only(int fd, bool read_only)
+{
+        return to_errno(btrfs_util_set_subvolume_read_only_fd(fd, read_only));
 }
 
 int subvolume_destroy(int dir_fd, const char *name)
@@ -38,7 +43,7 @@ int subvolume_destroy(int dir_fd, const char *name)
 
         if (fd < 0)
                 return fd;
-        (void) btrfs_util_set_subvolume_read_only_fd(fd, false);
+        (void) subvolume_set_read_only(fd, false);
         return to_errno(btrfs_util_delete_subvolume_fd(dir_fd, name, BTRFS_UTIL_DELETE_SUBVOLUME_RECURSIVE));
 }
 
@@ -67,7 +72,7 @@ static int seal_inner(int source_fd, int copy_fd, const char *path)
         (void) source_fd;
         _cleanup_close_ int fd = rootfs_open(copy_fd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
 
-        return fd < 0 ? fd : to_errno(btrfs_util_set_subvolume_read_only_fd(fd, true));
+        return fd < 0 ? fd : subvolume_set_read_only(fd, true);
 }
 
 /* Calls for each subvolume in another one, an outer before those in it. */
@@ -102,7 +107,7 @@ int subvolume_copy(int image_fd, int dir_fd, const char *name, bool read_only)
         if (r >= 0 && read_only)
                 r = each_inner(copy_fd, seal_inner, -EBADF, copy_fd);
         if (r >= 0 && read_only)
-                r = to_errno(btrfs_util_set_subvolume_read_only_fd(copy_fd, true));
+                r = subvolume_set_read_only(copy_fd, true);
         if (r < 0)
                 (void) subvolume_destroy(dir_fd, name);
         return r;
@@ -240,7 +245,7 @@ static int settle(int snapshots_fd, const char *uuid)
         _cleanup_(journal_clear) Journal j = {};
         int r;
 
-        _cleanup_close_ int dir_fd = open_directory(snapshots_fd, uuid);
+        _cleanup_close_ int dir_fd = dir_open_at(snapshots_fd, uuid);
         if (dir_fd < 0)
                 return dir_fd;
         r = read_journal(dir_fd, &j);
@@ -273,7 +278,7 @@ static int each_set(int store_fd, int (*call)(int snapshots_fd, const char *uuid
                     void *userdata)
 {
         _cleanup_(closedir_cleanup) DIR *dir = NULL;
-        int r = 0, fd = open_directory(store_fd, SNAPSHOTS_DIR);
+        int r = 0, fd = dir_open_at(store_fd, SNAPSHOTS_DIR);
 
         dir = fd < 0 ? NULL : fdopendir(fd);
         if (!dir) {
@@ -314,7 +319,7 @@ static int exchange(int store_fd, const char *file, int dir_fd, const char *uuid
 
         if (r >= 0)
                 r = RET_NERRNO(renameat2(dir_fd, NEXT, store_fd, file, RENAME_EXCHANGE));
-        _cleanup_close_ int snapshots_fd = open_directory(store_fd, SNAPSHOTS_DIR);
+        _cleanup_close_ int snapshots_fd = dir_open_at(store_fd, SNAPSHOTS_DIR);
         int q = snapshots_fd < 0 ? snapshots_fd : settle(snapshots_fd, uuid);
         if (r >= 0)
                 r = q;
@@ -366,7 +371,7 @@ int subvolume_revert(int store_fd, const char *file, const char *snapshot, const
         if (r >= 0)
                 r = subvolume_info(image_fd, &info);
         if (r >= 0)
-                r = to_errno(btrfs_util_set_subvolume_read_only_fd(next_fd, false));
+                r = subvolume_set_read_only(next_fd, false);
         if (r >= 0)
                 r = write_journal(dir_fd, next_fd, keep, snapshot);
         if (r >= 0)
@@ -403,7 +408,7 @@ static int list_uuids(int fd, Strv *ret)
 static int destroy_set(int snapshots_fd, const char *uuid, bool all)
 {
         _cleanup_(closedir_cleanup) DIR *dir = NULL;
-        int dir_fd = open_directory(snapshots_fd, uuid);
+        int dir_fd = dir_open_at(snapshots_fd, uuid);
 
         dir = dir_fd < 0 ? NULL : fdopendir(dir_fd);
         if (!dir) {

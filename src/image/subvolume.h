@@ -37,6 +37,10 @@ int subvolume_list_snapshots(int store_fd, int image_fd, Snapshot **ret, size_t 
 
 /* subvolume.c */
 
+/* Makes an empty one. -ENOTTY where the file system has none. */
+int subvolume_make(int dir_fd, const char *name);
+int subvolume_set_read_only(int fd, bool read_only);
+
 /* Makes a copy as `name` below dir_fd, with copies of the subvolumes in it. */
 int subvolume_copy(int image_fd, int dir_fd, const char *name, bool read_only);
 

@@ -35,8 +35,7 @@ int changes_open(const char *unit, int machine_fd, uid_t base)
         _cleanup_close_ int parent_fd = dir_open_or_make_at(AT_FDCWD, CHANGES_DIR, 0700);
         if (parent_fd < 0)
                 return parent_fd;
-        _cleanup_close_ int old_fd = openat(parent_fd, unit,
-                                            O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        _cleanup_close_ int old_fd = dir_open_at(parent_fd, unit);
         if (old_fd >= 0 && is_kept(old_fd, machine_fd, base))
                 return TAKE_FD(old_fd);
         r = tree_remove(parent_fd, unit);

@@ -38,9 +38,9 @@ static int make_dir(int dir_fd, const char *name, const char *uuid)
 
         if (!made && errno != EEXIST)
                 return -errno;
-        _cleanup_close_ int fd = openat(dir_fd, uuid, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        _cleanup_close_ int fd = dir_open_at(dir_fd, uuid);
         if (fd < 0)
-                return -errno;
+                return fd;
         if (made)
                 return RET_NERRNO(fsetxattr(fd, OWNER_XATTR, name, strlen(name), 0));
         if (fgetxattr(fd, OWNER_XATTR, present, sizeof(present) - 1) < 0)

@@ -22,21 +22,6 @@
 #define DISK_WAIT_USEC (2 * USEC_PER_SEC)
 #define DISK_STEP_USEC (10 * USEC_PER_MSEC)
 
-static int take_namespace(void)
-{
-        int r;
-
-        if (unshare(CLONE_NEWNS) < 0)
-                return log_error_errno(-errno, "Failed to create a mount namespace");
-        if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
-                return log_error_errno(-errno, "Failed to part the mount namespace from the host's");
-
-        _cleanup_close_ int stage_fd = dir_open_or_make_at(AT_FDCWD, STAGE_DIR, 0700);
-        _cleanup_close_ int tmpfs_fd = mounts_make_tmpfs(0700, 0, NULL, 0);
-        r = stage_fd < 0 ? stage_fd : tmpfs_fd < 0 ? tmpfs_fd : mounts_attach(tmpfs_fd, stage_fd);
-        return r < 0 ? log_error_errno(r, "Failed to mount '" STAGE_DIR "'") : 0;
-}
-
 /* Under the lock that others take as well, before they look. */
 static int attach(int disk_fd, const RawDisk *disk, bool read_only, int run_fd, char **ret_error)
 {
@@ -182,10 +167,12 @@ static void read_uuid(Tree *tree)
 int tree_open(const Spec *spec, const char *path, int run_fd, Tree *ret)
 {
         struct stat st;
-        int r = take_namespace();
+        int r;
 
-        if (r < 0)
-                return r;
+        _cleanup_close_ int stage_fd = mounts_enter_stage(MS_SLAVE);
+        if (stage_fd < 0)
+                return log_error_errno(stage_fd,
+                                       "Failed to make a mount namespace, or to mount '" STAGE_DIR "'");
         _cleanup_close_ int fd = open(path, O_PATH | O_CLOEXEC);
         if (fd < 0 || fstat(fd, &st) < 0)
                 return log_error_errno(-errno, "Failed to open the image '%s'", path);

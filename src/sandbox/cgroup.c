@@ -84,7 +84,7 @@ int cgroup_make_guest(int unit_fd, const char *name)
         assert(startswith(name, CGROUP_GUEST));
         if (mkdirat(unit_fd, name, 0755) < 0 && errno != EEXIST)
                 return -errno;
-        return RET_NERRNO(openat(unit_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+        return dir_open_at(unit_fd, name);
 }
 
 int cgroup_make_payload(int unit_fd, uid_t owner)
@@ -97,9 +97,9 @@ int cgroup_make_payload(int unit_fd, uid_t owner)
                 return r;
         if (mkdirat(unit_fd, "payload", 0755) < 0)
                 return -errno;
-        _cleanup_close_ int fd = openat(unit_fd, "payload", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        _cleanup_close_ int fd = dir_open_at(unit_fd, "payload");
         if (fd < 0)
-                return -errno;
+                return fd;
 
         r = file_poke_at(fd, "cgroup.max.depth", STRINGIFY(CGROUP_DEPTH_MAX));
         if (r >= 0)
@@ -186,10 +186,9 @@ static int remove_children(int fd, unsigned depth)
         for (struct dirent *e; (e = readdir(dir));) {
                 if (e->d_type != DT_DIR || streq(e->d_name, ".") || streq(e->d_name, ".."))
                         continue;
-                _cleanup_close_ int child = openat(fd, e->d_name,
-                                                   O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+                _cleanup_close_ int child = dir_open_at(fd, e->d_name);
                 if (child < 0)
-                        return -errno;
+                        return child;
                 r = remove_children(child, depth + 1);
                 if (r < 0)
                         return r;
@@ -222,7 +221,7 @@ int cgroup_remove_payload(int unit_fd)
         _cleanup_free_ char *enabled = NULL;
         int r;
 
-        _cleanup_close_ int fd = openat(unit_fd, "payload", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        _cleanup_close_ int fd = dir_open_at(unit_fd, "payload");
         if (fd < 0)
                 return errno == ENOENT ? 0 : -errno;
 

@@ -18,7 +18,7 @@ static bool holds(int run_fd, const char *holder, const char *path)
         _cleanup_record_ Record record = {};
         char users[CLAIM_MAX];
 
-        _cleanup_close_ int fd = openat(run_fd, holder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        _cleanup_close_ int fd = dir_open_at(run_fd, holder);
         if (fd < 0 || record_read(fd, &record) < 0)
                 return false;
         claim_users_path(record.base, users);
@@ -118,7 +118,7 @@ int claim_release(int run_fd, const char *path, const char *holder)
 static void sweep_dir(int run_fd, const char *name)
 {
         _cleanup_(closedir_cleanup) DIR *dir = NULL;
-        int fd = openat(run_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        int fd = dir_open_at(run_fd, name);
 
         if (fd < 0)
                 return;

@@ -341,6 +341,18 @@ static int bind_source(const Step *step, const Site *site)
         return r < 0 ? r : TAKE_FD(tree_fd);
 }
 
+int mounts_enter_stage(unsigned propagation)
+{
+        int r;
+
+        if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | propagation, NULL) < 0)
+                return -errno;
+        _cleanup_close_ int stage_fd = dir_open_or_make_at(AT_FDCWD, STAGE_DIR, 0700);
+        _cleanup_close_ int tmpfs_fd = mounts_make_tmpfs(0755, 0, NULL, 0);
+        r = stage_fd < 0 ? stage_fd : tmpfs_fd < 0 ? tmpfs_fd : mounts_attach(tmpfs_fd, stage_fd);
+        return r < 0 ? r : TAKE_FD(tmpfs_fd);
+}
+
 int mounts_stage(int tree_fd, char **ret_path)
 {
         static unsigned count;

@@ -11,8 +11,11 @@ typedef struct Site {
         uid_t base;    /* root of the container, as the caller's user namespace numbers it */
 } Site;
 
-/* A tmpfs that only the launcher's mount namespace has is mounted here, for what must have a path meanwhile. */
+/* Where what must have a path meanwhile is mounted, on a tmpfs that nobody else sees. */
 #define STAGE_DIR "/run/mctl/stage"
+
+/* Makes a mount namespace, with that propagation (MS_…) from the host's, and a tmpfs on STAGE_DIR in it. Returns the tmpfs. */
+int mounts_enter_stage(unsigned propagation);
 
 /* Attaches a tree somewhere below STAGE_DIR, and says where. The caller frees the path. */
 int mounts_stage(int tree_fd, char **ret_path);

@@ -49,7 +49,7 @@ int machine_dir_open(int run_fd, MachineUnitKind kind, const char *name, bool ma
         OOM_CHECK(path);
         if (make)
                 return dir_open_or_make_at(run_fd, path, 0700);
-        return RET_NERRNO(openat(run_fd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+        return dir_open_at(run_fd, path);
 }
 
 int machine_dir_remove(int run_fd, MachineUnitKind kind, const char *name)

@@ -17,13 +17,9 @@ static int stage(int tree_fd, bool directory)
 {
         int r;
 
-        if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
-                return -errno;
-        _cleanup_close_ int stage_fd = dir_open_or_make_at(AT_FDCWD, STAGE_DIR, 0700);
-        _cleanup_close_ int tmpfs_fd = mounts_make_tmpfs(0755, 0, NULL, 0);
-        r = stage_fd < 0 ? stage_fd : tmpfs_fd < 0 ? tmpfs_fd : mounts_attach(tmpfs_fd, stage_fd);
-        if (r < 0)
-                return r;
+        _cleanup_close_ int tmpfs_fd = mounts_enter_stage(MS_PRIVATE);
+        if (tmpfs_fd < 0)
+                return tmpfs_fd;
         _cleanup_close_ int point_fd = directory ? rootfs_make_dir(tmpfs_fd, STAGED, 0755)
                                                  : rootfs_make_file(tmpfs_fd, STAGED, 0644);
         r = point_fd < 0 ? point_fd : mounts_attach(tree_fd, point_fd);

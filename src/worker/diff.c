@@ -102,9 +102,8 @@ static int walk_layers(Diff *d, int store_fd, const Layers *layers, const Strv o
         for (size_t i = 0; layers->ids && layers->ids[i] && r >= 0; i++) {
                 if (strv_contains(others, layers->ids[i]))
                         continue;
-                _cleanup_close_ int fd = openat(fds[i], "upper",
-                                                O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-                r = fd < 0 ? -errno : walk(d, fd, -EBADF, "", DEPTH_MAX);
+                _cleanup_close_ int fd = dir_open_at(fds[i], "upper");
+                r = fd < 0 ? fd : walk(d, fd, -EBADF, "", DEPTH_MAX);
         }
         layers_close(fds, n);
         return r;

@@ -22,7 +22,7 @@ static bool runs_from(int dir_fd, const char *name, const void *what)
         _cleanup_record_ Record record = {};
         struct stat st;
 
-        _cleanup_close_ int fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        _cleanup_close_ int fd = dir_open_at(dir_fd, name);
         return fd >= 0 && record_read(fd, &record) >= 0 && record.root && stat(record.root, &st) >= 0 &&
                st.st_dev == image->st_dev && st.st_ino == image->st_ino && record_alive(&record);
 }
@@ -66,7 +66,7 @@ static bool runs_from_tree(int dir_fd, const char *name, const void *what)
         const Strv *trees = what;
         _cleanup_record_ Record record = {};
 
-        _cleanup_close_ int fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        _cleanup_close_ int fd = dir_open_at(dir_fd, name);
         return fd >= 0 && record_read(fd, &record) >= 0 && strv_contains(*trees, record.tree) &&
                record_alive(&record);
 }
@@ -196,7 +196,7 @@ int images_lock_source(int run_fd, const char *name, StoreLock *ret, char **ret_
         _cleanup_close_ int fd = store_fd < 0 ? -errno
                                               : image_open_in(store_fd, name, O_NOFOLLOW, &type, NULL);
         if (fd < 0)
-                return set_failure(ret_error, fd, "There is no image '%s'.", name);
+                return fd == -ENOENT ? set_failure(ret_error, fd, "There is no image '%s'.", name) : fd;
         if (type == IMAGE_DIRECTORY || type == IMAGE_STACK)
                 r = prepare_sharing(run_fd, store_fd, name, fd, type, &flags, ret_error);
         if (r >= 0)

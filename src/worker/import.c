@@ -59,7 +59,7 @@ static int flatten(int image_fd)
         OOM_CHECK(hidden);
         if (renameat2(image_fd, name, image_fd, hidden, RENAME_NOREPLACE) < 0)
                 return -errno;
-        fd = openat(image_fd, hidden, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        fd = dir_open_at(image_fd, hidden);
         dir = fd < 0 ? NULL : fdopendir(fd);
         if (!dir) {
                 fd_close(fd);

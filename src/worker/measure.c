@@ -281,7 +281,7 @@ static int measure(Measure *m, const char *name, Size *ret, json_t *shares)
 static int measure_begin(Measure *m, int store_fd)
 {
         *m = (Measure){ store_fd, -EBADF, json_object(), json_object() };
-        m->layers_fd = openat(store_fd, LAYERS_DIR, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        m->layers_fd = dir_open_at(store_fd, LAYERS_DIR);
         return m->layers_fd < 0 ? 0 : MIN(stack_each(store_fd, see_stack, m), 0);
 }
 

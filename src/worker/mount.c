@@ -72,12 +72,8 @@ static int open_disk(const Mounted *s, char **ret_error)
                 r = raw_check_idle(disk_fd, s->read_only, ret_error);
         if (r < 0)
                 return r;
-        if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
-                return -errno;
-        _cleanup_close_ int stage_fd = dir_open_or_make_at(AT_FDCWD, STAGE_DIR, 0700);
-        _cleanup_close_ int tmpfs_fd = mounts_make_tmpfs(0700, 0, NULL, 0);
-        r = stage_fd < 0 ? stage_fd : tmpfs_fd < 0 ? tmpfs_fd : mounts_attach(tmpfs_fd, stage_fd);
-        _cleanup_close_ int target_fd = r < 0 ? r : rootfs_make_dir(tmpfs_fd, STAGED, 0700);
+        _cleanup_close_ int tmpfs_fd = mounts_enter_stage(MS_PRIVATE);
+        _cleanup_close_ int target_fd = tmpfs_fd < 0 ? tmpfs_fd : rootfs_make_dir(tmpfs_fd, STAGED, 0700);
         _cleanup_close_ int root_fd = target_fd < 0 ? target_fd
                                                     : raw_attach(disk_fd, &disk, s->read_only, target_fd,
                                                                  ret_error);
