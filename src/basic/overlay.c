@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "basic/fd.h"
@@ -91,4 +92,16 @@ void overlay_lowers_clear(OverlayLowers *lowers)
         while (lowers->n_fds > 0)
                 fd_close(lowers->fds[--lowers->n_fds]);
         lowers->back_fd = fd_close(lowers->back_fd);
+}
+
+int overlay_mount(int fs_fd, unsigned attr, bool writable)
+{
+        struct statvfs fs;
+
+        _cleanup_close_ int fd = fsmount(fs_fd, FSMOUNT_CLOEXEC, attr);
+        if (fd < 0 || fstatvfs(fd, &fs) < 0)
+                return -errno;
+        if (!writable || !(fs.f_flag & ST_RDONLY))
+                return TAKE_FD(fd);
+        return fs.f_bavail == 0 || (fs.f_files > 0 && fs.f_favail == 0) ? -ENOSPC : -EROFS;
 }

@@ -32,3 +32,7 @@ void overlay_lowers_clear(OverlayLowers *lowers);
 /* Gives an overlay that is being made (fsopen(2)) its lower layers, topmost first. The caller clears `lowers` when it is made.
  * -E2BIG where the kernel has no room for so many. */
 int overlay_add_lowers(int fs_fd, const Strv paths, OverlayLowers *lowers);
+
+/* Mounts it, once it is made, with attributes (MOUNT_ATTR_…); attached nowhere. The kernel makes it read-only
+ * where its upper layer cannot be written to: for a writable one, that is -ENOSPC or -EROFS. Returns a descriptor. */
+int overlay_mount(int fs_fd, unsigned attr, bool writable);

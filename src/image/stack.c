@@ -503,8 +503,7 @@ int layers_mount(int store_fd, const Layers *layers, bool writable)
         if (r >= 0)
                 r = RET_NERRNO(fsconfig(fs_fd, FSCONFIG_CMD_CREATE, NULL, NULL, 0));
         if (r >= 0)
-                r = RET_NERRNO(fsmount(fs_fd, FSMOUNT_CLOEXEC,
-                                       MOUNT_ATTR_NODEV | (writable ? 0 : MOUNT_ATTR_RDONLY)));
+                r = overlay_mount(fs_fd, MOUNT_ATTR_NODEV | (writable ? 0 : MOUNT_ATTR_RDONLY), writable);
         layers_close(fds, n);
         return r;
 }

@@ -6,7 +6,6 @@
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <sys/sysmacros.h>
 #include <sys/vfs.h>
 #include <sys/wait.h>
@@ -153,7 +152,6 @@ static int make_devpts(const Step *step, uid_t base)
 int mounts_make_overlay(const Strv lower, const char *upper, const char *work, uid_t owner)
 {
         _cleanup_overlay_lowers_ OverlayLowers lowers = OVERLAY_LOWERS_NONE;
-        struct statvfs fs;
         int r;
 
         _cleanup_close_ int fd = fsopen("overlay", FSOPEN_CLOEXEC);
@@ -175,14 +173,7 @@ int mounts_make_overlay(const Strv lower, const char *upper, const char *work, u
         act_as(0);
         if (r < 0)
                 return r;
-        _cleanup_close_ int mount_fd = fsmount(fd, FSMOUNT_CLOEXEC, 0);
-        if (mount_fd < 0)
-                return -errno;
-
-        /* The kernel's way to say that it cannot write to the upper layer. */
-        if (upper && fstatvfs(mount_fd, &fs) >= 0 && (fs.f_flag & ST_RDONLY))
-                return -EROFS;
-        return TAKE_FD(mount_fd);
+        return overlay_mount(fd, 0, upper);
 }
 
 static const struct {

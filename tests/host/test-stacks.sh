@@ -360,4 +360,20 @@ test_prune() {
         refused 1 "authentication" on_user alice mctl --no-ask-password prune
 }
 
+# What is wrong is said, and once there is room it is whole.
+test_full_disk() {
+        fresh
+        works on mctl clone bb one
+        on_sh 'fallocate -l "$(df -B1 --output=avail "$1" | tail -n 1)" "$1/fill"; head -c 1G /dev/zero >"$1/rest" 2>/dev/null || :' sh $store
+        try on mctl boot one
+        equal "The exit status" "$status" 1
+        contains stderr "$err" "No space left on device"
+        lacks stderr "$err" "Read-only"
+        refused 1 "No space left" on mctl clone bb two
+        on rm $store/fill $store/rest
+        boot one
+        power_off one
+        works on mctl remove one bb
+}
+
 run_tests
