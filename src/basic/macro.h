@@ -14,6 +14,7 @@
 #define _sentinel_     __attribute__((sentinel))
 #define _unused_       __attribute__((unused))
 #define _const_        __attribute__((const))
+#define _public_       __attribute__((visibility("default")))
 #define _pure_         __attribute__((pure))
 
 #define ELEMENTSOF(x)      (sizeof(x) / sizeof((x)[0]))

@@ -46,7 +46,7 @@ typedef struct Context {
         bool all, dry_run, wait, follow, raw, now, effective, runtime, force, copy, keep_identity,
                 make_target, stream, attach, default_keys, size;
         const char *name, *slice, *signal, *kill_whom, *wait_for, *since, *format, *image_type, *verify, *to,
-                *health, *timeout;
+                *health, *timeout, *digest;
         Strv properties;
         int lines;  /* -1: as many as suit the verb */
         Spec *spec; /* settings given as options */
@@ -117,6 +117,8 @@ int verb_kill(Context *c, char **args);
 int verb_wait(Context *c, char **args);
 int verb_logs(Context *c, char **args);
 int verb_verify(Context *c, char **args);
+/* Says what an image has now, and adds that to the array, where there is one. */
+int image_verify(Context *c, const char *name, json_t *all);
 int verb_cat(Context *c, char **args);
 int verb_create(Context *c, char **args);
 int verb_edit(Context *c, char **args);

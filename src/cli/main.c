@@ -297,6 +297,9 @@ static int parse_option(Context *c, int id, const char *argument)
         case OPT_SIZE:
                 c->size = true;
                 return 0;
+        case OPT_DIGEST:
+                c->digest = argument;
+                return 0;
         case OPT_TO:
                 c->to = argument;
                 return 0;

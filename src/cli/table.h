@@ -66,6 +66,7 @@ enum {
         OPT_STOP_SIGNAL,
         OPT_STOP_TIMEOUT,
         OPT_PULL,
+        OPT_DIGEST,
         OPT_TO,
         OPT_SIZE,
         OPT_HEALTH,

@@ -89,25 +89,43 @@ static int verify_as_json(Context *c, const char *path, const char *name, json_t
         return r;
 }
 
+static int verify_path(Context *c, const char *path, json_t *all)
+{
+        const char *base = strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
+        _cleanup_free_ char *name = strndup(base, strcspn(base, ".")), *valid = NULL;
+        int r;
+
+        if (!name)
+                return log_oom();
+        if (machine_name_from(name, &valid) < 0)
+                valid = strdup("machine");
+        if (!valid)
+                return log_oom();
+        r = all ? verify_as_json(c, path, valid, all) : verify_file(c, path, valid);
+        if (r >= 0 && !all && !c->quiet)
+                printf("%s: nothing %swrong.\n", path, r > 0 ? "else " : "");
+        return r;
+}
+
+/* Names of images have no slashes. */
+static bool is_path(const char *word)
+{
+        return strchr(word, '/') || endswith(word, ".machine") || endswith(word, ".nspawn") ||
+               endswith(word, ".json");
+}
+
 int verb_verify(Context *c, char **args)
 {
         json_t *all = c->output == OUTPUT_TEXT ? NULL : json_array();
-        int r, status = 0;
+        int status = 0;
 
-        STRV_FOREACH (path, args) {
-                const char *base = strrchr(*path, '/') ? strrchr(*path, '/') + 1 : *path;
-                _cleanup_free_ char *name = strndup(base, strcspn(base, ".")), *valid = NULL;
-
-                if (!name)
-                        return log_oom();
-                if (machine_name_from(name, &valid) < 0)
-                        valid = strdup("machine");
-                r = all ? verify_as_json(c, *path, valid, all) : verify_file(c, *path, valid);
-                if (r < 0)
-                        status = EXIT_STATUS_FAILURE;
-                else if (!all && !c->quiet)
-                        printf("%s: nothing %swrong.\n", *path, r > 0 ? "else " : "");
+        if (c->digest && (args[1] || is_path(args[0]))) {
+                log_error("--digest= is that of one image.");
+                return EXIT_STATUS_USAGE;
         }
+        STRV_FOREACH (word, args)
+                if ((is_path(*word) ? verify_path(c, *word, all) : image_verify(c, *word, all)) < 0)
+                        status = EXIT_STATUS_FAILURE;
         if (all && output_json(c, all) < 0)
                 status = EXIT_STATUS_FAILURE;
         return status;

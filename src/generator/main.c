@@ -39,8 +39,13 @@ static int make_target(int late_fd)
 static int settings_lines(const Spec *spec, Strv *lines)
 {
         char signal_name[SIGNAL_NAME_MAX];
-        int r = strv_append(lines, "[Service]");
+        int r = 0;
 
+        if (spec_wants_hashes(spec))
+                r = strv_append(lines,
+                                "[Unit]\nWants=modprobe@dm_mod.service\nAfter=modprobe@dm_mod.service");
+        if (r >= 0)
+                r = strv_append(lines, "[Service]");
         if (r >= 0 && spec->kill_signal > 0)
                 r = strv_appendf(lines, "KillSignal=%s", signal_to_string(spec->kill_signal, signal_name));
         else if (r >= 0 && !spec->boot)

@@ -36,7 +36,7 @@ typedef struct ArchiveJob {
         /* Called now and then, with the bytes of the archive that were read or written, or of the tree that were read. A
          * negative result ends the job with it. */
         int (*progress)(void *userdata, uint64_t bytes);
-        /* Unpacking: gets every byte of the archive as it is, in order, and what follows it, maybe in another thread. May be NULL. */
+        /* Gets every byte of the archive as it is, in order; unpacking, what follows it as well, maybe in another thread. May be NULL. */
         void (*seen)(void *userdata, const void *data, size_t n);
         void *userdata;
         uint64_t
@@ -57,5 +57,6 @@ int archive_unpack_file(ArchiveJob *job, int in_fd, int out_fd);
 int archive_pack_file(ArchiveJob *job, int in_fd, ArchiveFormat format, int out_fd);
 
 /* Packs the tree dir_fd, its entries sorted by name, below `prefix` in the archive: "." for a tree that has no name there. The
- * same tree gives the same bytes. A file that changes meanwhile has the size that it had when it was begun. */
+ * same tree gives the same bytes. A file that changes meanwhile has the size that it had when it was begun. A negative out_fd is for who only wants
+ * to have seen them. */
 int archive_pack(ArchiveJob *job, int dir_fd, const char *prefix, ArchiveFormat format, int out_fd);

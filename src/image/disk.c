@@ -179,10 +179,10 @@ int archive_pack_file(ArchiveJob *job, int in_fd, ArchiveFormat format, int out_
         int r;
 
         job->failed[0] = 0;
-        if (fstat(in_fd, &in) < 0 || fstat(out_fd, &out) < 0)
+        if (fstat(in_fd, &in) < 0 || (out_fd >= 0 && fstat(out_fd, &out) < 0))
                 return -errno;
         d.size = in.st_size;
-        if (format != ARCHIVE_TAR || !S_ISREG(out.st_mode))
+        if (out_fd < 0 || format != ARCHIVE_TAR || !S_ISREG(out.st_mode))
                 return pack(&d, in_fd, format);
         r = copy_out(&d, in_fd, NULL);
         return r < 0 ? r : RET_NERRNO(ftruncate(out_fd, (off_t) d.size));

@@ -21,17 +21,31 @@ typedef struct Search {
 } Search;
 
 /* The device may be for a part of the disk. */
-static bool is_loop_of(const KernelMount *entry, const struct stat *disk)
+static bool is_loop_of(unsigned number, const struct stat *disk)
 {
         struct loop_info64 info;
         char path[32];
 
-        if (entry->major != LOOP_MAJOR)
-                return false;
-        snprintf(path, sizeof(path), "/dev/loop%u", entry->minor);
+        snprintf(path, sizeof(path), "/dev/loop%u", number);
         _cleanup_close_ int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
         return fd >= 0 && ioctl(fd, LOOP_GET_STATUS64, &info) >= 0 && info.lo_inode == disk->st_ino &&
                info.lo_device == disk->st_dev;
+}
+
+/* Over the device there may be one that compares with hashes. */
+static bool is_disk(const KernelMount *entry, const struct stat *disk)
+{
+        char path[64];
+        unsigned number;
+
+        if (entry->major == LOOP_MAJOR)
+                return is_loop_of(entry->minor, disk);
+        snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/slaves", entry->major, entry->minor);
+        _cleanup_(closedir_cleanup) DIR *dir = opendir(path);
+        for (struct dirent *e; dir && (e = readdir(dir));)
+                if (sscanf(e->d_name, "loop%u", &number) == 1 && is_loop_of(number, disk))
+                        return true;
+        return false;
 }
 
 /* What is called like it is looked at. */
@@ -49,7 +63,7 @@ static int match(void *userdata, const KernelMount *entry)
         Search *search = userdata;
         bool found = search->type == IMAGE_STACK
                              ? streq(entry->fs, "overlay") && strstr(entry->options, search->layer)
-                     : search->type == IMAGE_RAW ? is_loop_of(entry, &search->st)
+                     : search->type == IMAGE_RAW ? is_disk(entry, &search->st)
                                                  : is_directory(entry, search);
 
         return found ? strv_append(&search->found, entry->point) : 0;

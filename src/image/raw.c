@@ -2,7 +2,10 @@
 #include "image/raw.h"
 
 #include <blkid/blkid.h>
+#include <ctype.h>
 #include <dlfcn.h>
+#include <inttypes.h>
+#include <jansson.h>
 #include <linux/loop.h>
 #include <stdarg.h>
 #include <sys/ioctl.h>
@@ -10,8 +13,11 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
+#include "basic/random.h"
 #include "basic/rootfs.h"
 #include "basic/syscalls.h"
+#include "image/verity.h"
+#include "spec/spec.h"
 
 #define SECTOR         UINT64_C(512)
 #define LOOP_ATTEMPTS  64U
@@ -19,6 +25,7 @@
 #define FLAG_READ_ONLY (UINT64_C(1) << 60)
 #define FLAG_NO_AUTO   (UINT64_C(1) << 63)
 #define TYPE_MAX       40U
+#define SIGNATURE_MAX  (64U * 1024U)
 
 static int fail(char **ret_error, int r, const char *format, ...) _printf_(3, 4);
 
@@ -56,6 +63,7 @@ static struct {
         blkid_loff_t (*get_size)(blkid_partition);
         unsigned long long (*get_flags)(blkid_partition);
         int (*get_partno)(blkid_partition);
+        const char *(*get_uuid)(blkid_partition);
 } blkid;
 
 static int load_blkid(void)
@@ -82,6 +90,7 @@ static int load_blkid(void)
                 { "blkid_partition_get_size", (void **) &blkid.get_size },
                 { "blkid_partition_get_flags", (void **) &blkid.get_flags },
                 { "blkid_partition_get_partno", (void **) &blkid.get_partno },
+                { "blkid_partition_get_uuid", (void **) &blkid.get_uuid },
         };
 
         if (blkid.library)
@@ -120,19 +129,40 @@ static const FileSystem file_systems[] = {
         { "vfat", "vfat", .boot = true },
 };
 
+/* What a partition is of what has a role. */
+typedef enum Part {
+        PART_DATA,
+        PART_HASHES,
+        PART_SIGNATURE, /* of the root hash of these */
+        _PART_MAX,
+} Part;
+
 static const struct {
         PartitionRole role;
         const char *type;
+        Part part;
 } types[] = {
 #if defined(__x86_64__)
         { PARTITION_ROOT, "4f68bce3-e8cd-4db1-96e7-fbcaf984b709" },
+        { PARTITION_ROOT, "2c7357ed-ebd2-46d9-aec1-23d437ec2bf5", PART_HASHES },
+        { PARTITION_ROOT, "41092b05-9fc8-4523-994f-2def0408b176", PART_SIGNATURE },
         { PARTITION_USR, "8484680c-9521-48c6-9c11-b0720656f69e" },
+        { PARTITION_USR, "77ff5f63-e7b6-4633-acf4-1565b864c0e6", PART_HASHES },
+        { PARTITION_USR, "e7bb33fb-06cf-4e81-8273-e543b413e2e2", PART_SIGNATURE },
 #elif defined(__aarch64__)
         { PARTITION_ROOT, "b921b045-1df0-41c3-af44-4c6f280d3fae" },
+        { PARTITION_ROOT, "df3300ce-d69f-4c92-978c-9bfb0f38d820", PART_HASHES },
+        { PARTITION_ROOT, "6db69de6-29f4-4758-a7a5-962190f00ce3", PART_SIGNATURE },
         { PARTITION_USR, "b0e01050-ee5f-4390-949a-9101b17104e9" },
+        { PARTITION_USR, "6e11a4e7-fbca-4ded-b9e9-e1a512bb664e", PART_HASHES },
+        { PARTITION_USR, "c23ce4ff-44bd-4b00-b2d4-b41b3419e02a", PART_SIGNATURE },
 #elif defined(__riscv) && __riscv_xlen == 64
         { PARTITION_ROOT, "72ec70a6-cf74-40e6-bd49-4bda08e8f224" },
+        { PARTITION_ROOT, "b6ed5582-440b-4209-b8da-5ff7c419ea3d", PART_HASHES },
+        { PARTITION_ROOT, "efe0f087-ea8d-4469-821a-4c2a96a8386a", PART_SIGNATURE },
         { PARTITION_USR, "beaec34b-8442-439b-a40b-984381ed097d" },
+        { PARTITION_USR, "8f1056be-9b05-47c4-81d6-be53128e5b54", PART_HASHES },
+        { PARTITION_USR, "d2f9000a-7a18-453f-b5cd-4d32f77a7b32", PART_SIGNATURE },
 #endif
         { PARTITION_HOME, "933ac7e1-2eb4-4f13-b844-0e14e2aef915" },
         { PARTITION_SRV, "3b8f8425-20e0-4f3b-907f-1a25a76f98e8" },
@@ -141,6 +171,11 @@ static const struct {
         { PARTITION_XBOOTLDR, "bc13c2ff-59e6-4262-a352-b275fd6f7172" },
         { PARTITION_ESP, "c12a7328-f81f-11d2-ba4b-00a0c93ec93b" },
 };
+
+/* What a disk has, by roles. */
+typedef struct Table {
+        Partition partitions[_PARTITION_ROLE_MAX][_PART_MAX];
+} Table;
 
 #define LINUX_DATA     "0fc63daf-8483-4772-8e79-3d69d8477de4"
 #define LINUX_DATA_MBR 0x83
@@ -211,15 +246,25 @@ static int find_file_system(int disk_fd, Partition *p, char **ret_error)
                     type);
 }
 
-/* Whose role a partition has; negative for none. */
-static int find_role(blkid_partition part)
+/* Which of types[] a partition is of; negative for none. */
+static int find_type(blkid_partition part)
 {
         const char *type = blkid.get_type_string(part);
 
         for (size_t i = 0; type && i < ELEMENTSOF(types); i++)
                 if (strcasecmp(type, types[i].type) == 0)
-                        return types[i].role;
+                        return (int) i;
         return -ENOENT;
+}
+
+static void read_uuid(blkid_partition part, char ret[static RAW_UUID_LENGTH + 1])
+{
+        size_t n = 0;
+
+        for (const char *uuid = blkid.get_uuid(part) ?: ""; *uuid && n < RAW_UUID_LENGTH; uuid++)
+                if (*uuid != '-')
+                        ret[n++] = *uuid;
+        ret[n] = 0;
 }
 
 static bool is_plain(blkid_partition part)
@@ -242,11 +287,21 @@ static bool take_partition(blkid_partition part, uint64_t disk_size, Partition *
                 .number = (unsigned) blkid.get_partno(part),
                 .read_only = blkid.get_type_string(part) && (blkid.get_flags(part) & FLAG_READ_ONLY),
         };
+        read_uuid(part, ret->uuid);
         return true;
 }
 
-/* The first of each role counts. Where no partition says that it is the root, the only one that says nothing is. */
-static int read_partitions(blkid_partlist list, uint64_t disk_size, RawDisk *ret, char **ret_error)
+/* The UUIDs of a partition and of its hashes are the two ends of their root hash, where that is known. */
+static bool is_of_hash(const Partition *p, Part part, const char *hash)
+{
+        return !hash || part == PART_SIGNATURE ||
+               strncasecmp(part == PART_DATA ? hash : hash + strlen(hash) - RAW_UUID_LENGTH, p->uuid,
+                           RAW_UUID_LENGTH) == 0;
+}
+
+/* The first of each type counts. Where no partition says that it is the root, the only one that says nothing is. */
+static int read_partitions(blkid_partlist list, uint64_t disk_size, const char *hash, Table *ret,
+                           char **ret_error)
 {
         Partition plain = {}, p;
         unsigned n_plain = 0;
@@ -254,23 +309,31 @@ static int read_partitions(blkid_partlist list, uint64_t disk_size, RawDisk *ret
 
         for (int i = 0; i < n; i++) {
                 blkid_partition part = blkid.get_partition(list, i);
-                int role = part ? find_role(part) : -ENOENT;
-                if (!part || (role < 0 && !is_plain(part)) ||
-                    (role >= 0 && (blkid.get_flags(part) & FLAG_NO_AUTO)))
+                int type = part ? find_type(part) : -ENOENT;
+                if (!part || (type < 0 && !is_plain(part)) ||
+                    (type >= 0 && (blkid.get_flags(part) & FLAG_NO_AUTO)))
                         continue;
                 if (!take_partition(part, disk_size, &p))
                         return fail(ret_error, -EUCLEAN,
                                     "Partition %i is not within the disk, which was cut off.",
                                     blkid.get_partno(part));
-                if (role < 0 && n_plain++ == 0)
+                if (type < 0 && n_plain++ == 0)
                         plain = p;
-                else if (role >= 0 && ret->partitions[role].size == 0)
-                        ret->partitions[role] = p;
+                if (type < 0)
+                        continue;
+                p.role = types[type].role;
+                Partition *place = &ret->partitions[p.role][types[type].part];
+                if (place->size == 0 &&
+                    is_of_hash(&p, types[type].part, p.role == PARTITION_ROOT ? hash : NULL))
+                        *place = p;
         }
-        if (ret->partitions[PARTITION_ROOT].size == 0 && n_plain == 1)
-                ret->partitions[PARTITION_ROOT] = plain;
-        if (ret->partitions[PARTITION_ROOT].size > 0)
+        Partition *root = &ret->partitions[PARTITION_ROOT][PART_DATA];
+        if (root->size == 0 && n_plain == 1 && !hash)
+                *root = plain;
+        if (root->size > 0)
                 return 0;
+        if (hash)
+                return fail(ret_error, -EUCLEAN, "The disk has no root whose root hash is '%s'.", hash);
         return n_plain > 1 ? fail(ret_error, -EUCLEAN,
                                   "The disk has %u partitions for Linux, and none says that it is the root.",
                                   n_plain)
@@ -278,7 +341,7 @@ static int read_partitions(blkid_partlist list, uint64_t disk_size, RawDisk *ret
 }
 
 /* -ENOENT where there is no table. */
-static int read_table(int disk_fd, uint64_t disk_size, RawDisk *ret, char **ret_error)
+static int read_table(int disk_fd, uint64_t disk_size, const char *hash, Table *ret, char **ret_error)
 {
         _cleanup_probe_ blkid_probe probe = blkid.new_probe();
         const char *type;
@@ -300,7 +363,7 @@ static int read_table(int disk_fd, uint64_t disk_size, RawDisk *ret, char **ret_
                 return fail(ret_error, -EUCLEAN,
                             "The disk has a partition table of the type '%s', and not GPT or MBR.", type);
         blkid_partlist list = blkid.get_partitions(probe);
-        return list ? read_partitions(list, disk_size, ret, ret_error) : -EIO;
+        return list ? read_partitions(list, disk_size, hash, ret, ret_error) : -EIO;
 }
 
 static int disk_size(int disk_fd, uint64_t *ret)
@@ -313,9 +376,105 @@ static int disk_size(int disk_fd, uint64_t *ret)
         return S_ISBLK(st.st_mode) ? RET_NERRNO(ioctl(disk_fd, BLKGETSIZE64, ret)) : 0;
 }
 
-int raw_dissect(int disk_fd, RawDisk *ret, char **ret_error)
+/* --- dm-verity ------------------------------------------------------------------------------------------------------ */
+
+static int load_verity(const VerityModule **ret, char **ret_error)
 {
+        void *library = dlopen(VERITY_MODULE, RTLD_NOW | RTLD_NODELETE);
+
+        *ret = library ? dlsym(library, "verity_module") : NULL;
+        return *ret ? 0
+                    : fail(ret_error, -ELIBACC, "Disks with hashes need " VERITY_MODULE ": %s.", dlerror());
+}
+
+/* JSON, with NULs behind it. */
+static int read_signature(int disk_fd, const Partition *p, char ret_hash[static RAW_HASH_LENGTH + 1],
+                          char **ret_signature)
+{
+        size_t size = MIN(p->size, SIGNATURE_MAX);
+        _cleanup_free_ char *text = malloc(size + 1);
+        const char *hash, *signature;
+        int r = -EUCLEAN;
+
+        OOM_CHECK(text);
+        ssize_t n = pread(disk_fd, text, size, (off_t) p->offset);
+        if (n < 0)
+                return -errno;
+        text[n] = 0;
+        json_t *json = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
+        if (json_unpack(json, "{ss ss}", "rootHash", &hash, "signature", &signature) >= 0 &&
+            root_hash_is_hex(hash)) {
+                for (size_t i = 0; i <= strlen(hash); i++)
+                        ret_hash[i] = (char) tolower(hash[i]);
+                *ret_signature = strdup(signature);
+                r = *ret_signature ? 0 : -ENOMEM;
+        }
+        json_decref(json);
+        return r;
+}
+
+static int check_signature(const char *what, const char *hash, const char *signature, char **ret_error)
+{
+        const VerityModule *module;
+        int r = load_verity(&module, ret_error);
+
+        if (r >= 0)
+                r = module->check_signature(hash, signature, ret_error);
+        if (r == -EKEYREJECTED)
+                return fail(ret_error, r, "%s is signed by nobody whose certificate is in /etc/verity.d.",
+                            what);
+        return r;
+}
+
+/* What is found of a partition's hashes, by what RootHash= says of it. */
+static int find_hashes(int disk_fd, const Partition parts[static _PART_MAX], const char *wanted, Verity *ret,
+                       char **ret_error)
+{
+        const Partition *hashes = parts + PART_HASHES, *signature = parts + PART_SIGNATURE;
+        bool is_signed = streq(wanted, "signed"), is_auto = streq(wanted, "auto");
+        _cleanup_free_ char *what = describe(parts + PART_DATA), *text = NULL;
+        Verity verity = { .hashes = *hashes, .required = !is_auto };
+        int r = 0;
+
+        OOM_CHECK(what);
+        if (streq(wanted, "no") || (is_auto && (hashes->size == 0 || signature->size == 0)))
+                return 0;
+        if (hashes->size == 0)
+                return fail(ret_error, -EUCLEAN, "%s has no hashes, which RootHash=%s wants.", what, wanted);
+        if (!is_signed && !is_auto)
+                snprintf(verity.hash, sizeof(verity.hash), "%s", wanted);
+        else if (signature->size == 0)
+                return fail(ret_error, -EUCLEAN, "%s is not signed.", what);
+        else
+                r = read_signature(disk_fd, signature, verity.hash, &text);
+        if (r == -EUCLEAN)
+                return fail(ret_error, r, "%s has a signature that cannot be understood.", what);
+        if (r >= 0 && is_signed)
+                r = check_signature(what, verity.hash, text, ret_error);
+        if (r >= 0)
+                *ret = verity;
+        return r;
+}
+
+static int find_all_hashes(int disk_fd, const Table *table, const char *wanted, RawDisk *disk,
+                           char **ret_error)
+{
+        bool of_all = streq(wanted, "no") || streq(wanted, "signed");
+        int r = 0;
+
+        for (PartitionRole role = 0; role < ELEMENTSOF(disk->verity) && r >= 0; role++)
+                if (disk->partitions[role].size > 0)
+                        r = find_hashes(disk_fd, table->partitions[role],
+                                        role == PARTITION_ROOT || of_all ? wanted : "auto",
+                                        disk->verity + role, ret_error);
+        return r;
+}
+
+int raw_dissect(int disk_fd, const char *root_hash, RawDisk *ret, char **ret_error)
+{
+        const char *wanted = root_hash ?: "auto", *hash = root_hash_is_hex(wanted) ? wanted : NULL;
         RawDisk disk = {};
+        Table table = {};
         uint64_t size;
         int r;
 
@@ -326,16 +485,18 @@ int raw_dissect(int disk_fd, RawDisk *ret, char **ret_error)
         if (r >= 0 && size == 0)
                 return fail(ret_error, -EUCLEAN, "The disk is empty.");
         if (r >= 0)
-                r = read_table(disk_fd, size, &disk, ret_error);
+                r = read_table(disk_fd, size, hash, &table, ret_error);
         if (r == -ENOENT) {
-                disk.partitions[PARTITION_ROOT] = (Partition){ .size = size };
+                table.partitions[PARTITION_ROOT][PART_DATA] = (Partition){ .size = size };
                 r = 0;
         }
+        for (PartitionRole role = 0; role < _PARTITION_ROLE_MAX; role++)
+                disk.partitions[role] = table.partitions[role][PART_DATA];
+        if (r >= 0)
+                r = find_all_hashes(disk_fd, &table, wanted, &disk, ret_error);
         for (PartitionRole role = 0; role < _PARTITION_ROLE_MAX && r >= 0; role++)
-                if (disk.partitions[role].size > 0) {
-                        disk.partitions[role].role = role;
+                if (disk.partitions[role].size > 0)
                         r = find_file_system(disk_fd, disk.partitions + role, ret_error);
-                }
         if (r >= 0)
                 *ret = disk;
         return r;
@@ -425,31 +586,116 @@ static int mount_source(const char *fs, const char *source, bool read_only)
                 fsmount(fs_fd, FSMOUNT_CLOEXEC, MOUNT_ATTR_NODEV | (read_only ? MOUNT_ATTR_RDONLY : 0)));
 }
 
-static int mount_partition(int disk_fd, const Partition *p, bool read_only, char **ret_error)
+/* A loop device as a path. */
+static int attach_partition(int disk_fd, const Partition *p, bool read_only, char path[static FD_PATH_MAX],
+                            char **ret_error)
 {
         unsigned number = 0;
+        int fd = attach_loop(disk_fd, p, read_only, &number);
+
+        snprintf(path, FD_PATH_MAX, "/dev/loop%u", number);
+        return fd < 0 ? fail(ret_error, fd, "A loop device cannot be attached: %s", strerror(-fd)) : fd;
+}
+
+static int fail_mount(const Partition *p, int r, const char *why, char **ret_error)
+{
+        _cleanup_free_ char *what = describe(p);
+
+        return fail(ret_error, r, "%s cannot be mounted, as %s: %s%s", what ?: "It", p->fs, strerror(-r),
+                    why);
+}
+
+/* Whether the kernel has device mapper now. Units may open its devices where it had it when they were started. */
+static bool verity_supported(void)
+{
+        return access("/sys/class/misc/device-mapper", F_OK) >= 0;
+}
+
+/* The device that compares with the hashes is a thin one over the two, which has them open. */
+static int mount_verified(int disk_fd, const Partition *p, const Verity *verity, char **ret_error)
+{
+        _cleanup_free_ char *name = strf("mctl-%016" PRIx64, random_u64()), *path = NULL, *why = NULL;
+        char data[FD_PATH_MAX], hashes[FD_PATH_MAX];
+        const VerityModule *module;
+        int r = load_verity(&module, ret_error);
+
+        if (r < 0 || !name)
+                return r < 0 ? r : -ENOMEM;
+        _cleanup_close_ int data_fd = attach_partition(disk_fd, p, true, data, ret_error);
+        _cleanup_close_ int hashes_fd = data_fd < 0 ? data_fd
+                                                    : attach_partition(disk_fd, &verity->hashes, true,
+                                                                       hashes, ret_error);
+        if (hashes_fd < 0)
+                return hashes_fd;
+        r = module->open(data, hashes, verity->hash, name, &path, &why);
+        if (r < 0) {
+                _cleanup_free_ char *what = describe(p);
+                return fail(ret_error, r, "%s cannot be verified: %s", what ?: "It",
+                            !verity_supported() ? "the kernel has no device mapper." : why ?: strerror(-r));
+        }
+        r = mount_source(p->fs, path, true);
+        (void) module->close(name);
+        return r < 0 ? fail_mount(p, r, " (it is not what its root hash says, or is damaged)", ret_error)
+                     : r;
+}
+
+static int mount_partition(int disk_fd, const Partition *p, const Verity *verity, bool read_only,
+                           char **ret_error)
+{
         char source[FD_PATH_MAX];
         int r = -ENOTBLK;
 
-        read_only = read_only || p->read_only;
+        if (verity && verity->hash[0] && (verity->required || verity_supported()))
+                return mount_verified(disk_fd, p, verity, ret_error);
+        /* What is written to would not be what the hashes are of. */
+        read_only = read_only || p->read_only || (verity && verity->hash[0]);
         /* Newer kernels read some from the file itself. */
         if (streq(p->fs, "erofs") && p->number == 0)
                 r = mount_source(p->fs, fd_path(disk_fd, source), true);
         if (r >= 0)
                 return r;
-        _cleanup_close_ int loop_fd = attach_loop(disk_fd, p, read_only, &number);
+        _cleanup_close_ int loop_fd = attach_partition(disk_fd, p, read_only, source, ret_error);
         if (loop_fd < 0)
-                return fail(ret_error, loop_fd, "A loop device cannot be attached: %s", strerror(-loop_fd));
-        snprintf(source, sizeof(source), "/dev/loop%u", number);
+                return loop_fd;
         r = mount_source(p->fs, source, read_only);
-        if (r < 0) {
-                _cleanup_free_ char *what = describe(p);
-                return fail(ret_error, r, "%s cannot be mounted, as %s: %s%s", what ?: "It", p->fs,
-                            strerror(-r),
-                            r == -EROFS || r == -EUCLEAN
-                                    ? " (its file system was not unmounted, or is damaged: see fsck(8))"
-                                    : "");
-        }
+        return r < 0 ? fail_mount(
+                               p, r,
+                               r == -EROFS || r == -EUCLEAN
+                                       ? " (its file system was not unmounted, or is damaged: see fsck(8))"
+                                       : "",
+                               ret_error)
+                     : r;
+}
+
+static int check_partition(int disk_fd, const Partition *p, const Verity *verity, char **ret_error)
+{
+        _cleanup_free_ char *why = NULL, *what = describe(p);
+        char data[FD_PATH_MAX], hashes[FD_PATH_MAX];
+        const VerityModule *module;
+        int r = load_verity(&module, ret_error);
+
+        if (r < 0)
+                return r;
+        _cleanup_close_ int data_fd = attach_partition(disk_fd, p, true, data, ret_error);
+        _cleanup_close_ int hashes_fd = data_fd < 0 ? data_fd
+                                                    : attach_partition(disk_fd, &verity->hashes, true,
+                                                                       hashes, ret_error);
+        if (hashes_fd < 0)
+                return hashes_fd;
+        r = module->check_all(data, hashes, verity->hash, &why);
+        return r == -EUCLEAN ? fail(ret_error, r, "%s is not what its root hash says.", what ?: "It")
+               : r < 0 ? fail(ret_error, r, "%s cannot be verified: %s", what ?: "It", why ?: strerror(-r))
+                       : 0;
+}
+
+int raw_check_hashes(int disk_fd, const RawDisk *disk, char **ret_error)
+{
+        int r = -ENODATA;
+
+        for (PartitionRole role = 0; role < ELEMENTSOF(disk->verity) && (r >= 0 || r == -ENODATA); role++)
+                if (disk->verity[role].hash[0])
+                        r = check_partition(disk_fd, disk->partitions + role, disk->verity + role,
+                                            ret_error);
         return r;
 }
 
@@ -473,7 +719,9 @@ int raw_attach(int disk_fd, const RawDisk *disk, bool read_only, int target_fd, 
                 _cleanup_close_ int own_fd = role == PARTITION_ROOT ? -EBADF : open_target(root_fd, role);
                 if (role != PARTITION_ROOT && own_fd < 0)
                         continue;
-                _cleanup_close_ int mount_fd = mount_partition(disk_fd, p, read_only, ret_error);
+                _cleanup_close_ int mount_fd = mount_partition(
+                        disk_fd, p, role < ELEMENTSOF(disk->verity) ? disk->verity + role : NULL, read_only,
+                        ret_error);
                 /* A machine can do without what is the firmware's, where the kernel does not know it. */
                 if (mount_fd == -ENODEV && (role == PARTITION_ESP || role == PARTITION_XBOOTLDR)) {
                         free(*ret_error);

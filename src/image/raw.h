@@ -7,6 +7,9 @@
 /* Disks in files: a bare file system, or partitions of GPT (the Discoverable Partitions Specification) or MBR. What is on a disk is its
  * maker's word, and the kernel's file systems are given it: so there is a list of those that are. */
 
+#define RAW_UUID_LENGTH 32U
+#define RAW_HASH_LENGTH 128U
+
 typedef enum PartitionRole {
         PARTITION_ROOT,
         PARTITION_USR,
@@ -21,18 +24,31 @@ typedef enum PartitionRole {
 
 typedef struct Partition {
         PartitionRole role;
-        uint64_t offset, size; /* bytes; size 0 where there is none */
-        unsigned number;       /* 0 for a disk that has no partitions */
-        char fs[16];           /* as the kernel calls it */
-        bool read_only;        /* says its flag, or its file system can be nothing else */
+        uint64_t offset, size;          /* bytes; size 0 where there is none */
+        unsigned number;                /* 0 for a disk that has no partitions */
+        char fs[16];                    /* as the kernel calls it */
+        bool read_only;                 /* says its flag, or its file system can be nothing else */
+        char uuid[RAW_UUID_LENGTH + 1]; /* without dashes; "" where partitions have none */
 } Partition;
+
+/* The hashes of a partition (dm-verity), and the one of them all, in hexadecimal: what it says is all that is read. */
+typedef struct Verity {
+        Partition hashes;
+        char hash[RAW_HASH_LENGTH + 1]; /* "" where there is none */
+        bool required;                  /* where the kernel can't do it, it is not done without */
+} Verity;
 
 typedef struct RawDisk {
         Partition partitions[_PARTITION_ROLE_MAX];
+        Verity verity[PARTITION_USR + 1]; /* of the root and of /usr */
 } RawDisk;
 
-/* Looks at a disk. -EUCLEAN and a text, which the caller frees, for one that no machine can run from. */
-int raw_dissect(int disk_fd, RawDisk *ret, char **ret_error);
+/* Looks at a disk. `root_hash` is what RootHash= of mctl.machine(5) can be, or NULL. -EUCLEAN and a text, which the caller frees, for one that no
+ * machine can run from; -EKEYREJECTED for one that was not signed as it is to be. */
+int raw_dissect(int disk_fd, const char *root_hash, RawDisk *ret, char **ret_error);
+
+/* Reads all that has hashes, and compares. -EUCLEAN where it is something else, -ENODATA where nothing has hashes. */
+int raw_check_hashes(int disk_fd, const RawDisk *disk, char **ret_error);
 
 /* Mounts the partitions of a disk on a directory of the caller's mount namespace. Those that have no directory in the root are left
  * out. Returns a descriptor of the root; errors have a text, which the caller frees. */

@@ -6,7 +6,9 @@ la_ssize_t sink_write_block(struct archive *archive, void *userdata, const void 
 {
         Sink *s = userdata;
 
-        for (;;) {
+        if (s->job->seen)
+                s->job->seen(s->job->userdata, data, size);
+        while (s->fd >= 0) {
                 ssize_t n = write(s->fd, data, size);
                 if (n >= 0)
                         return n;
@@ -18,6 +20,7 @@ la_ssize_t sink_write_block(struct archive *archive, void *userdata, const void 
                         return -1;
                 }
         }
+        return (la_ssize_t) size;
 }
 
 bool sink_add_filter(struct archive *archive, ArchiveFormat format)

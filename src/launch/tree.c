@@ -48,7 +48,7 @@ static int open_disk(const Spec *spec, const char *path, int run_fd)
                                                          O_CLOEXEC);
         if (disk_fd < 0)
                 return log_error_errno(-errno, "Failed to open the image '%s'", path);
-        r = raw_dissect(disk_fd, &disk, &error);
+        r = raw_dissect(disk_fd, spec->root_hash, &disk, &error);
         for (uint64_t waited = 0; r >= 0; waited += DISK_STEP_USEC) {
                 free(error);
                 error = NULL;
@@ -176,6 +176,9 @@ int tree_open(const Spec *spec, const char *path, int run_fd, Tree *ret)
         _cleanup_close_ int fd = open(path, O_PATH | O_CLOEXEC);
         if (fd < 0 || fstat(fd, &st) < 0)
                 return log_error_errno(-errno, "Failed to open the image '%s'", path);
+        if (S_ISDIR(st.st_mode) && spec_wants_hashes(spec))
+                return log_error_return(-EINVAL, "Image '%s' is no disk: RootHash=%s is about disks.",
+                                        spec->image, spec->root_hash);
         const char *file = startswith(path, IMAGE_STORE "/");
         if (S_ISDIR(st.st_mode) && file && !strchr(file, '/') && endswith(file, STACK_SUFFIX))
                 return open_stack(spec, fd, path, ret);

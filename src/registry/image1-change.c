@@ -426,6 +426,43 @@ int registry_measure_images(sd_bus_message *call, void *userdata, sd_bus_error *
                                 measure_authorized);
 }
 
+static int reply_verified(sd_bus_message *call, const json_t *answer)
+{
+        return sd_bus_reply_method_return(call, "ssb",
+                                          json_string_value(json_object_get(answer, "digest")) ?: "",
+                                          json_string_value(json_object_get(answer, "rootHash")) ?: "",
+                                          json_is_true(json_object_get(answer, "signed")));
+}
+
+static int verify_authorized(Registry *registry, sd_bus_message *call)
+{
+        const char *name;
+        int r = sd_bus_message_rewind(call, true);
+
+        if (r >= 0)
+                r = sd_bus_message_read(call, "s", &name);
+        if (r < 0)
+                return r;
+        _cleanup_close_ int fd = image1_open(name, NULL, NULL);
+        if (fd < 0)
+                return image1_reply_no_image(call, name);
+        return worker_start(registry, call, json_pack("{ss ss}", "operation", "image-verify", "name", name),
+                            -EBADF, reply_verified, "Failed to verify image '%s'", name);
+}
+
+int registry_verify_image(sd_bus_message *call, void *userdata, sd_bus_error *error)
+{
+        const char *name;
+        int r = sd_bus_message_read(call, "s", &name);
+
+        (void) error;
+        registry_touch(userdata);
+        return r < 0 ? r
+                     : polkit_authorize_with(userdata, call, REGISTRY_NAME ".manage-images", "", "verify",
+                                             (char *[]){ (char *) "image", (char *) name, NULL },
+                                             verify_authorized);
+}
+
 static bool is_absolute(const char *path)
 {
         return path[0] == '/' && strlen(path) < PATH_MAX && str_is_clean(path);

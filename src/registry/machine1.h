@@ -85,6 +85,9 @@ int registry_list_snapshots(sd_bus_message *call, void *userdata, sd_bus_error *
 /* image1-change.c: MountImage(s name, s path, b read_only) and UnmountImage(s where) of org.mctl.Registry1 */
 int registry_mount_image(sd_bus_message *call, void *userdata, sd_bus_error *error);
 
+/* image1-change.c: VerifyImage(s name) of org.mctl.Registry1 */
+int registry_verify_image(sd_bus_message *call, void *userdata, sd_bus_error *error);
+
 /* image1-change.c: MeasureImages(as names) of org.mctl.Registry1 */
 int registry_measure_images(sd_bus_message *call, void *userdata, sd_bus_error *error);
 

@@ -45,7 +45,6 @@ static int reply_invalid(sd_bus_message *call, const char *error)
         return sd_bus_reply_method_errorf(call, ERROR_INVALID_SPEC, "%s", strna(error));
 }
 
-/* The launcher mounts it. No machine has nodes for these, or could make them. */
 static int allow_disk(Start *start)
 {
         struct stat st;
@@ -55,9 +54,7 @@ static int allow_disk(Start *start)
                 return -errno;
         if (S_ISDIR(st.st_mode) || start->spec->profile == PROFILE_PRIVILEGED)
                 return 0;
-        r = strv_append(&start->assignments, "DeviceAllow=/dev/loop-control rw");
-        if (r >= 0)
-                r = strv_append(&start->assignments, "DeviceAllow=block-loop rw");
+        r = spec_allow_disks(start->spec, &start->assignments);
         return r < 0 || !S_ISBLK(st.st_mode)
                        ? r
                        : strv_appendf(&start->assignments, "DeviceAllow=%s rw", start->root);

@@ -97,6 +97,8 @@ const Setting settings[] = {
 
         { SPEC_SECTION_FILES, "ReadOnly", &setting_type_boolean, FIELD(read_only), "read-only", "no", false,
           "Make the root read-only" },
+        { SPEC_SECTION_FILES, "RootHash", &setting_type_root_hash, FIELD(root_hash), "root-hash", "auto",
+          false, "What the hashes of a disk say: HEX, signed, no, auto" },
         { SPEC_SECTION_FILES, "Volatile", &setting_type_volatile, FIELD(volatile_mode), "volatile", "no",
           false, "Keep no changes: no, yes, state, overlay, disk" },
         { SPEC_SECTION_FILES, "Bind", &setting_type_bind, FIELD(bind), "bind", NULL, false,
@@ -284,6 +286,29 @@ static const char *find_contradiction(const Spec *spec)
                         return "Sysctl= of the network needs a network of the machine's own: Private=yes, and no "
                                "NamespacePath=.";
         return NULL;
+}
+
+bool spec_wants_hashes(const Spec *spec)
+{
+        return spec->root_hash && !streq(spec->root_hash, "auto") && !streq(spec->root_hash, "no");
+}
+
+int spec_allow_disks(const Spec *spec, Strv *lines)
+{
+        static const char *const all[] = {
+                "DeviceAllow=/dev/loop-control rw",
+                "DeviceAllow=block-loop rw",
+                "DeviceAllow=/dev/mapper/control rw",
+                "DeviceAllow=block-device-mapper r",
+                /* for the hashes */
+                "Wants=modprobe@dm_mod.service",
+                "After=modprobe@dm_mod.service",
+        };
+        int r = 0;
+
+        for (size_t i = 0; i < (spec_wants_hashes(spec) ? 6 : 4) && r >= 0; i++)
+                r = strv_append(lines, all[i]);
+        return r;
 }
 
 int spec_allow_devices(const Spec *spec, Strv *lines)

@@ -179,6 +179,7 @@ typedef struct Spec {
 
         /* [Files]; the lists hold entries in the forms of mount.h */
         bool read_only;
+        char *root_hash; /* of a disk: in hexadecimal, signed, no, or auto, which NULL is as well */
         Volatile volatile_mode;
         Strv bind, bind_read_only, temporary_file_system, overlay, overlay_read_only, inaccessible;
         Strv device; /* PATH[:rwm] */
@@ -197,6 +198,9 @@ typedef struct Spec {
         bool reset[SETTINGS_MAX];        /* a list that was emptied before what is in it was assigned */
         SpecSource source[SETTINGS_MAX]; /* who assigned each setting last */
 } Spec;
+
+/* Whether a value of RootHash= is a root hash itself, of dm-verity. */
+bool root_hash_is_hex(const char *value) _pure_;
 
 typedef struct Setting Setting;
 
@@ -254,6 +258,13 @@ int spec_assign_resource(Spec *spec, const char *assignment, char **ret_error);
 /* Appends DeviceAllow= for each device and for those of the profile. The launcher makes the nodes, so it needs "m" as
  * well. */
 int spec_allow_devices(const Spec *spec, Strv *lines);
+
+/* Appends DeviceAllow= for the devices that the launcher mounts disks with; no machine has nodes for these, or could make them. And what has the kernel
+ * know them before the unit starts, where the machine cannot do without. */
+int spec_allow_disks(const Spec *spec, Strv *lines);
+
+/* Whether RootHash= demands something. */
+bool spec_wants_hashes(const Spec *spec) _pure_;
 
 /* Judges the whole, once everything is assigned: -EINVAL and a text. */
 int spec_validate(const Spec *spec, char **ret_error);

@@ -45,6 +45,19 @@ static bool is_normal_path(const char *value)
         return path_is_normal(value);
 }
 
+bool root_hash_is_hex(const char *value)
+{
+        size_t n = strlen(value);
+
+        return n >= 64 && n <= 128 && n % 2 == 0 && strspn(value, "0123456789abcdefABCDEF") == n;
+}
+
+static bool is_root_hash(const char *value)
+{
+        return root_hash_is_hex(value) || streq(value, "signed") || streq(value, "no") ||
+               streq(value, "auto");
+}
+
 /* A name as in passwd(5), or a number; groups are the user's own. */
 static bool is_user(const char *value)
 {
@@ -69,6 +82,7 @@ static bool is_cpu_list(const char *value)
 DEFINE_STRING_TYPE(string, "a text without control characters", "TEXT", str_is_clean);
 DEFINE_STRING_TYPE(hostname, "a host name", "NAME", machine_name_valid);
 DEFINE_STRING_TYPE(path, "an absolute path without '..'", "PATH", is_normal_path);
+DEFINE_STRING_TYPE(root_hash, "a root hash in hexadecimal, signed, no or auto", "HASH", is_root_hash);
 DEFINE_STRING_TYPE(user, "the name or number of a user", "USER", is_user);
 DEFINE_STRING_TYPE(cpu_list, "numbers and ranges, such as 0-3,7", "LIST", is_cpu_list);
 

@@ -25,6 +25,7 @@ extern const SettingType setting_type_path_list;
 extern const SettingType setting_type_personality;
 extern const SettingType setting_type_profile;
 extern const SettingType setting_type_resolv_conf;
+extern const SettingType setting_type_root_hash;
 extern const SettingType setting_type_signal;
 extern const SettingType setting_type_string;
 extern const SettingType setting_type_sysctl;

@@ -27,7 +27,7 @@ static int mount_disk(const char *name, int path_fd, char **ret_error)
             mkdir(TARGET, 0700) < 0)
                 return -errno;
         _cleanup_close_ int target_fd = open(TARGET, O_PATH | O_DIRECTORY | O_CLOEXEC);
-        r = target_fd < 0 ? -errno : raw_dissect(disk_fd, &disk, &error);
+        r = target_fd < 0 ? -errno : raw_dissect(disk_fd, NULL, &disk, &error);
         if (r >= 0)
                 r = raw_check_idle(disk_fd, true, &error);
         if (r >= 0)

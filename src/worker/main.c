@@ -35,6 +35,7 @@ static const struct {
         { "image-clean", work_image_clean },
         { "image-measure", work_image_measure },
         { "image-mount", work_image_mount },
+        { "image-verify", work_image_verify },
         { "image-unmount", work_image_unmount },
         { "image-snapshot", work_image_snapshot },
         { "image-rollback", work_image_rollback },

@@ -67,7 +67,7 @@ static int open_disk(const Mounted *s, char **ret_error)
         _cleanup_close_ int disk_fd = fd_reopen(s->fd, (s->read_only ? O_RDONLY : O_RDWR) | O_NONBLOCK);
         if (host_fd < 0 || disk_fd < 0)
                 return host_fd < 0 ? -errno : disk_fd;
-        r = raw_dissect(disk_fd, &disk, ret_error);
+        r = raw_dissect(disk_fd, NULL, &disk, ret_error);
         if (r >= 0)
                 r = raw_check_idle(disk_fd, s->read_only, ret_error);
         if (r < 0)

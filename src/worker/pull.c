@@ -4,8 +4,8 @@
 
 #include <ctype.h>
 #include <inttypes.h>
-#include <openssl/evp.h>
 
+#include "image/digest.h"
 #include "image/download.h"
 #include "image/trust.h"
 #include "worker/worker.h"
@@ -13,8 +13,6 @@
 #define SUMS          "SHA256SUMS"
 #define SUMS_MAX      (1024U * 1024U)
 #define SIGNATURE_MAX (64U * 1024U)
-#define DIGEST_SIZE   32U
-#define DIGEST_TEXT   (DIGEST_SIZE * 2)
 
 typedef struct Pull {
         const Request *request;
@@ -22,15 +20,15 @@ typedef struct Pull {
         Strv environment;
         bool disk;
         VerifyMode mode;
-        char expected[DIGEST_TEXT + 1]; /* in hexadecimal; "" where nothing is */
-        EVP_MD_CTX *digest;
+        char expected[DIGEST_LENGTH + 1]; /* in hexadecimal; "" where nothing is */
+        Digest *digest;
         uint64_t n_bytes;
 } Pull;
 
 static void pull_clear(Pull *p)
 {
         strv_free(p->environment);
-        EVP_MD_CTX_free(p->digest);
+        digest_free(p->digest);
 }
 
 /* --- what is expected --------------------------------------------------------------------------------------------- */
@@ -55,19 +53,19 @@ static char *base_name(const char *url)
 }
 
 /* Lines are a digest, white space, maybe a '*', and a name (sha256sum(1)). */
-static bool find_sum(const char *text, const char *name, char ret[static DIGEST_TEXT + 1])
+static bool find_sum(const char *text, const char *name, char ret[static DIGEST_LENGTH + 1])
 {
         for (const char *line = text; line; line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL) {
                 size_t n = strspn(line, "0123456789abcdefABCDEF");
                 const char *file = line + n + strspn(line + n, " \t");
-                if (n != DIGEST_TEXT || file == line + n)
+                if (n != DIGEST_LENGTH || file == line + n)
                         continue;
                 file += *file == '*';
                 if (strcspn(file, "\r\n") != strlen(name) || strncmp(file, name, strlen(name)) != 0)
                         continue;
-                for (size_t i = 0; i < DIGEST_TEXT; i++)
+                for (size_t i = 0; i < DIGEST_LENGTH; i++)
                         ret[i] = (char) tolower(line[i]);
-                ret[DIGEST_TEXT] = 0;
+                ret[DIGEST_LENGTH] = 0;
                 return true;
         }
         return false;
@@ -169,19 +167,17 @@ static void on_bytes(void *userdata, const void *data, size_t n)
 {
         Pull *p = userdata;
 
-        (void) EVP_DigestUpdate(p->digest, data, n);
+        digest_add(p->digest, data, n);
         p->n_bytes += n;
 }
 
 static int compare(Pull *p, char **ret_error)
 {
-        uint8_t digest[EVP_MAX_MD_SIZE];
-        char text[DIGEST_TEXT + 1];
+        char text[DIGEST_LENGTH + 1];
+        int r = digest_end(p->digest, text);
 
-        if (EVP_DigestFinal_ex(p->digest, digest, NULL) != 1)
-                return -EIO;
-        for (size_t i = 0; i < DIGEST_SIZE; i++)
-                snprintf(text + 2 * i, 3, "%02x", digest[i]);
+        if (r < 0)
+                return r;
         json_object_set_new(p->request->answer, "digest", json_string(text));
         if (!p->expected[0] || streq(text, p->expected))
                 return 0;
@@ -230,15 +226,12 @@ static int pull(const Request *request, bool disk, char **ret_error)
                 .url = request_text(request, "url"),
                 .disk = disk,
                 .mode = verify_mode_from_string(request_text(request, "verify")),
-                .digest = EVP_MD_CTX_new(),
         };
         Request own = *request;
         const json_t *value;
         size_t i;
-        int r = 0;
+        int r = digest_begin(&p.digest);
 
-        if (!p.digest || EVP_DigestInit_ex(p.digest, EVP_sha256(), NULL) != 1)
-                return -ENOMEM;
         json_array_foreach (json_object_get(request->json, "environment"), i, value)
                 if (r >= 0)
                         r = strv_append(&p.environment, strna(json_string_value(value)));

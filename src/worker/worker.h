@@ -56,6 +56,9 @@ int work_image_clean(const Request *request, char **ret_error);
 /* measure.c: of all "names" that are there, as "images" by name: "size" and "exclusive" in bytes on disk, and whom it "shares" that with. */
 int work_image_measure(const Request *request, char **ret_error);
 
+/* verify.c: what an image has now: its "digest", and of a disk with hashes, "rootHash" and whether it is "signed". */
+int work_image_verify(const Request *request, char **ret_error);
+
 /* mount.c: an image on the directory "path" of the host, with "readOnly", and away: all mounts of an image, or the one on a path. */
 int work_image_mount(const Request *request, char **ret_error);
 int work_image_unmount(const Request *request, char **ret_error);

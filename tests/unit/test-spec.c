@@ -82,6 +82,7 @@ static const struct {
         { "LoadCredential", "a:/etc/a", "b:/etc/b" },
         { "SetCredential", "a:1", "b:2" },
         { "ReadOnly", "yes", "true" },
+        { "RootHash", "signed", "0123456789abcdef0123456789ABCDEF0123456789abcdef0123456789abcdef" },
         { "Volatile", "yes", "overlay" },
         { "Bind", "/a", "/b:/c" },
         { "BindReadOnly", "/a", "/b:/c" },

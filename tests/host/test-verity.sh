@@ -1,0 +1,190 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# Disks that say what is on them (dm-verity), and what images have. Where the kernel has no device mapper, nothing can run from
+# such disks as they say; that it is refused, and that they can be read as a whole, is the same everywhere.
+
+# shellcheck source=tests/host/lib.sh
+. "$(dirname "$(readlink -f "$0")")/lib.sh"
+host_options=("--with=fdisk,cryptsetup-bin,openssl,libblkid1")
+store=/var/lib/machines
+
+# A root file system, its hashes, and somebody who signs.
+prepare_host() {
+        # shellcheck disable=SC2016
+        on_sh 'mkdir -p /root/v && cd /root/v && cp -a /var/lib/machines/bb tree && mkdir -p tree/root && echo genuine >tree/root/file &&
+                truncate -s 64M root && mke2fs -q -t ext4 -b 4096 -d tree root && truncate -s 2M hashes &&
+                veritysetup format root hashes | sed -n "s/^Root hash:[[:space:]]*//p" >hash && [ -s hash ] &&
+                openssl req -x509 -newkey rsa:2048 -nodes -subj "/CN=images" -keyout key.pem -out images.crt 2>/dev/null &&
+                openssl req -x509 -newkey rsa:2048 -nodes -subj "/CN=others" -keyout other.pem -out other.crt 2>/dev/null'
+        hash=$(on cat /root/v/hash)
+        on mkdir -p /etc/verity.d
+}
+
+# sign KEY CERTIFICATE [HASH]: as systemd-repart(8) has it.
+sign() {
+        # shellcheck disable=SC2016
+        on_sh 'cd /root/v && printf "%s" "$3" >text && openssl smime -sign -nocerts -noattr -binary -in text -inkey "$1" -signer "$2" -outform der -out text.p7s &&
+                jq -nc --arg hash "$3" --arg signature "$(base64 -w0 text.p7s)" "{rootHash: \$hash, signature: \$signature}" >signature' sh "$1" "$2" "${3:-$hash}"
+}
+
+uuid() {
+        sed -E 's/(.{8})(.{4})(.{4})(.{4})(.{12})/\1-\2-\3-\4-\5/' <<<"$1"
+}
+
+# disk FILE [signed]
+disk() {
+        local signature=""
+
+        [ -z "${2:-}" ] || signature=$'\nstart=139264, size=2048, type=41092b05-9fc8-4523-994f-2def0408b176'
+        # shellcheck disable=SC2016
+        on_sh 'cd /root/v && rm -f "$1" && truncate -s 72M "$1" && printf "%s\n" "$2" | sfdisk -q "$1" >/dev/null &&
+                dd if=root of="$1" bs=1M seek=1 conv=notrunc,sparse status=none && dd if=hashes of="$1" bs=1M seek=65 conv=notrunc status=none &&
+                { [ -z "$3" ] || dd if=signature of="$1" bs=1M seek=68 conv=notrunc status=none; }' sh "$1" "label: gpt
+start=2048, size=131072, type=4f68bce3-e8cd-4db1-96e7-fbcaf984b709, uuid=$(uuid "${hash:0:32}")
+start=133120, size=4096, type=2c7357ed-ebd2-46d9-aec1-23d437ec2bf5, uuid=$(uuid "${hash: -32}")$signature" "${2:-}"
+}
+
+# tamper FILE: with what a file has, not with what it is called.
+tamper() {
+        # shellcheck disable=SC2016
+        on_sh 'at=$(grep -abo genuine "$1" | head -n 1 | cut -d: -f1) && printf tampered | dd of="$1" bs=1 seek="$at" conv=notrunc status=none' sh "$1"
+}
+
+has_device_mapper() {
+        on_sh 'modprobe -q dm-mod; grep -qw device-mapper /proc/misc'
+}
+
+needs_device_mapper() {
+        has_device_mapper || skip "the kernel has no device mapper"
+}
+
+no_devices() {
+        ! on_sh 'grep -qs mctl /sys/block/dm-*/dm/name' && ! on losetup -l -n -O BACK-FILE | grep -q "$store"
+}
+
+fails_to_run() {
+        try on mctl run --rm --name broken "$@" true
+        equal "The exit status" "$status" 125
+        contains "What is said" "$err" "$expected"
+        on systemctl reset-failed
+}
+
+# All of it is read, by what runs in user space.
+test_verify() {
+        disk $store/v.raw
+        works on mctl verify v
+        equal "What is said" "$out" "v: sha256:$(on sha256sum $store/v.raw | cut -d' ' -f1)"
+        sign key.pem images.crt
+        disk $store/v.raw signed
+        works on mctl verify v
+        contains "What is said" "$out" ", as its root hash says: $hash"
+        lacks "What is said" "$out" signed
+        on cp /root/v/images.crt /etc/verity.d
+        works on mctl verify v
+        contains "What is said" "$out" "$hash, which is signed"
+        works on mctl verify v --json
+        valid_json "$out" "json[0]['image'] == 'v' and json[0]['rootHash'] == '$hash' and json[0]['signed'] is True and len(json[0]['digest']) == 64"
+        tamper $store/v.raw
+        refused 1 "Partition 1 (the root) is not what its root hash says" on mctl verify v
+        # Hashes that were tampered with are found as well.
+        disk $store/v.raw signed
+        on_sh 'printf x | dd of="$1" bs=1 seek=$((65 * 1024 * 1024 + 5000)) conv=notrunc status=none' sh $store/v.raw
+        refused 1 "Partition 1 (the root)" on mctl verify v
+        # A signature of another hash leads to that.
+        sign key.pem images.crt "${hash/[0-9]/f}"
+        disk $store/v.raw signed
+        try on mctl verify v
+        equal "The exit status" "$status" 1
+        on_sh 'echo "{\"rootHash\": 5}" >/root/v/signature'
+        disk $store/v.raw signed
+        expected="signature that cannot be understood" fails_to_run v --root-hash=auto
+        on rm $store/v.raw /etc/verity.d/images.crt
+        soon no_devices
+}
+
+# Images of all types have a digest: that of what is exported.
+test_digest() {
+        local digest
+
+        digest=$(on_sh 'mctl export --format=uncompressed bb - | sha256sum' | cut -d' ' -f1)
+        works on mctl verify bb
+        equal "What is said" "$out" "bb: sha256:$digest"
+        works on mctl clone bb s
+        works on mctl verify bb --digest="sha256:$digest"
+        works on mctl verify bb --digest="$digest" -q
+        empty "What is said" "$out"
+        refused 1 "Image 'bb' has the digest sha256:$digest, not sha256:00" on mctl verify bb --digest=00
+        refused 2 "of one image" on mctl verify bb s --digest=00
+        refused 1 "No image 'nothere'" on mctl verify nothere
+        works on mctl verify bb s --json
+        valid_json "$out" '[o["image"] for o in json] == ["bb", "s"]'
+        refused 1 "authentication is required" on_user alice mctl --no-ask-password verify bb
+        works on mctl remove s
+}
+
+# What is asked for is not gone without.
+test_refused() {
+        sign other.pem other.crt
+        disk $store/v.raw signed
+        on cp /root/v/images.crt /etc/verity.d
+        expected="is signed by nobody whose certificate is in /etc/verity.d" fails_to_run v --root-hash=signed
+        expected="no root whose root hash is" fails_to_run v --root-hash="${hash/[0-9]/f}"
+        disk $store/v.raw
+        expected="is not signed" fails_to_run v --root-hash=signed
+        on_sh 'cp /root/v/root "$1/plain.raw"' sh $store
+        expected="The disk has no hashes, which RootHash=signed wants" fails_to_run plain --root-hash=signed
+        expected="is no disk: RootHash=signed is about disks" fails_to_run bb --root-hash=signed
+        refused 125 "a root hash in hexadecimal, signed, no or auto" on mctl run --root-hash=abc v true
+        on rm $store/v.raw $store/plain.raw /etc/verity.d/images.crt
+        soon no_devices
+}
+
+test_without_device_mapper() {
+        ! has_device_mapper || skip "the kernel has device mapper"
+        sign key.pem images.crt
+        disk $store/v.raw signed
+        expected="cannot be verified: the kernel has no device mapper" fails_to_run v --root-hash="$hash"
+        # Nobody asked: it is as good as another disk, but that nobody writes to it.
+        works on mctl run --rm v cat /root/file
+        equal "The file" "$out" genuine
+        works on mctl run --rm v --root-hash=no cat /root/file
+        on rm $store/v.raw
+        soon no_devices
+}
+
+test_run() {
+        needs_device_mapper
+        disk $store/v.raw
+        works on mctl run --rm --root-hash="$hash" v cat /root/file
+        equal "The file" "$out" genuine
+        contains "What its root is on" "$(on mctl run --rm --root-hash="$hash" --volatile=no --read-only v cat /proc/mounts)" "/dev/dm-"
+        works on mctl boot --root-hash="$hash" --volatile=overlay v --name one
+        works on mctl boot --root-hash="$hash" --volatile=overlay v --name two
+        equal "The file" "$(inside two cat /root/file)" genuine
+        power_off one two
+        soon no_devices
+        sign key.pem images.crt
+        disk $store/v.raw signed
+        on cp /root/v/images.crt /etc/verity.d
+        works on mctl run --rm --root-hash=signed v cat /root/file
+        works on mkdir -p /mnt/v
+        works on mctl mount --read-only v /mnt/v
+        contains "What it is on" "$(on findmnt -n -o SOURCE /mnt/v)" "/dev/dm-"
+        works on mctl umount v
+        soon no_devices
+        tamper $store/v.raw
+        try on mctl run --rm --root-hash=signed v cat /root/file
+        differ "The exit status" "$status" 0
+        lacks "What is said" "$out" tampered
+        # Without the hashes it is what it is.
+        works on mctl run --rm --root-hash=no v cat /root/file
+        contains "The file" "$out" tampere
+        on_sh 'dd if=/dev/urandom of="$1" bs=1k seek=1024 count=8 conv=notrunc status=none' sh $store/v.raw
+        try on mctl run --rm --root-hash=signed v true
+        equal "The exit status" "$status" 125
+        on_sh 'rm "$1/v.raw" /etc/verity.d/images.crt; systemctl reset-failed' sh $store
+        soon no_devices
+}
+
+run_tests
