@@ -46,7 +46,7 @@ typedef struct Context {
         bool all, dry_run, wait, follow, raw, now, effective, runtime, force, copy, keep_identity,
                 make_target, stream, attach, default_keys, size;
         const char *name, *slice, *signal, *kill_whom, *wait_for, *since, *format, *image_type, *verify, *to,
-                *health, *timeout, *digest;
+                *health, *timeout, *digest, *sign;
         Strv properties;
         int lines;  /* -1: as many as suit the verb */
         Spec *spec; /* settings given as options */

@@ -300,6 +300,9 @@ static int parse_option(Context *c, int id, const char *argument)
         case OPT_DIGEST:
                 c->digest = argument;
                 return 0;
+        case OPT_SIGN:
+                c->sign = argument;
+                return 0;
         case OPT_TO:
                 c->to = argument;
                 return 0;

@@ -181,6 +181,7 @@ const Option options[] = {
         { OPT_VERIFY, "verify", 0, "HOW", "pull-tar pull-raw",
           "Verify by signature, by checksum, or no (what trust.d says)", "signature checksum no" },
         { OPT_SIZE, "size", 0, NULL, "images", "Count how much images take on disk" },
+        { OPT_SIGN, "sign", 0, "KEY", "export", "Sign its checksum, in SHA256SUMS beside it" },
         { OPT_DIGEST, "digest", 0, "SHA256", "verify", "What the image is to have" },
         { OPT_TO, "to", 0, "IMAGE", "update", "Image that it is to have" },
         { OPT_HEALTH, "health", 0, "COMMAND", "update", "Shell command inside that must do well" },

@@ -67,6 +67,7 @@ enum {
         OPT_STOP_TIMEOUT,
         OPT_PULL,
         OPT_DIGEST,
+        OPT_SIGN,
         OPT_TO,
         OPT_SIZE,
         OPT_HEALTH,

@@ -12,6 +12,8 @@
 #include "basic/parse.h"
 #include "basic/time.h"
 #include "cli/cli.h"
+
+#define SIGN LIBEXECDIR "/mctl-sign"
 #include "cli/process.h"
 
 typedef struct Transfer {
@@ -401,6 +403,10 @@ int verb_export(Context *c, char **args)
                 return log_error_return(-EINVAL,
                                         "A file is made when its export is done: -d goes with standard "
                                         "output only.");
+        if (c->sign && !path)
+                return log_error_return(-EINVAL, "A signature goes beside a file: name one.");
+        if (c->sign && access(c->sign, R_OK) < 0)
+                return log_error_errno(-errno, "Cannot read the key '%s'", c->sign);
         if (path && stat(path, &st) >= 0 && !S_ISREG(st.st_mode))
                 return log_error_return(-EEXIST, "'%s' is there already, and no file.", path);
         if (path && !c->force && access(path, F_OK) >= 0)
@@ -419,7 +425,12 @@ int verb_export(Context *c, char **args)
                                           clamp == UINT64_MAX ? (int64_t) -1 : (int64_t) clamp);
         if (r < 0)
                 return r;
-        return path ? export_to_file(c, call, path, file_fd, what) : transfer(c, call, what);
+        r = path ? export_to_file(c, call, path, file_fd, what) : transfer(c, call, what);
+        if (r != 0 || !c->sign)
+                return r;
+        /* It has what signatures need, and ends as we would. */
+        execl(SIGN, SIGN, c->sign, path, NULL);
+        return log_error_errno(-errno, "Failed to run '" SIGN "'");
 }
 
 static char *format_share(const json_t *value)

@@ -98,6 +98,36 @@ test_sources() {
         store_is_clean
 }
 
+# What one side signs, the other one takes.
+test_signed_export() {
+        local kind
+
+        for kind in ed25519 "rsa -pkeyopt rsa_keygen_bits:2048" "ec -pkeyopt ec_paramgen_curve:P-256"; do
+                on_sh "rm -rf /srv/www/out /root/sign; mkdir -p /srv/www/out /root/sign /etc/mctl/trust.d && cd /root/sign && openssl genpkey -quiet -algorithm $kind -out key 2>/dev/null &&
+                        openssl pkey -in key -pubout -out /etc/mctl/trust.d/out.pub && printf 'Source=%s/out/\nKey=out.pub\n' $https >/etc/mctl/trust.d/out.trust"
+                works on mctl export -q --sign=/root/sign/key bb /srv/www/out/bb.tar.gz
+                works on_sh 'cd /srv/www/out && mctl export -q --sign=/root/sign/key bb other.tar'
+                equal "The files" "$(on_sh 'cd /srv/www/out && cut -c 67- SHA256SUMS | tr "\n" " " && sha256sum -c --quiet SHA256SUMS')" "bb.tar.gz other.tar "
+                works on mctl pull-tar -q $https/out/bb.tar.gz x
+                works on mctl remove x
+        done
+        # Once more is not twice.
+        works on mctl export -q --force --sign=/root/sign/key bb /srv/www/out/other.tar
+        equal "The lines" "$(on_sh 'wc -l </srv/www/out/SHA256SUMS')" 2
+        works on mctl pull-tar -q $https/out/other.tar x
+        works on mctl remove x
+        # Nobody else's lines are signed.
+        on_sh 'echo "$(printf %064d 0)  evil.tar" >>/srv/www/out/SHA256SUMS'
+        refused 1 "is not of this key: it is left alone" on mctl export -q --force --sign=/root/sign/key bb /srv/www/out/other.tar
+        equal "The lines" "$(on_sh 'wc -l </srv/www/out/SHA256SUMS')" 3
+        on_sh 'rm /srv/www/out/*'
+        refused 1 "goes beside a file" on mctl export -q --sign=/root/sign/key bb - </dev/null
+        refused 1 "Cannot read the key" on mctl export -q --sign=/root/sign/nothere bb /srv/www/out/a.tar
+        refused 1 "is no private key" on mctl export -q --sign=/etc/mctl/trust.d/out.pub bb /srv/www/out/a.tar
+        empty "The checksums" "$(on_sh 'ls /srv/www/out | grep SUMS || :')"
+        on_sh 'rm -r /srv/www/out /root/sign /etc/mctl/trust.d/out.*'
+}
+
 sign() {
         on_sh "cd /srv/www && rm -f SHA256SUMS.*; $1"
 }

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* mctl-sign KEY FILE…: what "mctl export --sign" runs, as the user who said that.
+ *
+ * Writes the checksums of files into SHA256SUMS (sha256sum(1)) in their directory, beside those of others that are there, and signs
+ * that as mctl.trust(5) has it: SHA256SUMS.sig, by a private key of Ed25519, RSA or ECDSA in PEM. What is there has to be signed by the same key:
+ * nobody else's lines are signed. */
+
+#include <locale.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#include "basic/fd.h"
+#include "basic/log.h"
+#include "basic/str.h"
+#include "image/digest.h"
+
+#define SUMS          "SHA256SUMS"
+#define SIGNATURE     SUMS ".sig"
+#define SUMS_MAX      (1024U * 1024U)
+#define SIGNATURE_MAX 4096U
+#define BLOCK         (256U * 1024U)
+
+/* Those of Edwards curves hash themselves. */
+static const EVP_MD *digest_of(const EVP_PKEY *key)
+{
+        return EVP_PKEY_is_a(key, "ED25519") || EVP_PKEY_is_a(key, "ED448") ? NULL : EVP_sha256();
+}
+
+static int read_key(const char *path, EVP_PKEY **ret)
+{
+        FILE *file = fopen(path, "re");
+
+        if (!file)
+                return log_error_errno(-errno, "Cannot read the key '%s'", path);
+        *ret = PEM_read_PrivateKey(file, NULL, NULL, NULL);
+        (void) fclose(file);
+        return *ret ? 0 : log_error_return(-EINVAL, "'%s' is no private key in PEM that can be read.", path);
+}
+
+static int sign(EVP_PKEY *key, const char *text, uint8_t signature[static SIGNATURE_MAX], size_t *size)
+{
+        EVP_MD_CTX *context = EVP_MD_CTX_new();
+        bool good;
+
+        *size = SIGNATURE_MAX;
+        good = context && EVP_DigestSignInit(context, NULL, digest_of(key), NULL, key) == 1 &&
+               EVP_DigestSign(context, signature, size, (const uint8_t *) text, strlen(text)) == 1;
+        EVP_MD_CTX_free(context);
+        return good ? 0
+                    : log_error_return(-EINVAL, "This key cannot sign: one of Ed25519, RSA or ECDSA can.");
+}
+
+static bool has_signed(EVP_PKEY *key, const char *text, const char *signature, size_t size)
+{
+        EVP_MD_CTX *context = EVP_MD_CTX_new();
+        bool good = context && EVP_DigestVerifyInit(context, NULL, digest_of(key), NULL, key) == 1 &&
+                    EVP_DigestVerify(context, (const uint8_t *) signature, size, (const uint8_t *) text,
+                                     strlen(text)) == 1;
+
+        EVP_MD_CTX_free(context);
+        return good;
+}
+
+/* "" where there are none. */
+static int read_sums(int dir_fd, const char *directory, EVP_PKEY *key, char **ret)
+{
+        _cleanup_free_ char *text = NULL, *signature = NULL;
+        size_t size = 0;
+        int r = file_read_at(dir_fd, SUMS, SUMS_MAX, &text, NULL);
+
+        if (r == -ENOENT) {
+                *ret = strdup("");
+                return *ret ? 0 : log_oom();
+        }
+        if (r < 0)
+                return log_error_errno(r, "Cannot read '%s/" SUMS "'", directory);
+        r = file_read_at(dir_fd, SIGNATURE, SIGNATURE_MAX, &signature, &size);
+        if (r < 0 || !has_signed(key, text, signature, size))
+                return log_error_return(-EKEYREJECTED,
+                                        "'%s/" SUMS "' is there, and '" SIGNATURE
+                                        "' is not of this key: it is left alone.",
+                                        directory);
+        *ret = TAKE_PTR(text);
+        return 0;
+}
+
+static int hash_file(int dir_fd, const char *path, const char *name, char ret[static DIGEST_LENGTH + 1])
+{
+        _cleanup_digest_ Digest *digest = NULL;
+        _cleanup_free_ char *block = malloc(BLOCK);
+        ssize_t n = 0;
+        int r = block ? digest_begin(&digest) : -ENOMEM;
+
+        if (r < 0)
+                return log_oom();
+        _cleanup_close_ int fd = openat(dir_fd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+        while (fd >= 0 && (n = read(fd, block, BLOCK)) > 0)
+                digest_add(digest, block, (size_t) n);
+        if (fd < 0 || n < 0)
+                return log_error_errno(-errno, "Cannot read '%s'", path);
+        return digest_end(digest, ret);
+}
+
+/* All lines but those of a file, and its new one. */
+static char *replace_line(const char *sums, const char *name, const char *digest)
+{
+        _cleanup_strv_ Strv lines = NULL;
+        int r = 0;
+
+        for (const char *line = sums, *next; *line && r >= 0; line = next) {
+                size_t n = strcspn(line, "\n");
+                const char *file = memchr(line, ' ', n);
+                next = line + n + (line[n] == '\n');
+                if (!file || strlen(name) != (size_t) (line + n - file) - 2 ||
+                    strncmp(file + 2, name, strlen(name)) != 0)
+                        r = strv_appendf(&lines, "%.*s", (int) n, line);
+        }
+        if (r >= 0)
+                r = strv_appendf(&lines, "%s  %s\n", digest, name);
+        return r < 0 ? NULL : strv_join(lines, "\n");
+}
+
+static int sign_file(EVP_PKEY *key, const char *path)
+{
+        const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+        _cleanup_free_ char *directory = slash ? strndup(path, MAX(slash - path, 1)) : strdup("."),
+                            *sums = NULL, *text = NULL;
+        char digest[DIGEST_LENGTH + 1];
+        uint8_t signature[SIGNATURE_MAX];
+        size_t size;
+        int r;
+
+        if (!directory)
+                return log_oom();
+        if (!str_is_clean(name))
+                return log_error_return(-EINVAL, "A file with such a name cannot be in " SUMS ".");
+        _cleanup_close_ int dir_fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (dir_fd < 0 || flock(dir_fd, LOCK_EX) < 0)
+                return log_error_errno(-errno, "Cannot open '%s'", directory);
+        r = read_sums(dir_fd, directory, key, &sums);
+        if (r >= 0)
+                r = hash_file(dir_fd, path, name, digest);
+        if (r < 0)
+                return r;
+        text = replace_line(sums, name, digest);
+        if (!text)
+                return log_oom();
+        r = sign(key, text, signature, &size);
+        if (r < 0)
+                return r;
+        r = file_write_atomic_at(dir_fd, SUMS, 0644, text, strlen(text));
+        if (r >= 0)
+                r = file_write_atomic_at(dir_fd, SIGNATURE, 0644, signature, size);
+        return r < 0 ? log_error_errno(r, "Cannot write '%s/" SUMS "' and its signature", directory) : 0;
+}
+
+int main(int argc, char **argv)
+{
+        EVP_PKEY *key = NULL;
+        int r;
+
+        (void) setlocale(LC_CTYPE, "C.UTF-8");
+        if (argc < 3) {
+                log_error("Usage: mctl-sign KEY FILE…");
+                return 2;
+        }
+        r = read_key(argv[1], &key);
+        for (int i = 2; i < argc && r >= 0; i++)
+                r = sign_file(key, argv[i]);
+        EVP_PKEY_free(key);
+        return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}
