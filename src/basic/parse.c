@@ -82,15 +82,12 @@ int parse_size(const char *s, unsigned base, uint64_t *ret)
         r = read_fixed_point(&s, &whole, &nano);
         if (r < 0)
                 return r;
-        if (*s == 'B' && !s[1])
-                s++;
-        else if (*s) {
+        if (*s && !streq(s, "B")) {
                 const char *p = strchr(suffixes, *s);
                 if (!p || s[1])
                         return -EINVAL;
                 for (const char *q = suffixes; q <= p; q++)
                         factor *= base;
-                s++;
         }
         return scale_fixed_point(whole, nano, factor, ret);
 }

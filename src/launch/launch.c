@@ -372,7 +372,7 @@ static int hear_ready(Launch *l, int *ret_status)
                 return r < 0 ? r : -EPIPE;
         if (c == CHILD_IS_READY)
                 return 0;
-        *ret_status = c;
+        *ret_status = (unsigned char) c;
         return -ENOEXEC;
 }
 

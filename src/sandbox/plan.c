@@ -466,6 +466,9 @@ static int plan_arguments(Plan *plan, const PlanInput *input)
                 if (r >= 0)
                         r = strv_append(&plan->argv, "--");
         }
+        /* An empty /etc is a first boot each time, whose questions nobody may be there to answer (kernel-command-line(7)). */
+        if (r >= 0 && plan->spec->boot && plan->spec->volatile_mode == VOLATILE_YES)
+                r = strv_append(&plan->argv, "systemd.firstboot=no");
         return r < 0 ? r : strv_extend(&plan->argv, plan->spec->parameters);
 }
 
