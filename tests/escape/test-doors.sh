@@ -186,7 +186,7 @@ test_full_run() {
         local first second third left
 
         on systemctl stop "$registry"
-        on_sh 'mount -t tmpfs -o size=64k none /run/mctl && { dd if=/dev/zero of=/run/mctl/fill bs=1k 2>/dev/null || :; }'
+        on_sh 'mkdir -p /run/mctl; mount -t tmpfs -o size=64k none /run/mctl && { dd if=/dev/zero of=/run/mctl/fill bs=1k 2>/dev/null || :; }'
         try on mctl boot bb
         first=$status:$err
         try on mctl run bb /bin/true

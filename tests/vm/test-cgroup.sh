@@ -117,6 +117,44 @@ test_processor_is_limited() {
         power_off bb
 }
 
+# Writes 8 MiB past the page cache, and says how many milliseconds that took.
+timed_write() {
+        within machine-bb.service 'dd if=/dev/zero of=/root/out bs=64k count=128 oflag=direct conv=fsync 2>/dev/null; cat /proc/uptime' >/dev/null
+}
+
+test_disk_is_limited() {
+        local device began limited free
+
+        boot bb
+        device=$(on findmnt -n -o SOURCE -T /var/lib/machines)
+        began=${EPOCHREALTIME/./}
+        timed_write
+        free=$((${EPOCHREALTIME/./} - began))
+        works on mctl set-property bb "IOWriteBandwidthMax=$device 1M"
+        began=${EPOCHREALTIME/./}
+        timed_write
+        limited=$((${EPOCHREALTIME/./} - began))
+        echo "8 MiB: $free us, and with a limit of 1 MB/s: $limited us"
+        [ "$limited" -gt 6000000 ] || fail "The limit is none."
+        [ "$limited" -gt $((2 * free)) ] || fail "It is as slow without a limit."
+        valid_json "$(on mctl stats bb --json)" 'json[0]["ioWrite"] >= 2 * 8 * 1024 * 1024'
+        power_off bb
+}
+
+# What there is to see of limits while they hold.
+test_stats() {
+        local stats
+
+        boot bb -p MemoryMax=64M -p TasksMax=50 -p CPUQuota=20%
+        within machine-bb.service 'timeout 20 sh -c "while :; do :; done"; sleep 20 & sleep 20' >/dev/null 2>&1 &
+        sleep 3
+        stats=$(on mctl stats bb --json)
+        wait || :
+        valid_json "$stats" 'json[0]["memoryMax"] == 64 << 20 and json[0]["tasksMax"] == 50 and 0 < json[0]["memory"] <= 64 << 20'
+        valid_json "$stats" 'json[0]["tasks"] >= 2 and 5 < json[0]["cpuPercent"] < 40'
+        power_off bb
+}
+
 # --- a system inside -----------------------------------------------------------------------------------------------
 
 test_system_inside() {
