@@ -9,9 +9,10 @@
 
 /* These make a unit a machine; the template container@.service says the same. */
 static const char *const machine_assignments[] = {
-        "Type=notify",    "NotifyAccess=main",         "Delegate=yes",
-        "KillMode=mixed", "Slice=machine.slice",       "TimeoutStartSec=2min",
-        "TasksMax=16384", "RuntimeDirectoryMode=0700", "RuntimeDirectoryPreserve=restart",
+        "Type=notify",      "NotifyAccess=main",         "Delegate=yes",
+        "KillMode=mixed",   "Slice=machine.slice",       "TimeoutStartSec=2min",
+        "TasksMax=16384",   "RuntimeDirectoryMode=0700", "RuntimeDirectoryPreserve=restart",
+        "IOAccounting=yes",
 };
 
 static int add_devices(const Spec *spec, Strv *l)

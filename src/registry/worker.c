@@ -148,10 +148,24 @@ static int make_request(json_t *request)
         return r < 0 ? r : lseek(fd, 0, SEEK_SET) < 0 ? -errno : TAKE_FD(fd);
 }
 
+/* What has to do with archives has a program of its own. */
+static const char *program_of(const json_t *request)
+{
+        static const char *const transfers[] = { "import-", "pull-",  "export-",
+                                                 "pack",    "unpack", "image-verify" };
+        const char *operation = json_string_value(json_object_get(request, "operation"));
+
+        for (size_t i = 0; operation && i < ELEMENTSOF(transfers); i++)
+                if (startswith(operation, transfers[i]))
+                        return TRANSFER_WORKER;
+        return WORKER;
+}
+
 static int append_properties(sd_bus_message *m, const WorkerTask *task, const char *what, int request_fd,
                              int answer_fd)
 {
-        const char *description = startswith(what, "Failed to ") ?: what;
+        const char *description = startswith(what, "Failed to ") ?: what,
+                   *program = program_of(task->request);
         int r;
 
         r = sd_bus_message_open_container(m, 'a', "(sv)");
@@ -176,7 +190,7 @@ static int append_properties(sd_bus_message *m, const WorkerTask *task, const ch
         if (r >= 0)
                 r = unit_append_stdio(m, (const int[]){ request_fd, answer_fd, -EBADF });
         if (r >= 0)
-                r = sd_bus_message_append(m, "(sv)", "ExecStart", "a(sasb)", 1, WORKER, 1, WORKER, false);
+                r = sd_bus_message_append(m, "(sv)", "ExecStart", "a(sasb)", 1, program, 1, program, false);
         return r < 0 ? r : sd_bus_message_close_container(m);
 }
 

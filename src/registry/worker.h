@@ -5,7 +5,7 @@
 
 #include "registry/registry.h"
 
-/* Work that copies files, mounts or reads images is done by mctl-worker, each time as a transient unit of its own: systemd
+/* Work that copies files, mounts or reads images is done by mctl-worker and mctl-transfer, each time as a transient unit of its own: systemd
  * supervises it, and it may take its time. There are at most 64 at once; more get LimitsExceeded. */
 
 /* What is to be done, and who hears of it. */

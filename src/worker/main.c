@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* mctl-worker: see worker.h. */
+/* mctl-worker and mctl-transfer: see worker.h. */
 
 #include <locale.h>
 #include <signal.h>
@@ -16,43 +16,6 @@
 
 /* Names of all images, at most. */
 #define REQUEST_MAX (2U * 1024U * 1024U)
-
-static const struct {
-        const char *name;
-        Operation run;
-} operations[] = {
-        { "copy-to", work_copy_to },
-        { "copy-from", work_copy_from },
-        { "bind", work_bind },
-        { "unbind", work_unbind },
-        { "thaw", work_thaw },
-        { "image-inspect", work_image_inspect },
-        { "image-clone", work_image_clone },
-        { "image-rename", work_image_rename },
-        { "image-remove", work_image_remove },
-        { "image-read-only", work_image_read_only },
-        { "image-limit", work_image_limit },
-        { "image-clean", work_image_clean },
-        { "image-measure", work_image_measure },
-        { "image-mount", work_image_mount },
-        { "image-verify", work_image_verify },
-        { "image-unmount", work_image_unmount },
-        { "image-snapshot", work_image_snapshot },
-        { "image-rollback", work_image_rollback },
-        { "image-switch", work_image_switch },
-        { "image-rename-snapshot", work_snapshot_rename },
-        { "image-remove-snapshot", work_snapshot_remove },
-        { "image-diff", work_image_diff },
-        { "import-tar", work_import_tar },
-        { "import-raw", work_import_raw },
-        { "import-fs", work_import_directory },
-        { "pull-tar", work_pull_tar },
-        { "pull-raw", work_pull_raw },
-        { "export-tar", work_export_tar },
-        { "export-raw", work_export_raw },
-        { "pack", work_pack },
-        { "unpack", work_unpack },
-};
 
 static void request_clear(Request *request)
 {
@@ -137,9 +100,9 @@ static int run(json_t *answer, char **ret_error)
                 return set_failure(ret_error, r, "The machine is gone.");
         if (r < 0)
                 return r;
-        for (size_t i = 0; i < ELEMENTSOF(operations); i++)
-                if (streq(operations[i].name, operation))
-                        return operations[i].run(&request, ret_error);
+        for (const NamedOperation *o = operations; o->name; o++)
+                if (streq(o->name, operation))
+                        return o->run(&request, ret_error);
         return -EOPNOTSUPP;
 }
 
@@ -164,7 +127,7 @@ int main(int argc, char *argv[])
         if (argc == 4 && streq(argv[1], "thaw"))
                 return thaw(argv);
         if (argc > 1) {
-                log_error("mctl-worker takes no arguments; mctl-registryd runs it.");
+                log_error("%s takes no arguments; mctl-registryd runs it.", program_invocation_short_name);
                 return EXIT_FAILURE;
         }
         umask(0022);

@@ -7,7 +7,8 @@
 #include "basic/str.h"
 #include "image/image.h"
 
-/* mctl-worker: what the registry has done outside of its own sandbox and event loop, each time by a unit of its own. The
+/* mctl-worker: what the registry has done outside of its own sandbox and event loop, each time by a unit of its own; and mctl-transfer, the same for
+ * what needs large libraries, for archives and downloads, whose loading would take longer than most work. The
  * request is one JSON object on standard input, from the registry, which has judged it:
  *
  *   {"operation": "copy-to", "leader": 968, "startTime": 4711, "source": "/etc/hosts", "destination": "/etc/hosts"}
@@ -29,6 +30,14 @@ typedef struct Request {
 
 /* Carries a request out. On failure ret_error may get a text for people; the caller frees it. */
 typedef int (*Operation)(const Request *request, char **ret_error);
+
+/* What the program does; the last one has no name. */
+typedef struct NamedOperation {
+        const char *name;
+        Operation run;
+} NamedOperation;
+
+extern const NamedOperation operations[];
 
 /* copy.c: a tree from `source` to `destination`; with "replace", files that are there; with "into", below a destination that
  * is a directory. */

@@ -92,7 +92,7 @@ test_sources() {
         works on env https_proxy=http://127.0.0.1:9 no_proxy=localhost mctl pull-tar --verify=no $https/bb.tar.gz x
         works on mctl remove x
         # Who talks to the server is nobody.
-        works on_sh 'mctl pull-tar --verify=no "$1/slow?file=bb.tar.gz" x & sleep 1; ps -o user= -C mctl-worker | sort | tr "\n" " "; wait' sh $https
+        works on_sh 'mctl pull-tar --verify=no "$1/slow?file=bb.tar.gz" x & sleep 1; ps -o user= -C mctl-transfer | sort | tr "\n" " "; wait' sh $https
         equal "Whose the processes are" "$out" "nobody root "
         works on mctl remove x
         store_is_clean
@@ -217,7 +217,7 @@ test_breaks() {
         refused 1 "under way" on mctl pull-tar --verify=no $https/big.tar x
         on_sh 'systemctl kill -s KILL "mctl-work-*"'
         soon on_sh '[ "$(mctl transfers --json)" = "[]" ]'
-        soon on_sh '! pgrep -u nobody mctl-worker'
+        soon on_sh '! pgrep -u nobody mctl-transfer'
         works on mctl pull-tar --verify=checksum $https/big.tar x
         works on mctl remove x
         on rm /run/r
