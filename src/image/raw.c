@@ -611,28 +611,42 @@ static bool verity_supported(void)
         return access("/sys/class/misc/device-mapper", F_OK) >= 0;
 }
 
-/* The device that compares with the hashes is a thin one over the two, which has them open. */
-static int mount_verified(int disk_fd, const Partition *p, const Verity *verity, char **ret_error)
+/* Has all of a partition compared with its hashes; or with a name, makes a device of that which does when it is read, and has what it is over
+ * open. The caller frees the path. */
+static int use_hashes(const VerityModule *module, int disk_fd, const Partition *p, const Verity *verity,
+                      const char *name, char **ret_path, char **ret_error)
 {
-        _cleanup_free_ char *name = strf("mctl-%016" PRIx64, random_u64()), *path = NULL, *why = NULL;
+        _cleanup_free_ char *why = NULL, *what = describe(p);
         char data[FD_PATH_MAX], hashes[FD_PATH_MAX];
-        const VerityModule *module;
-        int r = load_verity(&module, ret_error);
+        int r;
 
-        if (r < 0 || !name)
-                return r < 0 ? r : -ENOMEM;
+        OOM_CHECK(what);
         _cleanup_close_ int data_fd = attach_partition(disk_fd, p, true, data, ret_error);
         _cleanup_close_ int hashes_fd = data_fd < 0 ? data_fd
                                                     : attach_partition(disk_fd, &verity->hashes, true,
                                                                        hashes, ret_error);
         if (hashes_fd < 0)
                 return hashes_fd;
-        r = module->open(data, hashes, verity->hash, name, &path, &why);
-        if (r < 0) {
-                _cleanup_free_ char *what = describe(p);
-                return fail(ret_error, r, "%s cannot be verified: %s", what ?: "It",
-                            !verity_supported() ? "the kernel has no device mapper." : why ?: strerror(-r));
-        }
+        r = name ? module->open(data, hashes, verity->hash, name, ret_path, &why)
+                 : module->check_all(data, hashes, verity->hash, &why);
+        if (r == -EUCLEAN)
+                return fail(ret_error, r, "%s is not what its root hash says.", what);
+        if (r < 0 && name && !verity_supported())
+                return fail(ret_error, r, "%s cannot be verified: the kernel has no device mapper.", what);
+        return r < 0 ? fail(ret_error, r, "%s cannot be verified: %s", what, why ?: strerror(-r)) : 0;
+}
+
+static int mount_verified(int disk_fd, const Partition *p, const Verity *verity, char **ret_error)
+{
+        _cleanup_free_ char *name = strf("mctl-%016" PRIx64, random_u64()), *path = NULL;
+        const VerityModule *module;
+        int r = load_verity(&module, ret_error);
+
+        OOM_CHECK(name);
+        if (r >= 0)
+                r = use_hashes(module, disk_fd, p, verity, name, &path, ret_error);
+        if (r < 0)
+                return r;
         r = mount_source(p->fs, path, true);
         (void) module->close(name);
         return r < 0 ? fail_mount(p, r, " (it is not what its root hash says, or is damaged)", ret_error)
@@ -667,35 +681,15 @@ static int mount_partition(int disk_fd, const Partition *p, const Verity *verity
                      : r;
 }
 
-static int check_partition(int disk_fd, const Partition *p, const Verity *verity, char **ret_error)
+int raw_check_hashes(int disk_fd, const RawDisk *disk, char **ret_error)
 {
-        _cleanup_free_ char *why = NULL, *what = describe(p);
-        char data[FD_PATH_MAX], hashes[FD_PATH_MAX];
         const VerityModule *module;
         int r = load_verity(&module, ret_error);
 
-        if (r < 0)
-                return r;
-        _cleanup_close_ int data_fd = attach_partition(disk_fd, p, true, data, ret_error);
-        _cleanup_close_ int hashes_fd = data_fd < 0 ? data_fd
-                                                    : attach_partition(disk_fd, &verity->hashes, true,
-                                                                       hashes, ret_error);
-        if (hashes_fd < 0)
-                return hashes_fd;
-        r = module->check_all(data, hashes, verity->hash, &why);
-        return r == -EUCLEAN ? fail(ret_error, r, "%s is not what its root hash says.", what ?: "It")
-               : r < 0 ? fail(ret_error, r, "%s cannot be verified: %s", what ?: "It", why ?: strerror(-r))
-                       : 0;
-}
-
-int raw_check_hashes(int disk_fd, const RawDisk *disk, char **ret_error)
-{
-        int r = -ENODATA;
-
-        for (PartitionRole role = 0; role < ELEMENTSOF(disk->verity) && (r >= 0 || r == -ENODATA); role++)
+        for (PartitionRole role = 0; role < ELEMENTSOF(disk->verity) && r >= 0; role++)
                 if (disk->verity[role].hash[0])
-                        r = check_partition(disk_fd, disk->partitions + role, disk->verity + role,
-                                            ret_error);
+                        r = use_hashes(module, disk_fd, disk->partitions + role, disk->verity + role, NULL,
+                                       NULL, ret_error);
         return r;
 }
 

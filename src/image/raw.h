@@ -47,7 +47,7 @@ typedef struct RawDisk {
  * machine can run from; -EKEYREJECTED for one that was not signed as it is to be. */
 int raw_dissect(int disk_fd, const char *root_hash, RawDisk *ret, char **ret_error);
 
-/* Reads all that has hashes, and compares. -EUCLEAN where it is something else, -ENODATA where nothing has hashes. */
+/* Reads all that has hashes, and compares. -EUCLEAN and a text, which the caller frees, where it is something else. */
 int raw_check_hashes(int disk_fd, const RawDisk *disk, char **ret_error);
 
 /* Mounts the partitions of a disk on a directory of the caller's mount namespace. Those that have no directory in the root are left

@@ -63,13 +63,13 @@ static int check_hashes(const Request *request, int disk_fd, char **ret_error)
         RawDisk disk;
         int r = raw_dissect(disk_fd, NULL, &disk, &error);
 
-        if (r < 0 || !disk.verity[PARTITION_ROOT].hash[0])
-                return 0;
-        error = NULL;
-        r = raw_check_hashes(disk_fd, &disk, ret_error);
         if (r < 0)
+                return 0;
+        const char *root = disk.verity[PARTITION_ROOT].hash, *usr = disk.verity[PARTITION_USR].hash;
+        r = root[0] || usr[0] ? raw_check_hashes(disk_fd, &disk, ret_error) : 0;
+        if (r < 0 || !root[0])
                 return r;
-        json_object_set_new(request->answer, "rootHash", json_string(disk.verity[PARTITION_ROOT].hash));
+        json_object_set_new(request->answer, "rootHash", json_string(root));
         r = raw_dissect(disk_fd, "signed", &disk, &error);
         json_object_set_new(request->answer, "signed", json_boolean(r >= 0));
         return 0;
