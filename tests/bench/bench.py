@@ -99,6 +99,18 @@ class Bench:
             raise Failure(f"'{' '.join(command)}' failed: {output[-2000:]}")
         return took
 
+    def podman(self, storage):
+        """The command with its storage there; None where it is not installed, or cannot have any (overlays within a user namespace)."""
+        command = ["podman", "--root", storage]
+        if not os.path.exists("/usr/bin/podman"):
+            return None
+        try:
+            self.run(command + ["info"])
+            return command
+        except Failure as e:
+            self.note(f"podman is left out: {str(e).splitlines()[-1]}")
+            return None
+
     def output(self, command):
         return subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=True,
                               timeout=WAIT_SECONDS).stdout.decode()
