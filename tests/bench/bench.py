@@ -108,7 +108,7 @@ class Bench:
             self.run(command + ["info"])
             return command
         except Failure as e:
-            self.note(f"podman is left out: {str(e).splitlines()[-1]}")
+            print(f"podman is left out: {str(e).splitlines()[-1]}", file=sys.stderr, flush=True)
             return None
 
     def output(self, command):
@@ -129,9 +129,6 @@ class Bench:
 
     def sample(self, table, candidate, metric, value):
         print(repr((table, candidate, metric, value)), flush=True)
-
-    def note(self, text):
-        print(repr((None, None, None, text)), flush=True)
 
     def interleave(self, candidates, measure, runs=None):
         """Calls measure(candidate, round) for all candidates in turn; each round begins with another one. A
