@@ -119,10 +119,12 @@ int verb_verify(Context *c, char **args)
         json_t *all = c->output == OUTPUT_TEXT ? NULL : json_array();
         int status = 0;
 
-        if (c->digest && (args[1] || is_path(args[0]))) {
-                log_error("--digest= is that of one image.");
-                return EXIT_STATUS_USAGE;
-        }
+        if (c->digest && (args[1] || is_path(args[0])))
+                return log_error("--digest= is that of one image."), EXIT_STATUS_USAGE;
+        const char *hex = c->digest ? startswith(c->digest, "sha256:") ?: c->digest : NULL;
+        if (hex && (strlen(hex) != 64 || strspn(hex, "0123456789abcdefABCDEF") != 64))
+                return log_error("--digest= takes a SHA-256 in hexadecimal, not '%s'.", c->digest),
+                       EXIT_STATUS_USAGE;
         STRV_FOREACH (word, args)
                 if ((is_path(*word) ? verify_path(c, *word, all) : image_verify(c, *word, all)) < 0)
                         status = EXIT_STATUS_FAILURE;

@@ -5,7 +5,9 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "basic/fd.h"
@@ -385,8 +387,50 @@ static int export_to_file(Context *c, sd_bus_message *call, const char *path, in
         return r < 0 ? log_error_errno(r, "Failed to write '%s'", path) : 0;
 }
 
+/* mctl-sign, which has what signatures need. Without a word, it ends as we do. */
+typedef struct Signer {
+        pid_t pid;
+        int fd;
+} Signer;
+
+static void signer_clear(Signer *s)
+{
+        fd_close(s->fd);
+}
+
+/* Waits until it has looked at the key, and at what is there. It says itself what is wrong. */
+static int signer_start(Signer *s, const char *key, const char *path)
+{
+        int fds[2];
+        char c;
+
+        if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0)
+                return log_error_errno(-errno, "Failed to make a socket");
+        s->fd = fds[0];
+        s->pid = fork();
+        if (s->pid == 0 && dup2(fds[1], STDIN_FILENO) >= 0) {
+                execl(SIGN, SIGN, key, path, NULL);
+                log_error_errno(-errno, "Failed to run '" SIGN "'");
+        }
+        if (s->pid == 0)
+                _exit(EXIT_FAILURE);
+        fd_close(fds[1]);
+        return s->pid > 0 && recv(s->fd, &c, 1, 0) == 1 ? 0 : -EIO;
+}
+
+static int signer_go(Signer *s)
+{
+        siginfo_t end = {};
+        bool told = send(s->fd, "G", 1, MSG_NOSIGNAL) == 1;
+
+        while (waitid(P_PID, (id_t) s->pid, &end, WEXITED) < 0 && errno == EINTR)
+                ;
+        return told && end.si_code == CLD_EXITED && end.si_status == 0 ? 0 : -EIO;
+}
+
 int verb_export(Context *c, char **args)
 {
+        _cleanup_(signer_clear) Signer signer = { .fd = -EBADF };
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL;
         _cleanup_free_ char *directory = NULL, *what = strf("Export of '%s'", args[0]);
         const char *path = args[1] && !streq(args[1], "-") ? args[1] : NULL,
@@ -405,8 +449,6 @@ int verb_export(Context *c, char **args)
                                         "output only.");
         if (c->sign && !path)
                 return log_error_return(-EINVAL, "A signature goes beside a file: name one.");
-        if (c->sign && access(c->sign, R_OK) < 0)
-                return log_error_errno(-errno, "Cannot read the key '%s'", c->sign);
         if (path && stat(path, &st) >= 0 && !S_ISREG(st.st_mode))
                 return log_error_return(-EEXIST, "'%s' is there already, and no file.", path);
         if (path && !c->force && access(path, F_OK) >= 0)
@@ -419,18 +461,16 @@ int verb_export(Context *c, char **args)
                                            : fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
         if (file_fd < 0)
                 return log_error_errno(-errno, "Cannot make a file for '%s'", path ?: "-");
-        r = new_call(c, "ExportImage", &call);
+        r = c->sign ? signer_start(&signer, c->sign, path) : 0;
+        if (r >= 0)
+                r = new_call(c, "ExportImage", &call);
         if (r >= 0)
                 r = sd_bus_message_append(call, "sshx", args[0], choose_format(c, path ?: ""), file_fd,
                                           clamp == UINT64_MAX ? (int64_t) -1 : (int64_t) clamp);
         if (r < 0)
                 return r;
         r = path ? export_to_file(c, call, path, file_fd, what) : transfer(c, call, what);
-        if (r != 0 || !c->sign)
-                return r;
-        /* It has what signatures need, and ends as we would. */
-        execl(SIGN, SIGN, c->sign, path, NULL);
-        return log_error_errno(-errno, "Failed to run '" SIGN "'");
+        return r == 0 && c->sign ? signer_go(&signer) : r;
 }
 
 static char *format_share(const json_t *value)

@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* mctl-sign KEY FILE…: what "mctl export --sign" runs, as the user who said that.
+/* mctl-sign KEY FILE: what "mctl export --sign" runs, as the user who said that.
  *
- * Writes the checksums of files into SHA256SUMS (sha256sum(1)) in their directory, beside those of others that are there, and signs
+ * Writes the checksum of a file into SHA256SUMS (sha256sum(1)) in its directory, beside those of others that are there, and signs
  * that as mctl.trust(5) has it: SHA256SUMS.sig, by a private key of Ed25519, RSA or ECDSA in PEM. What is there has to be signed by the same key:
- * nobody else's lines are signed. */
+ * nobody else's lines are signed.
+ *
+ * Standard input is a socket. Once all but the file is there, a byte is sent over it; and when one comes back, the file is there as well. */
 
 #include <locale.h>
-#include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <sys/file.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 
 #include "basic/fd.h"
@@ -124,11 +126,19 @@ static char *replace_line(const char *sums, const char *name, const char *digest
         return r < 0 ? NULL : strv_join(lines, "\n");
 }
 
+/* Waits for the file; 0 where there will be none. */
+static int wait_for_file(void)
+{
+        char c = 'R';
+
+        return send(STDIN_FILENO, &c, 1, MSG_NOSIGNAL) == 1 && recv(STDIN_FILENO, &c, 1, 0) == 1;
+}
+
 static int sign_file(EVP_PKEY *key, const char *path)
 {
         const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
         _cleanup_free_ char *directory = slash ? strndup(path, MAX(slash - path, 1)) : strdup("."),
-                            *sums = NULL, *text = NULL;
+                            *before = NULL, *sums = NULL, *text = NULL;
         char digest[DIGEST_LENGTH + 1];
         uint8_t signature[SIGNATURE_MAX];
         size_t size;
@@ -139,8 +149,16 @@ static int sign_file(EVP_PKEY *key, const char *path)
         if (!str_is_clean(name))
                 return log_error_return(-EINVAL, "A file with such a name cannot be in " SUMS ".");
         _cleanup_close_ int dir_fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (dir_fd < 0 || flock(dir_fd, LOCK_EX) < 0)
+        if (dir_fd < 0)
                 return log_error_errno(-errno, "Cannot open '%s'", directory);
+        r = sign(key, "", signature, &size);
+        if (r >= 0)
+                r = read_sums(dir_fd, directory, key, &before);
+        if (r < 0 || !wait_for_file())
+                return r;
+        /* There may be others meanwhile. */
+        if (flock(dir_fd, LOCK_EX) < 0)
+                return log_error_errno(-errno, "Cannot lock '%s'", directory);
         r = read_sums(dir_fd, directory, key, &sums);
         if (r >= 0)
                 r = hash_file(dir_fd, path, name, digest);
@@ -164,13 +182,13 @@ int main(int argc, char **argv)
         int r;
 
         (void) setlocale(LC_CTYPE, "C.UTF-8");
-        if (argc < 3) {
-                log_error("Usage: mctl-sign KEY FILE…");
-                return 2;
+        if (argc != 3) {
+                log_error("mctl export --sign=KEY runs this.");
+                return EXIT_FAILURE;
         }
         r = read_key(argv[1], &key);
-        for (int i = 2; i < argc && r >= 0; i++)
-                r = sign_file(key, argv[i]);
+        if (r >= 0)
+                r = sign_file(key, argv[2]);
         EVP_PKEY_free(key);
         return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }

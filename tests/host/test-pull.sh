@@ -124,7 +124,11 @@ test_signed_export() {
         refused 1 "goes beside a file" on mctl export -q --sign=/root/sign/key bb - </dev/null
         refused 1 "Cannot read the key" on mctl export -q --sign=/root/sign/nothere bb /srv/www/out/a.tar
         refused 1 "is no private key" on mctl export -q --sign=/etc/mctl/trust.d/out.pub bb /srv/www/out/a.tar
-        empty "The checksums" "$(on_sh 'ls /srv/www/out | grep SUMS || :')"
+        refused 1 "with such a name" on mctl export -q --sign=/root/sign/key bb "/srv/www/out/a"$'\n'"b"
+        on_sh 'openssl genpkey -algorithm X25519 -out /root/sign/x25519 2>/dev/null'
+        refused 1 "This key cannot sign" on mctl export -q --sign=/root/sign/x25519 bb /srv/www/out/a.tar
+        refused 1 "no image 'nothere'" on mctl export -q --sign=/root/sign/key nothere /srv/www/out/a.tar
+        empty "What there is" "$(on_sh 'ls -A /srv/www/out')"
         on_sh 'rm -r /srv/www/out /root/sign /etc/mctl/trust.d/out.*'
 }
 

@@ -114,8 +114,9 @@ test_digest() {
         works on mctl verify bb --digest="sha256:$digest"
         works on mctl verify bb --digest="$digest" -q
         empty "What is said" "$out"
-        refused 1 "Image 'bb' has the digest sha256:$digest, not sha256:00" on mctl verify bb --digest=00
-        refused 2 "of one image" on mctl verify bb s --digest=00
+        refused 1 "Image 'bb' has the digest sha256:$digest, not sha256:00" on mctl verify bb --digest="$(printf %064d 0)"
+        refused 2 "takes a SHA-256" on mctl verify bb --digest=00
+        refused 2 "of one image" on mctl verify bb s --digest="$digest"
         refused 1 "No image 'nothere'" on mctl verify nothere
         works on mctl verify bb s --json
         valid_json "$out" '[o["image"] for o in json] == ["bb", "s"]'
