@@ -624,8 +624,8 @@ static int check_settled(Context *c, const char *image)
         return r <= 0 ? r
                       : log_error_return(
                                 -EEXIST,
-                                "An update of image '%s' was not undone yet: 'systemctl start mctl-undo.service' does.",
-                                image);
+                                "An update of image '%s' was not undone yet: 'mctl update-undo %s' does.",
+                                image, image);
 }
 
 static int report(Context *c, const Updated *u)

@@ -364,27 +364,24 @@ int verb_snapshots(Context *c, char **args)
 int image_verify(Context *c, const char *name, json_t *all)
 {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-        const char *digest, *hash, *wanted = c->digest;
-        int is_signed, r = bus_call_registry(c, "Not verified", "VerifyImage", &reply, "s", name);
+        const char *digest = NULL, *hash = "",
+                   *wanted = c->digest ? startswith(c->digest, "sha256:") ?: c->digest : NULL;
+        int is_signed = 0, r = bus_call_registry(c, "Not verified", "VerifyImage", &reply, "s", name);
 
         if (r >= 0)
                 r = sd_bus_message_read(reply, "ssb", &digest, &hash, &is_signed);
-        if (r < 0)
-                return r;
-        if (wanted)
-                wanted = startswith(wanted, "sha256:") ?: wanted;
-        if (wanted && strcasecmp(wanted, digest) != 0)
-                return log_error_return(-EBADMSG, "Image '%s' has the digest sha256:%s, not sha256:%s.",
-                                        name, digest, wanted);
+        if (r >= 0 && wanted && strcasecmp(wanted, digest) != 0)
+                r = log_error_return(-EBADMSG, "Image '%s' has the digest sha256:%s, not sha256:%s.", name,
+                                     digest, wanted);
         if (all)
-                json_array_append_new(all, json_pack("{ss ss ss* sb}", "image", name, "digest", digest,
-                                                     "rootHash", isempty(hash) ? NULL : hash, "signed",
-                                                     is_signed));
-        else if (!c->quiet)
+                json_array_append_new(all, json_pack("{ss sb ss* ss* sb}", "image", name, "valid", r >= 0,
+                                                     "digest", digest, "rootHash",
+                                                     isempty(hash) ? NULL : hash, "signed", is_signed));
+        else if (r >= 0 && !c->quiet)
                 printf("%s: sha256:%s%s%s%s\n", name, digest,
                        isempty(hash) ? "" : ", as its root hash says: ", hash,
                        is_signed ? ", which is signed" : "");
-        return 0;
+        return r;
 }
 
 static int compare_rows(const void *a, const void *b)

@@ -408,8 +408,10 @@ static int signer_start(Signer *s, const char *key, const char *path)
                 return log_error_errno(-errno, "Failed to make a socket");
         s->fd = fds[0];
         s->pid = fork();
-        if (s->pid == 0 && dup2(fds[1], STDIN_FILENO) >= 0) {
-                execl(SIGN, SIGN, key, path, NULL);
+        if (s->pid == 0 && fcntl(fds[1], F_SETFD, 0) >= 0) {
+                char number[16];
+                snprintf(number, sizeof(number), "%i", fds[1]);
+                execl(SIGN, SIGN, key, path, number, NULL);
                 log_error_errno(-errno, "Failed to run '" SIGN "'");
         }
         if (s->pid == 0)

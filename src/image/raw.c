@@ -387,7 +387,7 @@ static int load_verity(const VerityModule **ret, char **ret_error)
                     : fail(ret_error, -ELIBACC, "Disks with hashes need " VERITY_MODULE ": %s.", dlerror());
 }
 
-/* JSON, with NULs behind it. */
+/* JSON, with NULs behind it. -ENODATA where nobody has put it there yet. */
 static int read_signature(int disk_fd, const Partition *p, char ret_hash[static RAW_HASH_LENGTH + 1],
                           char **ret_signature)
 {
@@ -401,6 +401,8 @@ static int read_signature(int disk_fd, const Partition *p, char ret_hash[static 
         if (n < 0)
                 return -errno;
         text[n] = 0;
+        if (text[0] == 0)
+                return -ENODATA;
         json_t *json = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
         if (json_unpack(json, "{ss ss}", "rootHash", &hash, "signature", &signature) >= 0 &&
             root_hash_is_hex(hash)) {
@@ -440,14 +442,16 @@ static int find_hashes(int disk_fd, const Partition parts[static _PART_MAX], con
         if (streq(wanted, "no") || (is_auto && (hashes->size == 0 || signature->size == 0)))
                 return 0;
         if (hashes->size == 0)
-                return fail(ret_error, -EUCLEAN, "%s has no hashes, which RootHash=%s wants.", what, wanted);
+                return fail(ret_error, -EUCLEAN, "%s has no hashes, which RootHash= wants.", what);
         if (!is_signed && !is_auto)
                 snprintf(verity.hash, sizeof(verity.hash), "%s", wanted);
         else if (signature->size == 0)
                 return fail(ret_error, -EUCLEAN, "%s is not signed.", what);
         else
                 r = read_signature(disk_fd, signature, verity.hash, &text);
-        if (r == -EUCLEAN)
+        if (r == -ENODATA && is_auto)
+                return 0;
+        if (r == -EUCLEAN || r == -ENODATA)
                 return fail(ret_error, r, "%s has a signature that cannot be understood.", what);
         if (r >= 0 && is_signed)
                 r = check_signature(what, verity.hash, text, ret_error);
@@ -456,21 +460,22 @@ static int find_hashes(int disk_fd, const Partition parts[static _PART_MAX], con
         return r;
 }
 
+/* Who demands a root hash has said nothing of /usr: that is to be signed, then. */
 static int find_all_hashes(int disk_fd, const Table *table, const char *wanted, RawDisk *disk,
                            char **ret_error)
 {
-        bool of_all = streq(wanted, "no") || streq(wanted, "signed");
+        const char *of_usr = root_hash_is_hex(wanted) ? "signed" : wanted;
         int r = 0;
 
         for (PartitionRole role = 0; role < ELEMENTSOF(disk->verity) && r >= 0; role++)
                 if (disk->partitions[role].size > 0)
                         r = find_hashes(disk_fd, table->partitions[role],
-                                        role == PARTITION_ROOT || of_all ? wanted : "auto",
-                                        disk->verity + role, ret_error);
+                                        role == PARTITION_ROOT ? wanted : of_usr, disk->verity + role,
+                                        ret_error);
         return r;
 }
 
-int raw_dissect(int disk_fd, const char *root_hash, RawDisk *ret, char **ret_error)
+int raw_read_table(int disk_fd, const char *root_hash, RawDisk *ret, char **ret_error)
 {
         const char *wanted = root_hash ?: "auto", *hash = root_hash_is_hex(wanted) ? wanted : NULL;
         RawDisk disk = {};
@@ -494,11 +499,18 @@ int raw_dissect(int disk_fd, const char *root_hash, RawDisk *ret, char **ret_err
                 disk.partitions[role] = table.partitions[role][PART_DATA];
         if (r >= 0)
                 r = find_all_hashes(disk_fd, &table, wanted, &disk, ret_error);
-        for (PartitionRole role = 0; role < _PARTITION_ROLE_MAX && r >= 0; role++)
-                if (disk.partitions[role].size > 0)
-                        r = find_file_system(disk_fd, disk.partitions + role, ret_error);
         if (r >= 0)
                 *ret = disk;
+        return r;
+}
+
+int raw_dissect(int disk_fd, const char *root_hash, RawDisk *ret, char **ret_error)
+{
+        int r = raw_read_table(disk_fd, root_hash, ret, ret_error);
+
+        for (PartitionRole role = 0; role < _PARTITION_ROLE_MAX && r >= 0; role++)
+                if (ret->partitions[role].size > 0)
+                        r = find_file_system(disk_fd, ret->partitions + role, ret_error);
         return r;
 }
 
@@ -649,7 +661,11 @@ static int mount_verified(int disk_fd, const Partition *p, const Verity *verity,
                 return r;
         r = mount_source(p->fs, path, true);
         (void) module->close(name);
-        return r < 0 ? fail_mount(p, r, " (it is not what its root hash says, or is damaged)", ret_error)
+        return r < 0 ? fail_mount(p, r,
+                                  r == -EIO || r == -EUCLEAN || r == -EINVAL || r == -EBADMSG
+                                          ? " (it is not what its root hash says, or is damaged)"
+                                          : "",
+                                  ret_error)
                      : r;
 }
 
@@ -696,6 +712,13 @@ int raw_check_hashes(int disk_fd, const RawDisk *disk, char **ret_error)
 /* That of firmware is where boot loaders look for it. */
 static int open_target(int root_fd, PartitionRole role)
 {
+        /* That is in another partition, maybe, which no hashes are of: it is not to lead into what they are of. */
+        if (role == PARTITION_TMP) {
+                _cleanup_close_ int var_fd = rootfs_open(root_fd, "/var", O_PATH | O_DIRECTORY);
+                return var_fd < 0 ? var_fd
+                                  : RET_NERRNO(openat(var_fd, "tmp",
+                                                      O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+        }
         int fd = rootfs_open(root_fd, role_path(role), O_PATH | O_DIRECTORY);
 
         return fd == -ENOENT && role == PARTITION_ESP ? rootfs_open(root_fd, "/boot", O_PATH | O_DIRECTORY)

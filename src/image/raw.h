@@ -47,6 +47,9 @@ typedef struct RawDisk {
  * machine can run from; -EKEYREJECTED for one that was not signed as it is to be. */
 int raw_dissect(int disk_fd, const char *root_hash, RawDisk *ret, char **ret_error);
 
+/* The same, but for what file systems there are. */
+int raw_read_table(int disk_fd, const char *root_hash, RawDisk *ret, char **ret_error);
+
 /* Reads all that has hashes, and compares. -EUCLEAN and a text, which the caller frees, where it is something else. */
 int raw_check_hashes(int disk_fd, const RawDisk *disk, char **ret_error);
 

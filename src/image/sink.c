@@ -6,10 +6,10 @@ la_ssize_t sink_write_block(struct archive *archive, void *userdata, const void 
 {
         Sink *s = userdata;
 
-        if (s->job->seen)
-                s->job->seen(s->job->userdata, data, size);
-        while (s->fd >= 0) {
-                ssize_t n = write(s->fd, data, size);
+        for (;;) {
+                ssize_t n = s->fd < 0 ? (ssize_t) size : write(s->fd, data, size);
+                if (n >= 0 && s->job->seen)
+                        s->job->seen(s->job->userdata, data, (size_t) n);
                 if (n >= 0)
                         return n;
                 int r = errno != EINTR     ? -errno
@@ -20,7 +20,6 @@ la_ssize_t sink_write_block(struct archive *archive, void *userdata, const void 
                         return -1;
                 }
         }
-        return (la_ssize_t) size;
 }
 
 bool sink_add_filter(struct archive *archive, ArchiveFormat format)

@@ -230,12 +230,14 @@ static int read_journal(int dir_fd, Journal *ret)
         return ret->keep && (ret->source || !*source) ? 0 : -ENOMEM;
 }
 
-static bool has_uuid(int dir_fd, const char *name, const char *uuid)
+/* Returns 1, or 0; or a negative errno where that cannot be known. */
+static int has_uuid(int dir_fd, const char *name, const char *uuid)
 {
         SubvolumeInfo info;
         _cleanup_close_ int fd = subvolume_open(dir_fd, name);
+        int r = fd < 0 ? fd : subvolume_info(fd, &info);
 
-        return fd >= 0 && subvolume_info(fd, &info) >= 0 && streq(info.uuid, uuid);
+        return r == -ENOENT ? 0 : r < 0 ? r : streq(info.uuid, uuid);
 }
 
 /* Ends what has a journal: where the two were exchanged, the image that was is here now. It becomes the snapshot, and the directory goes by
@@ -253,7 +255,10 @@ static int settle(int snapshots_fd, const char *uuid)
                 return 0;
         if (r < 0)
                 return r;
-        bool pending = has_uuid(dir_fd, NEXT, uuid), exchanged = pending || has_uuid(dir_fd, j.keep, uuid);
+        int pending = has_uuid(dir_fd, NEXT, uuid),
+            exchanged = pending != 0 ? pending : has_uuid(dir_fd, j.keep, uuid);
+        if (exchanged < 0)
+                return exchanged;
         if (pending)
                 r = take_name(dir_fd, NEXT, j.keep);
         else if (!exchanged && j.source) {
@@ -351,7 +356,7 @@ int subvolume_switch(int store_fd, const char *file, int source_fd, const char *
         if (r >= 0)
                 r = exchange(store_fd, file, dir_fd, info.uuid);
         /* Once they were exchanged, that is the image that was, which is settled by whoever looks next. */
-        if (r < 0 && !has_uuid(dir_fd, NEXT, info.uuid))
+        if (r < 0 && has_uuid(dir_fd, NEXT, info.uuid) == 0)
                 (void) subvolume_destroy(dir_fd, NEXT);
         return r;
 }

@@ -287,7 +287,7 @@ static CMS_ContentInfo *read_cms(const char *signature, size_t size)
 
 /* The signer is who has the certificate, or who has one that it has signed. */
 static bool check_cms(const char *key_text, const void *data, size_t size, const char *signature,
-                      size_t signature_size)
+                      size_t signature_size, bool at_any_time)
 {
         BIO *content = BIO_new_mem_buf(data, (int) size), *file = BIO_new_mem_buf(key_text, -1);
         X509 *certificate = file ? PEM_read_bio_X509(file, NULL, NULL, NULL) : NULL;
@@ -299,7 +299,9 @@ static bool check_cms(const char *key_text, const void *data, size_t size, const
         if (content && certificate && cms && signers && store) {
                 X509_VERIFY_PARAM *parameters = X509_STORE_get0_param(store);
                 (void) X509_VERIFY_PARAM_set_purpose(parameters, X509_PURPOSE_ANY);
-                (void) X509_VERIFY_PARAM_set_flags(parameters, X509_V_FLAG_PARTIAL_CHAIN);
+                (void) X509_VERIFY_PARAM_set_flags(parameters,
+                                                   X509_V_FLAG_PARTIAL_CHAIN |
+                                                           (at_any_time ? X509_V_FLAG_NO_CHECK_TIME : 0));
                 good = X509_STORE_add_cert(store, certificate) == 1 &&
                        sk_X509_push(signers, certificate) > 0 &&
                        CMS_verify(cms, signers, store, content, NULL, CMS_BINARY) == 1;
@@ -357,8 +359,9 @@ int trust_check(const Trust *trust, SignatureKind kind, const void *data, size_t
                         return r;
                 if (is_of_kind(text, kind) &&
                     (kind == SIGNATURE_MINISIGN ? check_minisign(text, data, size, signature)
-                     : kind == SIGNATURE_CMS    ? check_cms(text, data, size, signature, signature_size)
-                                                : check_plain(text, data, size, signature, signature_size)))
+                     : kind == SIGNATURE_CMS
+                             ? check_cms(text, data, size, signature, signature_size, trust->at_any_time)
+                             : check_plain(text, data, size, signature, signature_size)))
                         return 0;
         }
         return -EKEYREJECTED;

@@ -15,9 +15,10 @@
 #define TRUST_DIR "/etc/mctl/trust.d"
 
 typedef struct Trust {
-        char *file;      /* what is known of the source is from there; NULL where nothing is */
-        VerifyMode mode; /* VERIFY_DEFAULT where it does not say */
-        Strv keys;       /* absolute paths */
+        char *file;       /* what is known of the source is from there; NULL where nothing is */
+        VerifyMode mode;  /* VERIFY_DEFAULT where it does not say */
+        Strv keys;        /* absolute paths */
+        bool at_any_time; /* certificates count that have expired, or do not hold yet */
 } Trust;
 
 void trust_clear(Trust *trust);

@@ -5,25 +5,40 @@
 #include <libcryptsetup.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
+#include <sys/stat.h>
 
 #include "basic/fd.h"
 #include "image/trust.h"
 
-#define HASH_BYTES_MAX 64U
-#define MESSAGE_MAX    256U
+#define HASH_BYTES_MAX  64U
+#define CERTIFICATE_MAX (64 * 1024)
+#define MESSAGE_MAX     256U
 
 /* --- signatures ----------------------------------------------------------------------------------------------------- */
 
+/* A file of an earlier directory is in the place of one of its name in a later one; a link to /dev/null, or what is no certificate, is
+ * in its place for nothing, and never in the way of others. */
 static int list_certificates(Trust *trust)
 {
         static const char *const dirs[] = { VERITY_CERTIFICATE_DIRS };
+        _cleanup_strv_ Strv names = NULL;
         int r = 0;
 
         for (size_t i = 0; i < ELEMENTSOF(dirs) && r >= 0; i++) {
                 _cleanup_(closedir_cleanup) DIR *dir = opendir(dirs[i]);
-                for (struct dirent *e; dir && r >= 0 && (e = readdir(dir));)
-                        if (e->d_name[0] != '.' && endswith(e->d_name, ".crt"))
-                                r = strv_appendf(&trust->keys, "%s/%s", dirs[i], e->d_name);
+                for (struct dirent *e; dir && r >= 0 && (e = readdir(dir));) {
+                        _cleanup_free_ char *path = strf("%s/%s", dirs[i], e->d_name), *real = NULL;
+                        struct stat st;
+                        OOM_CHECK(path);
+                        if (e->d_name[0] == '.' || !endswith(e->d_name, ".crt") ||
+                            strv_contains(names, e->d_name))
+                                continue;
+                        r = strv_append(&names, e->d_name);
+                        real = realpath(path, NULL);
+                        if (r >= 0 && real && stat(real, &st) >= 0 && S_ISREG(st.st_mode) &&
+                            st.st_size <= CERTIFICATE_MAX)
+                                r = strv_append(&trust->keys, real);
+                }
         }
         return r;
 }
@@ -32,7 +47,7 @@ static int check_signature(const char *hash, const char *signature, char **ret_e
 {
         size_t n = strlen(signature);
         _cleanup_free_ char *bytes = malloc(n + 1);
-        _cleanup_trust_ Trust trust = {};
+        _cleanup_trust_ Trust trust = { .at_any_time = true };
         int r = list_certificates(&trust), size;
 
         OOM_CHECK(bytes);

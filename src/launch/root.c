@@ -113,6 +113,35 @@ static int make_overlay(const Tree *tree, const Strv parts, int changes_fd, uid_
         return mounts_make_overlay(lower, upper, work, 0);
 }
 
+static bool is_mount(int fd)
+{
+        struct statx sx;
+
+        return statx(fd, "", AT_EMPTY_PATH, 0, &sx) >= 0 && (sx.stx_attributes & STATX_ATTR_MOUNT_ROOT);
+}
+
+/* An overlay has no mounts that are in its layers: the other partitions of a disk are attached again, as nobody can write to them. */
+static int attach_partitions(const char *image, int root_fd)
+{
+        static const char *const paths[] = { "/usr", "/home", "/srv", "/var", "/var/tmp", "/boot", "/efi" };
+        int r = 0;
+
+        _cleanup_close_ int image_fd = open(image, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        if (image_fd < 0)
+                return -errno;
+        for (size_t i = 0; i < ELEMENTSOF(paths) && r >= 0; i++) {
+                _cleanup_close_ int source_fd = rootfs_open(image_fd, paths[i], O_PATH | O_DIRECTORY);
+                _cleanup_close_ int target_fd = rootfs_open(root_fd, paths[i], O_PATH | O_DIRECTORY);
+                if (source_fd < 0 || target_fd < 0 || !is_mount(source_fd) || is_mount(target_fd))
+                        continue;
+                _cleanup_close_ int tree_fd = mounts_clone_path(source_fd, "");
+                r = tree_fd < 0 ? tree_fd : mounts_set_attr(tree_fd, MOUNT_ATTR_RDONLY, 0, -EBADF);
+                if (r >= 0)
+                        r = mounts_attach(tree_fd, target_fd);
+        }
+        return r;
+}
+
 /* The links of a merged /usr that a root consists of, as the image has them. */
 static int copy_usr_links(int image_fd, int root_fd)
 {
@@ -209,6 +238,8 @@ int root_make(const Plan *plan, const Tree *tree, int userns_fd, int changes_fd,
                 root_fd = make_overlay(tree, parts, changes_fd, base);
                 if (root_fd >= 0) {
                         r = mounts_stage(root_fd, &path);
+                        if (r >= 0 && tree->disk)
+                                r = attach_partitions(parts[0], root_fd);
                         if (r < 0)
                                 return log_error_errno(r, "Failed to attach the tree '%s'", plan->root);
                 }

@@ -192,6 +192,6 @@ int tree_open(const Spec *spec, const char *path, int run_fd, Tree *ret)
         }
         r = open_disk(spec, path, run_fd);
         if (r >= 0)
-                *ret = (Tree){ .fd = r };
+                *ret = (Tree){ .fd = r, .disk = true };
         return MIN(r, 0);
 }

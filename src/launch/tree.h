@@ -11,6 +11,7 @@ typedef struct Tree {
         size_t n_layers;
         size_t n_uppers; /* these have a directory "upper", the others are trees themselves */
         bool read_only;  /* nobody is to write to the stack */
+        bool disk;       /* other partitions are mounted in the tree, maybe */
 } Tree;
 
 #define TREE_NONE ((Tree){ .fd = -EBADF })

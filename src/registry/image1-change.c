@@ -446,8 +446,10 @@ static int verify_authorized(Registry *registry, sd_bus_message *call)
         _cleanup_close_ int fd = image1_open(name, NULL, NULL);
         if (fd < 0)
                 return image1_reply_no_image(call, name);
-        return worker_start(registry, call, json_pack("{ss ss}", "operation", "image-verify", "name", name),
-                            -EBADF, reply_verified, "Failed to verify image '%s'", name);
+        return worker_start(
+                registry, call,
+                json_pack("{ss ss sb}", "operation", "image-verify", "name", name, "watched", true), -EBADF,
+                reply_verified, "Failed to verify image '%s'", name);
 }
 
 int registry_verify_image(sd_bus_message *call, void *userdata, sd_bus_error *error)

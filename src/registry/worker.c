@@ -358,7 +358,8 @@ int worker_start(Registry *registry, sd_bus_message *call, json_t *request, int 
                 json_decref(request);
                 return -ENOMEM;
         }
-        bool thaws = json_object_get(request, "thaw");
+        bool thaws = json_object_get(request, "thaw"),
+             watched = data_fd >= 0 || json_object_get(request, "watched");
         *a = (Answer){ .registry = registry, .call = sd_bus_message_ref(call), .done = done };
         va_start(ap, what);
         if (vasprintf(&a->what, what, ap) < 0)
@@ -378,7 +379,7 @@ int worker_start(Registry *registry, sd_bus_message *call, json_t *request, int 
                         .finished = answer_call,
                         .userdata = a },
                 &a->unit);
-        if (r >= 0 && data_fd >= 0 && watch_caller(a) < 0)
+        if (r >= 0 && watched && watch_caller(a) < 0)
                 a->track = sd_bus_track_unref(a->track); /* it is done all the same */
         if (r == -EUSERS)
                 return sd_bus_reply_method_errorf(call, SD_BUS_ERROR_LIMITS_EXCEEDED,

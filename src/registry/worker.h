@@ -38,7 +38,7 @@ int worker_resume(Registry *registry, const WorkerTask *task, int answer_fd);
 typedef int (*WorkerDone)(sd_bus_message *call, const json_t *answer);
 
 /* Starts one, and answers the call when it is done: with nothing, by `done` where that is not NULL, or with an error whose
- * message begins with `what`. Takes the request over; NULL is out of memory. data_fd is as in a task. */
+ * message begins with `what`. With a data_fd, or "watched" in the request, it ends with who called. Takes the request over; NULL is out of memory. data_fd is as in a task. */
 int worker_start(Registry *registry, sd_bus_message *call, json_t *request, int data_fd, WorkerDone done,
                  const char *what, ...) _printf_(6, 7);
 

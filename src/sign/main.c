@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* mctl-sign KEY FILE: what "mctl export --sign" runs, as the user who said that.
+/* mctl-sign KEY FILE DESCRIPTOR: what "mctl export --sign" runs, as the user who said that.
  *
  * Writes the checksum of a file into SHA256SUMS (sha256sum(1)) in its directory, beside those of others that are there, and signs
  * that as mctl.trust(5) has it: SHA256SUMS.sig, by a private key of Ed25519, RSA or ECDSA in PEM. What is there has to be signed by the same key:
  * nobody else's lines are signed.
  *
- * Standard input is a socket. Once all but the file is there, a byte is sent over it; and when one comes back, the file is there as well. */
+ * The descriptor is a socket. Once all but the file is there, a byte is sent over it; and when one comes back, the file is there as well. */
 
 #include <locale.h>
 #include <openssl/evp.h>
@@ -17,6 +17,7 @@
 
 #include "basic/fd.h"
 #include "basic/log.h"
+#include "basic/parse.h"
 #include "basic/str.h"
 #include "image/digest.h"
 
@@ -82,10 +83,11 @@ static int read_sums(int dir_fd, const char *directory, EVP_PKEY *key, char **re
                 return log_error_errno(r, "Cannot read '%s/" SUMS "'", directory);
         r = file_read_at(dir_fd, SIGNATURE, SIGNATURE_MAX, &signature, &size);
         if (r < 0 || !has_signed(key, text, signature, size))
-                return log_error_return(-EKEYREJECTED,
-                                        "'%s/" SUMS "' is there, and '" SIGNATURE
-                                        "' is not of this key: it is left alone.",
-                                        directory);
+                return log_error_return(
+                        -EKEYREJECTED,
+                        "'%s/" SUMS "' is there, and '" SIGNATURE
+                        "' is not of this key: it is left alone. (Was an export cut off? Then remove both.)",
+                        directory);
         *ret = TAKE_PTR(text);
         return 0;
 }
@@ -127,14 +129,14 @@ static char *replace_line(const char *sums, const char *name, const char *digest
 }
 
 /* Waits for the file; 0 where there will be none. */
-static int wait_for_file(void)
+static bool wait_for_file(int fd)
 {
         char c = 'R';
 
-        return send(STDIN_FILENO, &c, 1, MSG_NOSIGNAL) == 1 && recv(STDIN_FILENO, &c, 1, 0) == 1;
+        return send(fd, &c, 1, MSG_NOSIGNAL) == 1 && recv(fd, &c, 1, 0) == 1;
 }
 
-static int sign_file(EVP_PKEY *key, const char *path)
+static int sign_file(EVP_PKEY *key, const char *path, int channel_fd)
 {
         const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
         _cleanup_free_ char *directory = slash ? strndup(path, MAX(slash - path, 1)) : strdup("."),
@@ -154,7 +156,7 @@ static int sign_file(EVP_PKEY *key, const char *path)
         r = sign(key, "", signature, &size);
         if (r >= 0)
                 r = read_sums(dir_fd, directory, key, &before);
-        if (r < 0 || !wait_for_file())
+        if (r < 0 || !wait_for_file(channel_fd))
                 return r;
         /* There may be others meanwhile. */
         if (flock(dir_fd, LOCK_EX) < 0)
@@ -179,16 +181,17 @@ static int sign_file(EVP_PKEY *key, const char *path)
 int main(int argc, char **argv)
 {
         EVP_PKEY *key = NULL;
+        uint64_t fd;
         int r;
 
         (void) setlocale(LC_CTYPE, "C.UTF-8");
-        if (argc != 3) {
+        if (argc != 4 || parse_u64(argv[3], 0, INT_MAX, &fd) < 0) {
                 log_error("mctl export --sign=KEY runs this.");
                 return EXIT_FAILURE;
         }
         r = read_key(argv[1], &key);
         if (r >= 0)
-                r = sign_file(key, argv[2]);
+                r = sign_file(key, argv[2], (int) fd);
         EVP_PKEY_free(key);
         return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }

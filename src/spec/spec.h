@@ -259,7 +259,7 @@ int spec_assign_resource(Spec *spec, const char *assignment, char **ret_error);
  * well. */
 int spec_allow_devices(const Spec *spec, Strv *lines);
 
-/* Appends DeviceAllow= for the devices that the launcher mounts disks with; no machine has nodes for these, or could make them. And what has the kernel
+/* Appends DeviceAllow= for the devices that the launcher mounts disks with; no machine has nodes for these, or could make them, but one with PrivateUsers=no. And what has the kernel
  * know them before the unit starts, where the machine cannot do without. */
 int spec_allow_disks(const Spec *spec, Strv *lines);
 

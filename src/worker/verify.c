@@ -56,21 +56,21 @@ static int add_digest(const Request *request, int fd, bool disk, char **ret_erro
         return 0;
 }
 
-/* Disks that a machine could not run from have a digest all the same. */
+/* What is there is compared, whether a machine could run from it or not. */
 static int check_hashes(const Request *request, int disk_fd, char **ret_error)
 {
         _cleanup_free_ char *error = NULL;
-        RawDisk disk;
-        int r = raw_dissect(disk_fd, NULL, &disk, &error);
+        RawDisk disk, again;
+        int r = raw_read_table(disk_fd, NULL, &disk, ret_error);
 
         if (r < 0)
-                return 0;
+                return r;
         const char *root = disk.verity[PARTITION_ROOT].hash, *usr = disk.verity[PARTITION_USR].hash;
         r = root[0] || usr[0] ? raw_check_hashes(disk_fd, &disk, ret_error) : 0;
         if (r < 0 || !root[0])
                 return r;
         json_object_set_new(request->answer, "rootHash", json_string(root));
-        r = raw_dissect(disk_fd, "signed", &disk, &error);
+        r = raw_read_table(disk_fd, "signed", &again, &error);
         json_object_set_new(request->answer, "signed", json_boolean(r >= 0));
         return 0;
 }

@@ -125,6 +125,11 @@ test_signed_export() {
         refused 1 "Cannot read the key" on mctl export -q --sign=/root/sign/nothere bb /srv/www/out/a.tar
         refused 1 "is no private key" on mctl export -q --sign=/etc/mctl/trust.d/out.pub bb /srv/www/out/a.tar
         refused 1 "with such a name" on mctl export -q --sign=/root/sign/key bb "/srv/www/out/a"$'\n'"b"
+        # Where nobody can be asked for the pass phrase, nothing waits for it.
+        on_sh 'openssl genpkey -algorithm ed25519 -aes256 -pass pass:secret -out /root/sign/locked 2>/dev/null'
+        try on_sh 'timeout 20 setsid mctl export -q --sign=/root/sign/locked bb /srv/www/out/a.tar </dev/null'
+        equal "The exit status" "$status" 1
+        contains "What is said" "$err" "is no private key in PEM that can be read"
         on_sh 'openssl genpkey -algorithm X25519 -out /root/sign/x25519 2>/dev/null'
         refused 1 "This key cannot sign" on mctl export -q --sign=/root/sign/x25519 bb /srv/www/out/a.tar
         refused 1 "no image 'nothere'" on mctl export -q --sign=/root/sign/key nothere /srv/www/out/a.tar

@@ -171,7 +171,7 @@ test_power_cut() {
         on_sh 'mv /usr/bin/mctl /usr/bin/mctl.away; systemctl kill -s KILL mctl-update-t.service; sleep 0.3; mv /usr/bin/mctl.away /usr/bin/mctl'
         works on mctl terminate t
         soon is_gone t
-        refused 1 "'systemctl start mctl-undo.service' does" on mctl update t --to good
+        refused 1 "'mctl update-undo t' does" on mctl update t --to good
         equal "Who may read what is written down" "$(on stat -c %a /var/lib/mctl/updates/t)" 600
         works on systemctl start mctl-undo.service
         nothing_pending

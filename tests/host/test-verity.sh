@@ -12,7 +12,7 @@ store=/var/lib/machines
 # A root file system, its hashes, and somebody who signs.
 prepare_host() {
         # shellcheck disable=SC2016
-        on_sh 'mkdir -p /root/v && cd /root/v && cp -a /var/lib/machines/bb tree && mkdir -p tree/root && echo genuine >tree/root/file &&
+        on_sh 'mkdir -p /root/v && cd /root/v && cp -a /var/lib/machines/bb tree && mkdir -p tree/root tree/var tree/usr && echo genuine >tree/root/file &&
                 truncate -s 64M root && mke2fs -q -t ext4 -b 4096 -d tree root && truncate -s 2M hashes &&
                 veritysetup format root hashes | sed -n "s/^Root hash:[[:space:]]*//p" >hash && [ -s hash ] &&
                 openssl req -x509 -newkey rsa:2048 -nodes -subj "/CN=images" -keyout key.pem -out images.crt 2>/dev/null &&
@@ -91,6 +91,28 @@ test_verify() {
         disk $store/v.raw signed
         on_sh 'printf x | dd of="$1" bs=1 seek=$((65 * 1024 * 1024 + 5000)) conv=notrunc status=none' sh $store/v.raw
         refused 1 "Partition 1 (the root)" on mctl verify v
+        # So is a root that is no file system any more.
+        disk $store/v.raw signed
+        on_sh 'dd if=/dev/zero of="$1" bs=1M seek=1 count=1 conv=notrunc status=none' sh $store/v.raw
+        refused 1 "Partition 1 (the root) is not what its root hash says" on mctl verify v
+        # A certificate may be a link, and one of its name elsewhere is not asked, even for nothing.
+        disk $store/v.raw signed
+        on_sh 'mkdir -p /usr/lib/verity.d && mv /etc/verity.d/images.crt /usr/lib/verity.d && ln -s /nothere /etc/verity.d/dangling.crt'
+        works on mctl verify v
+        contains "What is said" "$out" "which is signed"
+        on ln -s /root/v/images.crt /etc/verity.d/images.crt
+        works on mctl verify v
+        contains "What is said" "$out" "which is signed"
+        on ln -sf /dev/null /etc/verity.d/images.crt
+        works on mctl verify v
+        lacks "What is said" "$out" "which is signed"
+        on_sh 'rm -r /usr/lib/verity.d /etc/verity.d/*'
+        # Nobody has signed it yet.
+        on_sh ': >/root/v/signature'
+        disk $store/v.raw signed
+        works on mctl verify v
+        lacks "What is said" "$out" "root hash"
+        works on mctl run --rm v cat /root/file
         # A signature of another hash leads to that.
         sign key.pem images.crt "${hash/[0-9]/f}"
         disk $store/v.raw signed
@@ -99,7 +121,26 @@ test_verify() {
         on_sh 'echo "{\"rootHash\": 5}" >/root/v/signature'
         disk $store/v.raw signed
         expected="signature that cannot be understood" fails_to_run v --root-hash=auto
-        on rm $store/v.raw /etc/verity.d/images.crt
+        on rm $store/v.raw
+        soon no_devices
+}
+
+# What has no hashes does not cover what has.
+test_other_partitions() {
+        # shellcheck disable=SC2016
+        on_sh 'cd /root/v && rm -rf var usr && mkdir -p var usr/bin && ln -s /etc var/tmp && echo evil >usr/evil &&
+                for f in var usr; do truncate -s 4M $f.fs && mke2fs -q -t ext4 -O ^has_journal -d $f $f.fs || exit 1; done'
+        # disk() leaves room behind the signature.
+        disk $store/v.raw
+        on_sh 'truncate -s 90M "$1" && printf "%s\n" "start=147456, size=8192, type=4d21b016-b534-45c2-a9fb-5c16e091fd2d" "start=155648, size=8192, type=7ec6f557-3bc5-4aca-b293-16ef5df639d1" |
+                sfdisk -q --append "$1" >/dev/null && dd if=/root/v/var.fs of="$1" bs=1M seek=72 conv=notrunc status=none && dd if=/root/v/usr.fs of="$1" bs=1M seek=76 conv=notrunc status=none' sh $store/v.raw
+        works on mctl run --rm --root-hash=no v sh -c 'test -L /var/tmp && test ! -e /etc/evil && ! touch /var/x 2>/dev/null && touch /root/x && cat /root/file'
+        disk $store/v.raw
+        on_sh 'truncate -s 90M "$1" && printf "%s\n" "start=147456, size=8192, type=8484680c-9521-48c6-9c11-b0720656f69e" |
+                sfdisk -q --append "$1" >/dev/null && dd if=/root/v/usr.fs of="$1" bs=1M seek=72 conv=notrunc status=none' sh $store/v.raw
+        expected="(/usr) has no hashes, which RootHash= wants" fails_to_run v --root-hash="$hash"
+        works on mctl run --rm --root-hash=no v cat /usr/evil
+        on rm $store/v.raw
         soon no_devices
 }
 
@@ -114,6 +155,9 @@ test_digest() {
         works on mctl verify bb --digest="sha256:$digest"
         works on mctl verify bb --digest="$digest" -q
         empty "What is said" "$out"
+        try on mctl verify bb --json --digest="$(printf %064d 0)"
+        equal "The exit status" "$status" 1
+        valid_json "$out" "json == [{'image': 'bb', 'valid': False, 'digest': '$digest', 'signed': False}]"
         refused 1 "Image 'bb' has the digest sha256:$digest, not sha256:00" on mctl verify bb --digest="$(printf %064d 0)"
         refused 2 "takes a SHA-256" on mctl verify bb --digest=00
         refused 2 "of one image" on mctl verify bb s --digest="$digest"
@@ -134,7 +178,7 @@ test_refused() {
         disk $store/v.raw
         expected="is not signed" fails_to_run v --root-hash=signed
         on_sh 'cp /root/v/root "$1/plain.raw"' sh $store
-        expected="The disk has no hashes, which RootHash=signed wants" fails_to_run plain --root-hash=signed
+        expected="The disk has no hashes, which RootHash= wants" fails_to_run plain --root-hash=signed
         expected="is no disk: RootHash=signed is about disks" fails_to_run bb --root-hash=signed
         refused 125 "a root hash in hexadecimal, signed, no or auto" on mctl run --root-hash=abc v true
         on rm $store/v.raw $store/plain.raw /etc/verity.d/images.crt
