@@ -5,6 +5,7 @@
 
 #include <linux/openat2.h>
 #include <linux/sched.h>
+#include <stdint.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
 #include <unistd.h>
@@ -23,4 +24,9 @@ static inline pid_t sys_clone3(const struct clone_args *args)
 static inline int sys_pivot_root(const char *new_root, const char *put_old)
 {
         return syscall(SYS_pivot_root, new_root, put_old);
+}
+
+static inline int sys_quotactl_fd(int fd, unsigned command, uint32_t id, void *argument)
+{
+        return syscall(SYS_quotactl_fd, fd, command, id, argument);
 }

@@ -3,6 +3,8 @@
 #include <inttypes.h>
 #include <linux/capability.h>
 #include <linux/magic.h>
+#include <pthread.h>
+#include <sched.h>
 #include <sys/fsuid.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
@@ -13,6 +15,7 @@
 #include "basic/random.h"
 #include "basic/str.h"
 #include "basic/syscalls.h"
+#include "basic/time.h"
 #include "basic/tree.h"
 
 #define DEPTH_MAX   512U
@@ -20,7 +23,11 @@
 #define XATTRS_MAX  65536U
 #define NOBODY      65534U
 /* Files with more than one name of which another is still to come: each holds a descriptor. */
-#define LINKED_MAX 4096U
+#define LINKED_MAX  4096U
+#define THREADS_MAX 8U
+/* What is copied at once, between two looks at whether it is to end. */
+#define STEP      (16U * 1024U * 1024U)
+#define TELL_USEC (100 * USEC_PER_MSEC)
 
 typedef struct Linked {
         dev_t dev;
@@ -29,24 +36,65 @@ typedef struct Linked {
         int fd;       /* of the copy */
 } Linked;
 
-typedef struct Copier {
+/* A directory, made already, that whichever thread has nothing to do fills. */
+typedef struct Job {
+        struct Job *next;
+        int from_fd, to_fd;
+        struct stat st;
+        unsigned depth;
+        char path[TREE_FAILED_MAX];
+} Job;
+
+/* What all threads of a copy have. */
+typedef struct Crew {
         TreeCopy *copy;
-        uid_t uid; /* who we are for file systems */
-        gid_t gid;
+        pthread_t threads[THREADS_MAX];
+        unsigned n_threads;
+        pthread_mutex_t lock; /* of all below, to the next one */
+        pthread_cond_t changed;
+        Job *jobs; /* that nobody has begun */
+        unsigned n_jobs, n_idle;
+        unsigned n_open; /* jobs that are not done */
+        bool ending;
+        int error; /* the first */
+        uint64_t bytes;
+        pthread_mutex_t tell_lock;
+        uint64_t when; /* they are to be told again, µs */
+        pthread_mutex_t links_lock;
         Linked *linked;
         size_t n_linked;
+} Crew;
+
+/* One thread. */
+typedef struct Copier {
+        Crew *crew;
+        TreeCopy *copy;
+        uid_t uid; /* who it is for file systems */
+        gid_t gid;
+        dev_t plain_dev;            /* of a file system that was looked at, and has files; 0 for none */
+        char path[TREE_FAILED_MAX]; /* of what it is at */
 } Copier;
 
-/* Puts a name in front of those that an error is about already. */
-static int fail(Copier *c, const char *name, int r)
+/* Goes on to a name below where it is. Returns how far to go back. */
+static size_t enter(Copier *c, const char *name)
 {
-        char *failed = c->copy->failed;
+        size_t n = strlen(c->path);
 
-        if (r < 0) {
-                _cleanup_free_ char *below = strdup(failed);
-                snprintf(failed, sizeof(c->copy->failed), "%s%s%s", name, below && *below ? "/" : "",
-                         below ?: "");
+        snprintf(c->path + n, sizeof(c->path) - n, "%s%s", n > 0 ? "/" : "", name);
+        return n;
+}
+
+/* For the first of all errors, where it was is told. Returns what it was given. */
+static int fail(Copier *c, int r)
+{
+        if (r >= 0)
+                return r;
+        (void) pthread_mutex_lock(&c->crew->lock);
+        if (c->crew->error >= 0) {
+                __atomic_store_n(&c->crew->error, r, __ATOMIC_RELAXED);
+                memcpy(c->copy->failed, c->path, sizeof(c->path));
         }
+        (void) pthread_mutex_unlock(&c->crew->lock);
         return r;
 }
 
@@ -102,15 +150,17 @@ static int become_owner(Copier *c, const struct stat *st)
                        : act_as(c, map_id(c->copy, st->st_uid), map_id(c->copy, st->st_gid));
 }
 
-/* `path` is the magic link of the target, which has its owner. */
-static int copy_stat(const TreeCopy *copy, const struct stat *st, const char *path)
+/* The target has its owner. For what was opened with O_PATH, `path` is its magic link. */
+static int copy_stat(const TreeCopy *copy, const struct stat *st, int fd, const char *path)
 {
         const struct timespec times[] = { st->st_atim, st->st_mtim };
         mode_t mode = is_strange_device(copy, st)
                               ? 0600
                               : st->st_mode & (copy->distrust && !S_ISDIR(st->st_mode) ? 01777 : 07777);
 
-        return chmod(path, mode) < 0 || utimensat(AT_FDCWD, path, times, 0) < 0 ? -errno : 0;
+        if (path)
+                return chmod(path, mode) < 0 || utimensat(AT_FDCWD, path, times, 0) < 0 ? -errno : 0;
+        return fchmod(fd, mode) < 0 || futimens(fd, times) < 0 ? -errno : 0;
 }
 
 /* Opens what we have just made by that name, if it is: something else may have been put there meanwhile, by another name
@@ -201,36 +251,57 @@ static int copy_xattrs(const TreeCopy *copy, int from_fd, int to_fd)
 }
 
 /* Procfs and its like have nothing that could be copied. */
-static bool shows_the_kernel(int fd)
+static bool shows_the_kernel(Copier *c, int fd, const struct stat *st)
 {
         static const long magics[] = { PROC_SUPER_MAGIC,   SYSFS_MAGIC,   CGROUP2_SUPER_MAGIC,
                                        DEVPTS_SUPER_MAGIC, DEBUGFS_MAGIC, TRACEFS_MAGIC,
                                        BPF_FS_MAGIC };
         struct statfs fs;
 
-        if (fstatfs(fd, &fs) < 0)
+        if (st->st_dev == c->plain_dev || fstatfs(fd, &fs) < 0)
                 return false;
         for (size_t i = 0; i < ELEMENTSOF(magics); i++)
                 if (fs.f_type == magics[i])
                         return true;
+        c->plain_dev = st->st_dev;
         return false;
 }
 
 /* --- files -------------------------------------------------------------------------------------------------------- */
 
-static int copy_range(int from_fd, int to_fd, off_t from, off_t to)
+/* While one thread tells, the others go on. */
+static int tell(Copier *c, uint64_t bytes)
+{
+        Crew *crew = c->crew;
+
+        if (c->copy->is_cancelled && c->copy->is_cancelled())
+                return -ECANCELED;
+        bytes = __atomic_add_fetch(&crew->bytes, bytes, __ATOMIC_RELAXED);
+        if (!c->copy->progress || pthread_mutex_trylock(&crew->tell_lock) != 0)
+                return 0;
+        uint64_t now = now_usec(CLOCK_MONOTONIC);
+        if (now >= crew->when) {
+                crew->when = now + TELL_USEC;
+                c->copy->progress(c->copy->userdata, bytes);
+        }
+        (void) pthread_mutex_unlock(&crew->tell_lock);
+        return 0;
+}
+
+static int copy_range(Copier *c, int from_fd, int to_fd, off_t from, off_t to)
 {
         bool by_range = true;
 
         for (off_t at = from; at < to;) {
                 loff_t in = at, out = at;
-                ssize_t n = by_range ? copy_file_range(from_fd, &in, to_fd, &out, to - at, 0) : -1;
+                size_t size = MIN((size_t) (to - at), STEP);
+                ssize_t n = by_range ? copy_file_range(from_fd, &in, to_fd, &out, size, 0) : -1;
                 if (n < 0 && by_range && (errno == EXDEV || errno == EINVAL || errno == EOPNOTSUPP)) {
                         by_range = false;
                         continue;
                 }
                 if (!by_range && lseek(to_fd, at, SEEK_SET) >= 0)
-                        n = sendfile(to_fd, from_fd, &in, to - at);
+                        n = sendfile(to_fd, from_fd, &in, size);
                 if (n < 0 && errno == EINTR)
                         continue;
                 if (n < 0)
@@ -238,13 +309,21 @@ static int copy_range(int from_fd, int to_fd, off_t from, off_t to)
                 if (n == 0)
                         return 0; /* it was cut meanwhile */
                 at += n;
+                int r = tell(c, n);
+                if (r < 0)
+                        return r;
         }
         return 0;
 }
 
 /* Holes stay holes. */
-static int copy_data(int from_fd, int to_fd, off_t size)
+static int copy_data(Copier *c, int from_fd, int to_fd, const struct stat *st)
 {
+        off_t size = st->st_size;
+
+        /* Most have none. */
+        if (st->st_blocks >= size / 512 + (size % 512 > 0))
+                return copy_range(c, from_fd, to_fd, 0, size);
         if (ftruncate(to_fd, size) < 0)
                 return -errno;
         for (off_t at = 0; at < size;) {
@@ -254,7 +333,7 @@ static int copy_data(int from_fd, int to_fd, off_t size)
                 hole = lseek(from_fd, data, SEEK_HOLE);
                 if (hole <= data)
                         return hole < 0 ? -errno : -EIO; /* a file system may be a machine's own */
-                int r = copy_range(from_fd, to_fd, data, MIN(hole, size));
+                int r = copy_range(c, from_fd, to_fd, data, MIN(hole, size));
                 if (r < 0)
                         return r;
                 at = hole;
@@ -264,10 +343,9 @@ static int copy_data(int from_fd, int to_fd, off_t size)
 
 static int copy_file(Copier *c, int source_fd, const struct stat *st, int parent_fd, const char *name)
 {
-        char path[FD_PATH_MAX];
         int r;
 
-        if (shows_the_kernel(source_fd))
+        if (shows_the_kernel(c, source_fd, st))
                 return -EOPNOTSUPP;
         _cleanup_close_ int from_fd = fd_reopen(source_fd, O_RDONLY | O_NONBLOCK | O_NOCTTY);
         if (from_fd < 0)
@@ -277,9 +355,9 @@ static int copy_file(Copier *c, int source_fd, const struct stat *st, int parent
         if (to_fd < 0)
                 return -errno;
         /* In a directory with the set-group-ID bit, the group is that of the directory. */
-        r = fchown(to_fd, c->uid, c->gid) < 0 ? -errno : copy_data(from_fd, to_fd, st->st_size);
+        r = fchown(to_fd, c->uid, c->gid) < 0 ? -errno : copy_data(c, from_fd, to_fd, st);
         if (r >= 0)
-                r = copy_stat(c->copy, st, fd_path(to_fd, path));
+                r = copy_stat(c->copy, st, to_fd, NULL);
         return r < 0 ? r : copy_xattrs(c->copy, from_fd, to_fd);
 }
 
@@ -308,20 +386,20 @@ static int copy_node(Copier *c, const struct stat *st, int parent_fd, const char
         if (mknodat(parent_fd, name, (st->st_mode & S_IFMT) | 0600, st->st_rdev) < 0)
                 return -errno;
         _cleanup_close_ int fd = open_made(c, parent_fd, name, st->st_mode & S_IFMT, O_PATH);
-        return fd < 0 ? fd : copy_stat(c->copy, st, fd_path(fd, path));
+        return fd < 0 ? fd : copy_stat(c->copy, st, fd, fd_path(fd, path));
 }
 
 /* --- hard links --------------------------------------------------------------------------------------------------- */
 
-static Linked *find_linked(Copier *c, const struct stat *st)
+static Linked *find_linked(Crew *crew, const struct stat *st)
 {
-        for (size_t i = 0; i < c->n_linked; i++)
-                if (c->linked[i].dev == st->st_dev && c->linked[i].ino == st->st_ino)
-                        return c->linked + i;
+        for (size_t i = 0; i < crew->n_linked; i++)
+                if (crew->linked[i].dev == st->st_dev && crew->linked[i].ino == st->st_ino)
+                        return crew->linked + i;
         return NULL;
 }
 
-static int make_link(Copier *c, Linked *l, int parent_fd, const char *name)
+static int make_link(Crew *crew, Linked *l, int parent_fd, const char *name)
 {
         char path[FD_PATH_MAX];
 
@@ -329,7 +407,7 @@ static int make_link(Copier *c, Linked *l, int parent_fd, const char *name)
                 return -errno;
         if (--l->left == 0) {
                 fd_close(l->fd);
-                *l = c->linked[--c->n_linked];
+                *l = crew->linked[--crew->n_linked];
         }
         return 0;
 }
@@ -337,23 +415,25 @@ static int make_link(Copier *c, Linked *l, int parent_fd, const char *name)
 /* Remembers a copy whose other names are to come. Beyond the bound they are files of their own. */
 static int remember(Copier *c, const struct stat *st, int parent_fd, const char *name)
 {
-        if (c->n_linked == LINKED_MAX)
+        Crew *crew = c->crew;
+
+        if (crew->n_linked == LINKED_MAX)
                 return 0;
-        Linked *p = reallocarray(c->linked, c->n_linked + 1, sizeof(Linked));
+        Linked *p = reallocarray(crew->linked, crew->n_linked + 1, sizeof(Linked));
         OOM_CHECK(p);
-        c->linked = p;
+        crew->linked = p;
         int fd = open_made(c, parent_fd, name, st->st_mode & S_IFMT, O_PATH);
         if (fd < 0)
                 return fd;
-        p[c->n_linked++] = (Linked){ st->st_dev, st->st_ino, st->st_nlink - 1, fd };
+        p[crew->n_linked++] = (Linked){ st->st_dev, st->st_ino, st->st_nlink - 1, fd };
         return 0;
 }
 
-static void forget_links(Copier *c)
+static void forget_links(Crew *crew)
 {
-        for (size_t i = 0; i < c->n_linked; i++)
-                fd_close(c->linked[i].fd);
-        free(c->linked);
+        for (size_t i = 0; i < crew->n_linked; i++)
+                fd_close(crew->linked[i].fd);
+        free(crew->linked);
 }
 
 /* --- directories -------------------------------------------------------------------------------------------------- */
@@ -361,7 +441,9 @@ static void forget_links(Copier *c)
 typedef int (*Place)(Copier *c, int source_fd, const struct stat *st, int parent_fd, const char *name,
                      unsigned depth);
 
-static int copy_children(Copier *c, int from_fd, int to_fd, unsigned depth, Place place)
+/* `of` is what the directory itself is like. */
+static int copy_children(Copier *c, int from_fd, int to_fd, const struct stat *of, unsigned depth,
+                         Place place)
 {
         _cleanup_(closedir_cleanup) DIR *dir = NULL;
         struct stat st;
@@ -369,7 +451,7 @@ static int copy_children(Copier *c, int from_fd, int to_fd, unsigned depth, Plac
 
         if (depth == 0)
                 return -ELOOP;
-        if (shows_the_kernel(from_fd))
+        if (shows_the_kernel(c, from_fd, of))
                 return 0;
         int fd = fcntl(from_fd, F_DUPFD_CLOEXEC, 3);
         dir = fd < 0 ? NULL : fdopendir(fd);
@@ -380,57 +462,205 @@ static int copy_children(Copier *c, int from_fd, int to_fd, unsigned depth, Plac
         for (struct dirent *e; r >= 0 && (errno = 0, e = readdir(dir));) {
                 if (streq(e->d_name, ".") || streq(e->d_name, ".."))
                         continue;
-                _cleanup_close_ int child_fd = openat(from_fd, e->d_name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-                if (child_fd < 0 && errno == ENOENT)
-                        continue; /* removed meanwhile */
-                r = child_fd < 0 || fstat(child_fd, &st) < 0 ? -errno
-                    : is_of(&c->copy->from, &st)             ? 0
-                                                             : -EACCES;
+                size_t above = enter(c, e->d_name);
+                /* Another thread has failed, or somebody has thought better of it. */
+                r = __atomic_load_n(&c->crew->error, __ATOMIC_RELAXED);
                 if (r >= 0)
-                        r = place(c, child_fd, &st, to_fd, e->d_name, depth - 1);
-                (void) fail(c, e->d_name, r);
+                        r = fail(c, tell(c, 0));
+                if (r < 0)
+                        return r;
+                _cleanup_close_ int child_fd = openat(from_fd, e->d_name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+                if (child_fd >= 0 || errno != ENOENT) { /* else it was removed meanwhile */
+                        r = child_fd < 0 || fstat(child_fd, &st) < 0 ? -errno
+                            : is_of(&c->copy->from, &st)             ? 0
+                                                                     : -EACCES;
+                        if (r >= 0)
+                                r = place(c, child_fd, &st, to_fd, e->d_name, depth - 1);
+                        (void) fail(c, r);
+                }
+                c->path[above] = 0;
         }
         return r < 0 ? r : -errno;
+}
+
+static int make(Copier *c, int source_fd, const struct stat *st, int parent_fd, const char *name,
+                unsigned depth);
+
+static int fill(Copier *c, int from_fd, int to_fd, const struct stat *st, unsigned depth)
+{
+        int r = copy_children(c, from_fd, to_fd, st, depth, make);
+
+        if (r >= 0)
+                r = copy_xattrs(c->copy, from_fd, to_fd);
+        return r < 0 ? r : copy_stat(c->copy, st, to_fd, NULL);
+}
+
+/* Leaves a directory to a thread that waits for one; the descriptors go along. False where there is none. */
+static bool hand_over(Copier *c, int from_fd, int to_fd, const struct stat *st, unsigned depth)
+{
+        Crew *crew = c->crew;
+        bool wanted;
+
+        if (__atomic_load_n(&crew->n_idle, __ATOMIC_RELAXED) == 0)
+                return false;
+        Job *job = malloc(sizeof(Job));
+        if (!job)
+                return false;
+        *job = (Job){ .from_fd = from_fd, .to_fd = to_fd, .st = *st, .depth = depth };
+        memcpy(job->path, c->path, sizeof(job->path));
+        (void) pthread_mutex_lock(&crew->lock);
+        wanted = crew->n_idle > crew->n_jobs;
+        if (wanted) {
+                job->next = crew->jobs;
+                crew->jobs = job;
+                crew->n_jobs++;
+                crew->n_open++;
+                (void) pthread_cond_broadcast(&crew->changed);
+        }
+        (void) pthread_mutex_unlock(&crew->lock);
+        if (!wanted)
+                free(job);
+        return wanted;
+}
+
+/* Does the first job, under the lock, which is not held meanwhile. */
+static void work_off(Copier *c)
+{
+        Crew *crew = c->crew;
+        Job *job = crew->jobs;
+        char path[sizeof(c->path)];
+
+        crew->jobs = job->next;
+        crew->n_jobs--;
+        (void) pthread_mutex_unlock(&crew->lock);
+        memcpy(path, c->path, sizeof(path));
+        memcpy(c->path, job->path, sizeof(path));
+        (void) fail(c, fill(c, job->from_fd, job->to_fd, &job->st, job->depth));
+        memcpy(c->path, path, sizeof(path));
+        fd_close(job->from_fd);
+        fd_close(job->to_fd);
+        free(job);
+        (void) pthread_mutex_lock(&crew->lock);
+        if (--crew->n_open == 0)
+                (void) pthread_cond_broadcast(&crew->changed);
+}
+
+static void *help(void *userdata)
+{
+        Crew *crew = userdata;
+        Copier c = { .crew = crew, .copy = crew->copy };
+
+        (void) pthread_mutex_lock(&crew->lock);
+        while (!crew->ending)
+                if (crew->jobs)
+                        work_off(&c);
+                else {
+                        (void) __atomic_add_fetch(&crew->n_idle, 1, __ATOMIC_RELAXED);
+                        (void) pthread_cond_wait(&crew->changed, &crew->lock);
+                        (void) __atomic_sub_fetch(&crew->n_idle, 1, __ATOMIC_RELAXED);
+                }
+        (void) pthread_mutex_unlock(&crew->lock);
+        return NULL;
+}
+
+/* Until all that was left to others is done: what is below a name is whole then. */
+static int wait_for_others(Copier *c)
+{
+        Crew *crew = c->crew;
+
+        (void) pthread_mutex_lock(&crew->lock);
+        while (crew->n_open > 0)
+                if (crew->jobs)
+                        work_off(c);
+                else
+                        (void) pthread_cond_wait(&crew->changed, &crew->lock);
+        (void) pthread_mutex_unlock(&crew->lock);
+        return crew->error;
+}
+
+static unsigned count_processors(void)
+{
+        cpu_set_t set;
+
+        return sched_getaffinity(0, sizeof(set), &set) < 0 ? 1 : (unsigned) CPU_COUNT(&set);
+}
+
+/* Where there are no threads, it goes without. What a machine can hold up, such as its own file systems, is for a thread that signals reach: the first. */
+static void crew_begin(Crew *crew)
+{
+        const TreeCopy *copy = crew->copy;
+        unsigned n = copy->from.size == UINT32_MAX && copy->to.size == UINT32_MAX
+                             ? MIN(count_processors(), THREADS_MAX)
+                             : 1;
+
+        while (crew->n_threads + 1 < n &&
+               pthread_create(crew->threads + crew->n_threads, NULL, help, crew) == 0)
+                crew->n_threads++;
+}
+
+static void crew_end(Crew *crew)
+{
+        (void) pthread_mutex_lock(&crew->lock);
+        crew->ending = true;
+        (void) pthread_cond_broadcast(&crew->changed);
+        (void) pthread_mutex_unlock(&crew->lock);
+        while (crew->n_threads > 0)
+                (void) pthread_join(crew->threads[--crew->n_threads], NULL);
+        forget_links(crew);
+}
+
+static int make_directory(Copier *c, int source_fd, const struct stat *st, int parent_fd, const char *name,
+                          unsigned depth)
+{
+        _cleanup_close_ int from_fd = fd_reopen(source_fd, O_RDONLY | O_DIRECTORY);
+
+        if (from_fd < 0)
+                return from_fd;
+        if (mkdirat(parent_fd, name, 0700) < 0)
+                return -errno;
+        _cleanup_close_ int to_fd = open_made(c, parent_fd, name, S_IFDIR, O_RDONLY | O_DIRECTORY);
+        if (to_fd < 0)
+                return to_fd;
+        if (!hand_over(c, from_fd, to_fd, st, depth))
+                return fill(c, from_fd, to_fd, st, depth);
+        TAKE_FD(from_fd);
+        TAKE_FD(to_fd);
+        return 0;
+}
+
+static int make_file(Copier *c, int source_fd, const struct stat *st, int parent_fd, const char *name)
+{
+        return S_ISREG(st->st_mode)   ? copy_file(c, source_fd, st, parent_fd, name)
+               : S_ISLNK(st->st_mode) ? copy_link(c, source_fd, st, parent_fd, name)
+                                      : copy_node(c, st, parent_fd, name);
+}
+
+/* One that has, or had, several names. While it is copied, nobody else looks for it. */
+static int make_linked(Copier *c, int source_fd, const struct stat *st, int parent_fd, const char *name)
+{
+        (void) pthread_mutex_lock(&c->crew->links_lock);
+        Linked *known = find_linked(c->crew, st);
+        int r = known ? make_link(c->crew, known, parent_fd, name) : -EXDEV;
+        /* A file of its own. */
+        if (r == -EXDEV || r == -EMLINK) {
+                r = make_file(c, source_fd, st, parent_fd, name);
+                if (r >= 0 && !known)
+                        r = remember(c, st, parent_fd, name);
+        }
+        (void) pthread_mutex_unlock(&c->crew->links_lock);
+        return r;
 }
 
 /* Copies to a name that nothing has. */
 static int make(Copier *c, int source_fd, const struct stat *st, int parent_fd, const char *name,
                 unsigned depth)
 {
-        Linked *known = S_ISDIR(st->st_mode) || st->st_nlink < 2 ? NULL : find_linked(c, st);
-        char path[FD_PATH_MAX];
-        int r;
+        int r = become_owner(c, st);
 
-        r = known ? make_link(c, known, parent_fd, name) : -EXDEV;
-        if (r != -EXDEV && r != -EMLINK)
-                return r;
-        /* A file of its own. */
-        r = become_owner(c, st);
-        if (r < 0)
-                return r;
-        switch (st->st_mode & S_IFMT) {
-        case S_IFREG:
-                r = copy_file(c, source_fd, st, parent_fd, name);
-                break;
-        case S_IFLNK:
-                r = copy_link(c, source_fd, st, parent_fd, name);
-                break;
-        case S_IFDIR: {
-                _cleanup_close_ int from_fd = fd_reopen(source_fd, O_RDONLY | O_DIRECTORY);
-                if (from_fd < 0)
-                        return from_fd;
-                if (mkdirat(parent_fd, name, 0700) < 0)
-                        return -errno;
-                _cleanup_close_ int to_fd = open_made(c, parent_fd, name, S_IFDIR, O_RDONLY | O_DIRECTORY);
-                r = to_fd < 0 ? to_fd : copy_children(c, from_fd, to_fd, depth, make);
-                if (r >= 0)
-                        r = copy_xattrs(c->copy, from_fd, to_fd);
-                return r < 0 ? r : copy_stat(c->copy, st, fd_path(to_fd, path));
-        }
-        default:
-                r = copy_node(c, st, parent_fd, name);
-        }
-        return r >= 0 && st->st_nlink > 1 && !known ? remember(c, st, parent_fd, name) : r;
+        return r < 0                  ? r
+               : S_ISDIR(st->st_mode) ? make_directory(c, source_fd, st, parent_fd, name, depth)
+               : st->st_nlink > 1     ? make_linked(c, source_fd, st, parent_fd, name)
+                                      : make_file(c, source_fd, st, parent_fd, name);
 }
 
 /* Copies to a name that something may have. */
@@ -445,11 +675,14 @@ static int place(Copier *c, int source_fd, const struct stat *st, int parent_fd,
                 if (to_fd >= 0) {
                         _cleanup_close_ int from_fd = fd_reopen(source_fd, O_RDONLY | O_DIRECTORY);
                         r = from_fd < 0 ? from_fd : check_target(c, to_fd);
-                        return r < 0 ? r : copy_children(c, from_fd, to_fd, depth, place);
+                        return r < 0 ? r : copy_children(c, from_fd, to_fd, st, depth, place);
                 }
         }
         snprintf(hidden, sizeof(hidden), TREE_HIDDEN "%016" PRIx64, random_u64());
         r = make(c, source_fd, st, parent_fd, hidden, depth);
+        int others = wait_for_others(c); /* which may have changed who we are, and never what we may */
+        if (r >= 0)
+                r = others;
         if (r >= 0)
                 r = RET_NERRNO(renameat2(parent_fd, hidden, parent_fd, name,
                                          c->copy->replace ? 0 : RENAME_NOREPLACE));
@@ -458,9 +691,17 @@ static int place(Copier *c, int source_fd, const struct stat *st, int parent_fd,
         return r;
 }
 
+#define CREW(copy)                                       \
+        ((Crew){ .copy = (copy),                         \
+                 .lock = PTHREAD_MUTEX_INITIALIZER,      \
+                 .changed = PTHREAD_COND_INITIALIZER,    \
+                 .tell_lock = PTHREAD_MUTEX_INITIALIZER, \
+                 .links_lock = PTHREAD_MUTEX_INITIALIZER })
+
 int tree_copy(TreeCopy *copy, int source_fd, int parent_fd, const char *name)
 {
-        Copier c = { .copy = copy };
+        Crew crew = CREW(copy);
+        Copier c = { .crew = &crew, .copy = copy };
         struct stat st;
         int r;
 
@@ -468,18 +709,21 @@ int tree_copy(TreeCopy *copy, int source_fd, int parent_fd, const char *name)
         r = fstat(source_fd, &st) < 0 ? -errno
             : is_of(&copy->from, &st) ? check_target(&c, parent_fd)
                                       : -EACCES;
+        if (r >= 0 && S_ISDIR(st.st_mode))
+                crew_begin(&crew);
+        (void) enter(&c, name);
         if (r >= 0)
                 r = place(&c, source_fd, &st, parent_fd, name, DEPTH_MAX);
-        (void) fail(&c, name, r);
+        (void) fail(&c, r);
         (void) act_as(&c, 0, 0);
-        forget_links(&c);
-        return r;
+        crew_end(&crew);
+        return r < 0 ? crew.error : 0;
 }
 
 int tree_copy_children(TreeCopy *copy, int source_fd, int target_fd)
 {
-        Copier c = { .copy = copy };
-        char path[FD_PATH_MAX];
+        Crew crew = CREW(copy);
+        Copier c = { .crew = &crew, .copy = copy };
         struct stat st;
         int r;
 
@@ -488,81 +732,17 @@ int tree_copy_children(TreeCopy *copy, int source_fd, int target_fd)
         r = from_fd < 0 || fstat(from_fd, &st) < 0 ? -errno
             : is_of(&copy->from, &st)              ? check_target(&c, target_fd)
                                                    : -EACCES;
-        if (r >= 0)
-                r = copy_children(&c, from_fd, target_fd, DEPTH_MAX, place);
+        if (r >= 0) {
+                crew_begin(&crew);
+                r = copy_children(&c, from_fd, target_fd, &st, DEPTH_MAX, place);
+        }
+        (void) fail(&c, r);
         (void) act_as(&c, 0, 0);
+        crew_end(&crew);
+        r = crew.error;
         if (r >= 0 && fchown(target_fd, map_id(copy, st.st_uid), map_id(copy, st.st_gid)) < 0)
                 r = -errno;
         if (r >= 0)
                 r = copy_xattrs(copy, from_fd, target_fd);
-        if (r >= 0)
-                r = copy_stat(copy, &st, fd_path(target_fd, path));
-        forget_links(&c);
-        return r;
-}
-
-/* --- removal ------------------------------------------------------------------------------------------------------ */
-
-/* What is too deep to be reached with the descriptors that we have goes up, and is removed from there. */
-typedef struct Removal {
-        int top_fd;
-        Strv moved;
-} Removal;
-
-static int remove_children(Removal *removal, int dir_fd, unsigned depth);
-
-static int move_up(Removal *removal, int parent_fd, const char *name)
-{
-        _cleanup_free_ char *hidden = strf(TREE_HIDDEN "%016" PRIx64, random_u64());
-
-        OOM_CHECK(hidden);
-        if (renameat2(parent_fd, name, removal->top_fd, hidden, RENAME_NOREPLACE) < 0)
-                return -errno;
-        return strv_consume(&removal->moved, TAKE_PTR(hidden));
-}
-
-/* What is mounted below is not of the tree. */
-static int remove_one(Removal *removal, int parent_fd, const char *name, unsigned depth)
-{
-        const struct open_how how = {
-                .flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC,
-                .resolve = RESOLVE_BENEATH | RESOLVE_NO_XDEV,
-        };
-
-        if (unlinkat(parent_fd, name, 0) >= 0 || errno == ENOENT)
-                return 0;
-        if (errno != EISDIR)
-                return -errno;
-        if (depth == 0)
-                return move_up(removal, parent_fd, name);
-        _cleanup_close_ int fd = sys_openat2(parent_fd, name, &how);
-        int r = fd < 0 ? -errno : remove_children(removal, fd, depth - 1);
-        return r < 0 ? r : unlinkat(parent_fd, name, AT_REMOVEDIR) < 0 && errno != ENOENT ? -errno : 0;
-}
-
-static int remove_children(Removal *removal, int dir_fd, unsigned depth)
-{
-        _cleanup_(closedir_cleanup) DIR *dir = NULL;
-        int r = 0, fd = fcntl(dir_fd, F_DUPFD_CLOEXEC, 3);
-
-        dir = fd < 0 ? NULL : fdopendir(fd);
-        if (!dir) {
-                fd_close(fd);
-                return -errno;
-        }
-        for (struct dirent *e; r >= 0 && (errno = 0, e = readdir(dir));)
-                if (!streq(e->d_name, ".") && !streq(e->d_name, ".."))
-                        r = remove_one(removal, dir_fd, e->d_name, depth);
-        return r < 0 ? r : -errno;
-}
-
-int tree_remove(int parent_fd, const char *name)
-{
-        Removal removal = { .top_fd = parent_fd };
-        int r = remove_one(&removal, parent_fd, name, DEPTH_MAX);
-
-        for (size_t i = 0; r >= 0 && i < strv_length(removal.moved); i++)
-                r = remove_one(&removal, parent_fd, removal.moved[i], DEPTH_MAX);
-        strv_free(removal.moved);
-        return r;
+        return r < 0 ? r : copy_stat(copy, &st, target_fd, NULL);
 }

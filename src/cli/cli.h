@@ -44,7 +44,7 @@ typedef struct Context {
         OutputMode output;
         bool quiet, legend, pager, ask_password;
         bool all, dry_run, wait, follow, raw, now, effective, runtime, force, copy, keep_identity,
-                make_target, stream, attach, default_keys, size;
+                enable_quotas, make_target, stream, attach, default_keys, size;
         const char *name, *slice, *signal, *kill_whom, *wait_for, *since, *format, *image_type, *verify, *to,
                 *health, *timeout, *digest, *sign;
         Strv properties;
@@ -187,6 +187,10 @@ int bus_call_registry(Context *c, const char *what, const char *method, sd_bus_m
                       const char *types, ...);
 int bus_call_manager(Context *c, const char *what, const char *method, sd_bus_message **ret,
                      const char *types, ...);
+/* verbs-transfers.c: begins a call of the registry that makes a transfer, which the caller frees; has it made, and waits for its end, or with
+ * --detach prints its number. `what` is what the progress and errors are of. */
+int transfer_new(Context *c, const char *method, sd_bus_message **ret);
+int transfer_run(Context *c, sd_bus_message *call, const char *what);
 /* All properties of a unit, of its type's interface too, as a JSON object. */
 int bus_get_unit(Context *c, const char *unit, json_t **ret);
 /* Reads a{sv} into a JSON object. */

@@ -288,6 +288,9 @@ static int parse_option(Context *c, int id, const char *argument)
         case OPT_KEEP_IDENTITY:
                 c->keep_identity = true;
                 return 0;
+        case OPT_ENABLE_QUOTAS:
+                c->enable_quotas = true;
+                return 0;
         case OPT_TYPE:
                 c->image_type = argument;
                 return 0;

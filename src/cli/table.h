@@ -36,6 +36,7 @@ enum {
         OPT_TYPE,
         OPT_COPY,
         OPT_KEEP_IDENTITY,
+        OPT_ENABLE_QUOTAS,
         OPT_VERIFY,
         OPT_MKDIR,
         OPT_EPHEMERAL,

@@ -121,8 +121,9 @@ int verb_verify(Context *c, char **args)
 
         if (c->digest && (args[1] || is_path(args[0])))
                 return log_error("--digest= is that of one image."), EXIT_STATUS_USAGE;
-        const char *hex = c->digest ? startswith(c->digest, "sha256:") ?: c->digest : NULL;
-        if (hex && (strlen(hex) != 64 || strspn(hex, "0123456789abcdefABCDEF") != 64))
+        if (c->digest)
+                c->digest = startswith(c->digest, "sha256:") ?: c->digest;
+        if (c->digest && (strlen(c->digest) != 64 || strspn(c->digest, "0123456789abcdefABCDEF") != 64))
                 return log_error("--digest= takes a SHA-256 in hexadecimal, not '%s'.", c->digest),
                        EXIT_STATUS_USAGE;
         STRV_FOREACH (word, args)

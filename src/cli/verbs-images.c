@@ -12,14 +12,14 @@
 static int read_size(sd_bus_message *reply, json_t *images)
 {
         _cleanup_strv_ Strv shares = NULL;
-        uint64_t size, exclusive;
+        uint64_t size, exclusive, limit;
         const char *name;
         json_t *image;
         size_t i;
-        int r = sd_bus_message_enter_container(reply, 'r', "sttas");
+        int r = sd_bus_message_enter_container(reply, 'r', "stttas");
 
         if (r > 0)
-                r = sd_bus_message_read(reply, "stt", &name, &size, &exclusive);
+                r = sd_bus_message_read(reply, "sttt", &name, &size, &exclusive, &limit);
         if (r > 0)
                 r = sd_bus_message_read_strv(reply, &shares);
         if (r < 0)
@@ -31,6 +31,8 @@ static int read_size(sd_bus_message *reply, json_t *images)
                                 json_array_append_new(list, json_string(*other));
                         json_object_set_new(image, "Size", json_integer((json_int_t) size));
                         json_object_set_new(image, "ExclusiveSize", json_integer((json_int_t) exclusive));
+                        if (limit != UINT64_MAX)
+                                json_object_set_new(image, "Limit", json_integer((json_int_t) limit));
                         json_object_set_new(image, "SharedWith", list);
                 }
         return sd_bus_message_exit_container(reply);
@@ -56,7 +58,7 @@ static int measure_images(Context *c, json_t *images)
         r = bus_call(c, "Failed to measure images", request, &reply);
         if (r < 0)
                 return r;
-        r = sd_bus_message_enter_container(reply, 'a', "(sttas)");
+        r = sd_bus_message_enter_container(reply, 'a', "(stttas)");
         while (r >= 0 && (r = sd_bus_message_at_end(reply, false)) == 0)
                 r = read_size(reply, images);
         return r < 0 ? log_error_errno(r, "Failed to read the sizes of images") : 0;
@@ -172,6 +174,7 @@ static void print_status(const json_t *image)
         print_line("Path", str_escape(strna(json_text(image, "Path"))));
         if (size)
                 print_line("Size", strf("%s, %s of it nobody else's", strna(all), strna(own)));
+        print_line("Limit", format_bytes(json_object_get(image, "Limit")));
         if (layers > 0)
                 print_line("Layers", strf("%" PRIu64, layers));
         if (snapshots > 0)
@@ -219,20 +222,26 @@ enum {
         CLONE_PLAIN = 8, /* in one piece */
 };
 
-static int clone(Context *c, char **args, uint64_t flags, const char *failure)
+static int clone(Context *c, char **args, uint64_t flags, const char *what)
 {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL;
+        _cleanup_free_ char *title = strf("%s of '%s'", what, args[0]);
+        int r = title ? transfer_new(c, "CopyImage", &call) : log_oom();
+
         flags |= (c->spec->read_only ? CLONE_READ_ONLY : 0) | (c->keep_identity ? CLONE_KEEP_IDENTITY : 0);
-        return bus_call_registry(c, failure, "CloneImageWithFlags", NULL, "sst", args[0], args[1], flags);
+        if (r >= 0)
+                r = sd_bus_message_append(call, "sst", args[0], args[1], flags);
+        return r < 0 ? r : transfer_run(c, call, title);
 }
 
 int verb_clone(Context *c, char **args)
 {
-        return clone(c, args, c->copy ? CLONE_COPY : 0, "Not cloned");
+        return clone(c, args, c->copy ? CLONE_COPY : 0, "Clone");
 }
 
 int verb_commit(Context *c, char **args)
 {
-        return clone(c, args, CLONE_PLAIN, "Not committed");
+        return clone(c, args, CLONE_PLAIN, "Commit");
 }
 
 /* --- prune -------------------------------------------------------------------------------------------------------- */
@@ -364,15 +373,14 @@ int verb_snapshots(Context *c, char **args)
 int image_verify(Context *c, const char *name, json_t *all)
 {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-        const char *digest = NULL, *hash = "",
-                   *wanted = c->digest ? startswith(c->digest, "sha256:") ?: c->digest : NULL;
+        const char *digest = NULL, *hash = "";
         int is_signed = 0, r = bus_call_registry(c, "Not verified", "VerifyImage", &reply, "s", name);
 
         if (r >= 0)
                 r = sd_bus_message_read(reply, "ssb", &digest, &hash, &is_signed);
-        if (r >= 0 && wanted && strcasecmp(wanted, digest) != 0)
+        if (r >= 0 && c->digest && strcasecmp(c->digest, digest) != 0)
                 r = log_error_return(-EBADMSG, "Image '%s' has the digest sha256:%s, not sha256:%s.", name,
-                                     digest, wanted);
+                                     digest, c->digest);
         if (all)
                 json_array_append_new(all, json_pack("{ss sb ss* ss* sb}", "image", name, "valid", r >= 0,
                                                      "digest", digest, "rootHash",
@@ -460,8 +468,14 @@ int verb_set_limit(Context *c, char **args)
 {
         uint64_t limit = UINT64_MAX;
 
-        if (!streq(args[1], "-") && !streq(args[1], "infinity") && parse_size(args[1], 1024, &limit) < 0)
+        if (!streq(args[1], "-") && !streq(args[1], "infinity") &&
+            (parse_size(args[1], 1024, &limit) < 0 || limit == 0))
                 return log_error("A limit is a size such as 10G, or - for none, not '%s'.", args[1]),
                        EXIT_STATUS_USAGE;
-        return bus_call_registry(c, "Not limited", "SetImageLimit", NULL, "st", args[0], limit);
+        if (limit == UINT64_MAX && c->enable_quotas)
+                return log_error("--enable-quotas is for a limit, and '%s' is none.", args[1]),
+                       EXIT_STATUS_USAGE;
+        int r = !c->enable_quotas ? 0
+                                  : bus_call_registry(c, "Not limited", "EnableQuotas", NULL, "s", args[0]);
+        return r < 0 ? r : bus_call_registry(c, "Not limited", "SetImageLimit", NULL, "st", args[0], limit);
 }

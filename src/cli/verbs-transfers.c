@@ -34,15 +34,18 @@ static void transfer_clear(Transfer *t)
         free(t->message);
 }
 
-/* A bar, the share, and the time that is left if it goes on like this. */
-static void show_progress(Transfer *t, double share)
+/* A bar, the share, how fast it goes, and the time that is left if it goes on like this. */
+static void show_progress(Transfer *t, double share, uint64_t bytes)
 {
         static const char bar[] = "########################################";
         uint64_t passed = now_usec(CLOCK_MONOTONIC) - t->begun;
         unsigned left = share > 0.01 ? (unsigned) ((double) passed / share * (1 - share) / USEC_PER_SEC) : 0;
+        json_t *rate = json_integer((json_int_t) ((double) bytes * USEC_PER_SEC / (double) MAX(passed, 1U)));
+        _cleanup_free_ char *speed = format_bytes(rate);
 
-        fprintf(stderr, "\r%s [%-40.*s] %3.0f%%  %u:%02u left\033[K", t->what, (int) (share * 40), bar,
-                share * 100, left / 60, left % 60);
+        json_decref(rate);
+        fprintf(stderr, "\r%s [%-40.*s] %3.0f%%  %s/s  %u:%02u left\033[K", t->what, (int) (share * 40), bar,
+                share * 100, strna(speed), left / 60, left % 60);
         t->shown = true;
 }
 
@@ -50,11 +53,12 @@ static int on_progress(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
         Transfer *t = userdata;
         uint32_t id;
+        uint64_t bytes;
         double share;
 
         (void) error;
-        if (sd_bus_message_read(m, "ud", &id, &share) >= 0 && id == t->id && t->what)
-                show_progress(t, share);
+        if (sd_bus_message_read(m, "udt", &id, &share, &bytes) >= 0 && id == t->id && t->what)
+                show_progress(t, share, bytes);
         return 0;
 }
 
@@ -174,8 +178,7 @@ static int wait_transfer(Context *c, Transfer *t, int signal_fd)
         return report(t);
 }
 
-/* Begins what the call is about, and waits. */
-static int transfer(Context *c, sd_bus_message *call, const char *what)
+int transfer_run(Context *c, sd_bus_message *call, const char *what)
 {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
         _cleanup_(transfer_clear) Transfer t = {
@@ -259,7 +262,7 @@ static uint64_t transfer_flags(const Context *c)
         return (c->force ? TRANSFER_REPLACE : 0) | (c->spec->read_only ? TRANSFER_READ_ONLY : 0);
 }
 
-static int new_call(Context *c, const char *method, sd_bus_message **ret)
+int transfer_new(Context *c, const char *method, sd_bus_message **ret)
 {
         int r = bus_connect(c);
 
@@ -296,10 +299,10 @@ int verb_import(Context *c, char **args)
                : S_ISDIR(st.st_mode) ? "directory"
                : S_ISBLK(st.st_mode) ? "raw"
                                      : type;
-        r = new_call(c, "ImportImage", &call);
+        r = transfer_new(c, "ImportImage", &call);
         if (r >= 0)
                 r = sd_bus_message_append(call, "ssht", name, type, file_fd, transfer_flags(c));
-        return r < 0 ? r : transfer(c, call, what);
+        return r < 0 ? r : transfer_run(c, call, what);
 }
 
 /* What leads to servers; the names are those of curl(1). */
@@ -331,13 +334,13 @@ static int pull(Context *c, char **args, const char *type)
         what = name ? strf("Download of '%s'", name) : NULL;
         if (!what)
                 return log_oom();
-        r = new_call(c, "PullImage", &call);
+        r = transfer_new(c, "PullImage", &call);
         if (r >= 0)
                 r = sd_bus_message_append(call, "sssst", args[0], name, type, c->verify ?: "",
                                           transfer_flags(c));
         if (r >= 0)
                 r = append_proxies(call);
-        return r < 0 ? r : transfer(c, call, what);
+        return r < 0 ? r : transfer_run(c, call, what);
 }
 
 int verb_pull_tar(Context *c, char **args)
@@ -370,7 +373,7 @@ static int export_to_file(Context *c, sd_bus_message *call, const char *path, in
 {
         _cleanup_free_ char *temporary = strf("%s.mctl-%i", path, getpid());
         char link[FD_PATH_MAX];
-        int r = transfer(c, call, what);
+        int r = transfer_run(c, call, what);
 
         if (r != 0)
                 return r;
@@ -465,13 +468,13 @@ int verb_export(Context *c, char **args)
                 return log_error_errno(-errno, "Cannot make a file for '%s'", path ?: "-");
         r = c->sign ? signer_start(&signer, c->sign, path) : 0;
         if (r >= 0)
-                r = new_call(c, "ExportImage", &call);
+                r = transfer_new(c, "ExportImage", &call);
         if (r >= 0)
                 r = sd_bus_message_append(call, "sshx", args[0], choose_format(c, path ?: ""), file_fd,
                                           clamp == UINT64_MAX ? (int64_t) -1 : (int64_t) clamp);
         if (r < 0)
                 return r;
-        r = path ? export_to_file(c, call, path, file_fd, what) : transfer(c, call, what);
+        r = path ? export_to_file(c, call, path, file_fd, what) : transfer_run(c, call, what);
         return r == 0 && c->sign ? signer_go(&signer) : r;
 }
 

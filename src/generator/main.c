@@ -39,11 +39,11 @@ static int make_target(int late_fd)
 static int settings_lines(const Spec *spec, Strv *lines)
 {
         char signal_name[SIGNAL_NAME_MAX];
-        int r = 0;
+        bool hashes = spec_wants_hashes(spec);
+        int r = hashes ? strv_append(lines, "[Unit]") : 0;
 
-        if (spec_wants_hashes(spec))
-                r = strv_append(lines,
-                                "[Unit]\nWants=modprobe@dm_mod.service\nAfter=modprobe@dm_mod.service");
+        if (r >= 0 && hashes)
+                r = spec_need_device_mapper(lines);
         if (r >= 0)
                 r = strv_append(lines, "[Service]");
         if (r >= 0 && spec->kill_signal > 0)

@@ -11,7 +11,6 @@
 #include "basic/random.h"
 #include "basic/str.h"
 
-#define PREFIX   "ssh_host_"
 #define BLOB_MAX 2048U
 #define BITS_RSA 3072U
 
@@ -163,26 +162,29 @@ static EVP_PKEY *make_ed25519(void)
         return EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
 }
 
+static const char *const names[] = { HOST_KEY_TYPES };
+
 static const struct {
-        const char *file, *type;
+        const char *type;
         EVP_PKEY *(*make)(void);
         int (*public)(Blob *b, const EVP_PKEY *key);
         int (*private)(const EVP_PKEY *key, BIO *out);
 } types[] = {
-        { PREFIX "rsa_key", "ssh-rsa", make_rsa, public_rsa, private_pem },
-        { PREFIX "ecdsa_key", "ecdsa-sha2-nistp256", make_ecdsa, public_ecdsa, private_pem },
-        { PREFIX "ed25519_key", "ssh-ed25519", make_ed25519, public_ed25519, private_ed25519 },
+        { "ssh-rsa", make_rsa, public_rsa, private_pem },
+        { "ecdsa-sha2-nistp256", make_ecdsa, public_ecdsa, private_pem },
+        { "ssh-ed25519", make_ed25519, public_ed25519, private_ed25519 },
 };
 
 static int write_private(int dir_fd, size_t i, const EVP_PKEY *key)
 {
+        _cleanup_free_ char *file = strf(HOST_KEY_PREFIX "%s_key", names[i]);
         char *text;
         BIO *out = BIO_new(BIO_s_secmem());
-        int r = out ? types[i].private(key, out) : -ENOMEM;
+        int r = file && out ? types[i].private(key, out) : -ENOMEM;
 
         if (r >= 0) {
                 long n = BIO_get_mem_data(out, &text);
-                r = n > 0 ? file_write_atomic_at(dir_fd, types[i].file, 0600, text, (size_t) n) : -EIO;
+                r = n > 0 ? file_write_atomic_at(dir_fd, file, 0600, text, (size_t) n) : -EIO;
         }
         BIO_free(out);
         return r;
@@ -190,7 +192,7 @@ static int write_private(int dir_fd, size_t i, const EVP_PKEY *key)
 
 static int write_public(int dir_fd, size_t i, const EVP_PKEY *key)
 {
-        _cleanup_free_ char *file = strf("%s.pub", types[i].file), *text = NULL;
+        _cleanup_free_ char *file = strf(HOST_KEY_PREFIX "%s_key.pub", names[i]), *text = NULL;
         char base64[BLOB_MAX * 2];
         Blob b = {};
         int r = types[i].public(&b, key);
@@ -223,24 +225,4 @@ int host_keys_make(int dir_fd, int mask)
                 if (mask & (1 << i))
                         r = make_type(dir_fd, i);
         return r;
-}
-
-int host_keys_remove(int dir_fd)
-{
-        _cleanup_(closedir_cleanup) DIR *dir = NULL;
-        int r = 0, mask = 0, fd = fcntl(dir_fd, F_DUPFD_CLOEXEC, 3);
-
-        dir = fd < 0 ? NULL : fdopendir(fd);
-        if (!dir) {
-                fd_close(fd);
-                return -errno;
-        }
-        for (struct dirent *e; r >= 0 && (e = readdir(dir));) {
-                if (!startswith(e->d_name, PREFIX) || e->d_type == DT_DIR)
-                        continue;
-                for (size_t i = 0; i < ELEMENTSOF(types); i++)
-                        mask |= streq(e->d_name, types[i].file) ? 1 << i : 0;
-                r = RET_NERRNO(unlinkat(dir_fd, e->d_name, 0));
-        }
-        return r < 0 ? r : mask;
 }

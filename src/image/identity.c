@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "image/identity.h"
 
+#include <dlfcn.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include "basic/log.h"
 #include "basic/rootfs.h"
 #include "basic/str.h"
 #include "basic/tree.h"
@@ -67,6 +69,43 @@ static int forget_files(int root_fd)
         return r;
 }
 
+/* Returns which there were, as a mask, and removes all, and certificates. */
+static int remove_host_keys(int dir_fd)
+{
+        static const char *const types[] = { HOST_KEY_TYPES };
+        _cleanup_(closedir_cleanup) DIR *dir = NULL;
+        int r = 0, mask = 0, fd = fcntl(dir_fd, F_DUPFD_CLOEXEC, 3);
+
+        dir = fd < 0 ? NULL : fdopendir(fd);
+        if (!dir) {
+                fd_close(fd);
+                return -errno;
+        }
+        for (struct dirent *e; r >= 0 && (e = readdir(dir));) {
+                const char *type = startswith(e->d_name, HOST_KEY_PREFIX);
+                if (!type || e->d_type == DT_DIR)
+                        continue;
+                for (size_t i = 0; i < ELEMENTSOF(types); i++) {
+                        const char *end = startswith(type, types[i]);
+                        mask |= end && streq(end, "_key") ? 1 << i : 0;
+                }
+                r = RET_NERRNO(unlinkat(dir_fd, e->d_name, 0));
+        }
+        return r < 0 ? r : mask;
+}
+
+static int make_host_keys(int dir_fd, int mask)
+{
+        void *library = mask == 0 ? NULL : dlopen(HOST_KEY_MODULE, RTLD_NOW | RTLD_NODELETE);
+        int (*make)(int, int) = library ? dlsym(library, "host_keys_make") : NULL;
+
+        if (mask == 0)
+                return 0;
+        return make ? make(dir_fd, mask)
+                    : log_error_return(-ELIBACC, "Keys of ssh servers need " HOST_KEY_MODULE ": %s.",
+                                       dlerror());
+}
+
 int identity_forget(int root_fd)
 {
         int r = forget_files(root_fd);
@@ -77,8 +116,8 @@ int identity_forget(int root_fd)
         _cleanup_close_ int fd = open_directory(root_fd, "/etc/ssh");
         if (fd < 0)
                 return fd == -ENOENT ? 0 : fd;
-        r = host_keys_remove(fd);
-        return r < 0 ? r : host_keys_make(fd, r);
+        r = remove_host_keys(fd);
+        return r < 0 ? r : make_host_keys(fd, r);
 }
 
 /* Nobody else knows what is no plain file, or a large one. */
@@ -97,7 +136,7 @@ static int carry_file(int from_fd, int to_fd, const char *name)
 
 static bool is_key(const char *name)
 {
-        return startswith(name, "ssh_host_") != NULL;
+        return startswith(name, HOST_KEY_PREFIX) != NULL;
 }
 
 static bool is_name(const char *name)
@@ -134,7 +173,7 @@ int identity_carry(int from_fd, int to_fd)
                 r = carry_files(from_fd, to_fd, "/etc", is_name);
         _cleanup_close_ int ssh_fd = r < 0 ? r : open_directory(to_fd, "/etc/ssh");
         if (r >= 0)
-                r = ssh_fd >= 0 ? host_keys_remove(ssh_fd) : ssh_fd == -ENOENT ? 0 : ssh_fd;
+                r = ssh_fd >= 0 ? remove_host_keys(ssh_fd) : ssh_fd == -ENOENT ? 0 : ssh_fd;
         if (r >= 0)
                 r = carry_files(from_fd, to_fd, "/etc/ssh", is_key);
         if (r < 0)

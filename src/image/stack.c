@@ -3,9 +3,11 @@
 
 #include <inttypes.h>
 #include <jansson.h>
+#include <linux/magic.h>
 #include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <sys/xattr.h>
 
 #include "basic/names.h"
@@ -13,6 +15,7 @@
 #include "basic/random.h"
 #include "basic/time.h"
 #include "basic/tree.h"
+#include "image/quota.h"
 
 #define MANIFEST      "manifest.json"
 #define MANIFEST_NEW  "manifest.json.new"
@@ -166,7 +169,15 @@ static void add_layers_to(json_t *o, const Layers *layers)
         json_object_set_new(o, "BaseInode", json_integer((json_int_t) layers->base_inode));
 }
 
-int stack_write(int stack_fd, const Stack *stack)
+/* The layers that a manifest names are on disk before it has its name: where there is a journal, with it, and on btrfs when all is. */
+static int sync_before(int fd)
+{
+        struct statfs fs;
+
+        return fstatfs(fd, &fs) >= 0 && fs.f_type == BTRFS_SUPER_MAGIC ? syncfs(fd) : fsync(fd);
+}
+
+static int write_manifest(int stack_fd, const Stack *stack, bool sync)
 {
         json_t *o = json_pack("{si ss*}", "Version", VERSION, "Becomes", stack->becomes),
                *snapshots = json_array();
@@ -186,17 +197,23 @@ int stack_write(int stack_fd, const Stack *stack)
         /* What is written can be read again. */
         if (strlen(text) >= MANIFEST_MAX || stack->n_snapshots > SNAPSHOTS_MAX)
                 return -E2BIG;
-        /* A power cut leaves the old one or the new one: so it is on disk before it has its name. */
         (void) unlinkat(stack_fd, MANIFEST_NEW, 0);
         _cleanup_close_ int fd = openat(stack_fd, MANIFEST_NEW,
                                         O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
         if (fd < 0)
                 return -errno;
         int r = fd_write_all(fd, text, strlen(text));
-        if (r >= 0 && (fsync(fd) < 0 || renameat(stack_fd, MANIFEST_NEW, stack_fd, MANIFEST) < 0 ||
-                       fsync(stack_fd) < 0))
+        if (r >= 0 &&
+            ((sync && sync_before(fd) < 0) || renameat(stack_fd, MANIFEST_NEW, stack_fd, MANIFEST) < 0 ||
+             (sync && fsync(stack_fd) < 0)))
                 r = -errno;
         return r;
+}
+
+/* A power cut leaves the old one or the new one: so it is on disk before it has its name. */
+int stack_write(int stack_fd, const Stack *stack)
+{
+        return write_manifest(stack_fd, stack, true);
 }
 
 /* --- layers ------------------------------------------------------------------------------------------------------- */
@@ -255,18 +272,25 @@ static int copy_root(int from_fd, int to_fd)
                        : 0;
 }
 
-static int make_layer(int layers_fd, int below_fd, char **ret_id)
+/* `counted_fd` is what it is counted with, or negative. */
+static int make_layer(int layers_fd, int below_fd, int counted_fd, char **ret_id)
 {
         _cleanup_free_ char *id = strf("%016" PRIx64, random_u64());
+        int r;
 
         OOM_CHECK(id);
         if (mkdirat(layers_fd, id, 0700) < 0)
                 return -errno;
-        _cleanup_close_ int fd = open_layer(layers_fd, id, NULL);
-        if (fd < 0 || mkdirat(fd, "work", 0700) < 0 || mkdirat(fd, "upper", 0755) < 0)
+        _cleanup_close_ int fd = dir_open_at(layers_fd, id);
+        if (fd < 0)
+                return fd;
+        r = counted_fd < 0 ? 0 : quota_inherit(counted_fd, fd);
+        if (r < 0)
+                return r;
+        if (mkdirat(fd, "work", 0700) < 0 || mkdirat(fd, "upper", 0755) < 0)
                 return -errno;
         _cleanup_close_ int upper_fd = openat(fd, "upper", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-        int r = upper_fd < 0 ? -errno : copy_root(below_fd, upper_fd);
+        r = upper_fd < 0 ? -errno : copy_root(below_fd, upper_fd);
         if (r >= 0)
                 *ret_id = TAKE_PTR(id);
         return r;
@@ -282,7 +306,14 @@ static int open_top(int store_fd, int layers_fd, const Layers *layers, size_t sk
                               : -EBADMSG;
 }
 
-int layers_push(int store_fd, Layers *layers)
+int layers_open_first(int store_fd, const Layers *layers)
+{
+        _cleanup_close_ int layers_fd = open_layers_dir(store_fd, false);
+
+        return layers_fd < 0 ? layers_fd : dir_open_at(layers_fd, layers->ids[0]);
+}
+
+int layers_push(int store_fd, Layers *layers, const Layers *own)
 {
         _cleanup_strv_ Strv all = NULL;
         _cleanup_free_ char *id = NULL;
@@ -296,7 +327,10 @@ int layers_push(int store_fd, Layers *layers)
         _cleanup_close_ int below_fd = open_top(store_fd, layers_fd, layers, 0);
         if (below_fd < 0)
                 return below_fd;
-        r = make_layer(layers_fd, below_fd, &id);
+        _cleanup_close_ int own_fd = own ? dir_open_at(layers_fd, own->ids[0]) : -EBADF;
+        if (own && own_fd < 0)
+                return own_fd;
+        r = make_layer(layers_fd, below_fd, own_fd, &id);
         if (r >= 0)
                 r = strv_append(&all, id);
         if (r >= 0)
@@ -317,8 +351,12 @@ int layers_reserve(int store_fd, const Layers *layers, Layers *ret, char **ret_h
         _cleanup_close_ int layers_fd = open_layers_dir(store_fd, false);
         if (layers_fd < 0 || mkdirat(layers_fd, id, 0700) < 0)
                 return layers_fd < 0 ? layers_fd : -errno;
-        _cleanup_close_ int fd = open_layer(layers_fd, id, NULL);
-        if (fd < 0 || mkdirat(fd, "work", 0700) < 0)
+        _cleanup_close_ int fd = dir_open_at(layers_fd, id);
+        _cleanup_close_ int own_fd = dir_open_at(layers_fd, layers->ids[0]);
+        r = MIN(fd, own_fd) < 0 ? MIN(fd, own_fd) : quota_inherit(own_fd, fd);
+        if (r < 0)
+                return r;
+        if (mkdirat(fd, "work", 0700) < 0)
                 return -errno;
         r = strv_append(&ret->ids, id);
         if (r >= 0)
@@ -368,7 +406,7 @@ int stack_make(int store_fd, const Stack *stack, char **ret_hidden)
         if (mkdirat(store_fd, hidden, 0755) < 0)
                 return -errno;
         _cleanup_close_ int fd = dir_open_at(store_fd, hidden);
-        int r = fd < 0 || fsetxattr(fd, MARK, "", 0, 0) < 0 ? -errno : stack_write(fd, stack);
+        int r = fd < 0 || fsetxattr(fd, MARK, "", 0, 0) < 0 ? -errno : write_manifest(fd, stack, false);
         if (r < 0)
                 (void) tree_remove(store_fd, hidden);
         else
@@ -383,14 +421,16 @@ int stack_convert(int store_fd, const char *name, Stack *ret, char **ret_hidden)
         int r;
 
         OOM_CHECK(id);
-        _cleanup_close_ int tree_fd = openat(store_fd, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        _cleanup_close_ int tree_fd = dir_open_at(store_fd, name);
         _cleanup_close_ int layers_fd = open_layers_dir(store_fd, true);
-        if (tree_fd < 0 || layers_fd < 0 || mkdirat(layers_fd, id, 0700) < 0)
+        if (tree_fd < 0 || layers_fd < 0)
+                return MIN(tree_fd, layers_fd);
+        if (mkdirat(layers_fd, id, 0700) < 0)
                 return -errno;
         _cleanup_close_ int fd = open_layer(layers_fd, id, NULL);
         if (fd < 0 || mkdirat(fd, "work", 0700) < 0)
                 return -errno;
-        r = make_layer(layers_fd, tree_fd, &top);
+        r = make_layer(layers_fd, tree_fd, tree_fd, &top);
         if (r >= 0)
                 r = strv_append(&stack.layers.ids, top);
         if (r >= 0)
@@ -399,6 +439,8 @@ int stack_convert(int store_fd, const char *name, Stack *ret, char **ret_hidden)
                 r = free_and_strdup(&stack.becomes, name);
         if (r >= 0)
                 r = stack_make(store_fd, &stack, &hidden);
+        if (r >= 0)
+                r = RET_NERRNO(syncfs(store_fd));
         if (r >= 0)
                 r = RET_NERRNO(renameat2(store_fd, name, fd, "upper", RENAME_NOREPLACE));
         if (r < 0 && hidden)

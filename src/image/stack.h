@@ -64,8 +64,12 @@ int stack_write(int stack_fd, const Stack *stack);
 /* Everything below is done under this lock, which the descriptor that is returned holds. It waits. */
 int stack_lock(int store_fd);
 
-/* Puts a new layer on top of all, which has a root like that of what is below, and of which nobody has written a manifest yet. */
-int layers_push(int store_fd, Layers *layers);
+/* Puts a new layer on top of all, which has a root like that of what is below, and of which nobody has written a manifest yet. What is written to it is
+ * counted as what was written to the first of `own` is, unless that is NULL: quota.h. */
+int layers_push(int store_fd, Layers *layers, const Layers *own);
+
+/* Opens the directory of the first layer. */
+int layers_open_first(int store_fd, const Layers *layers);
 
 /* Makes a new layer of a directory of the store, which has no name there any more afterwards: so the stack that is to have its name, with a layer
  * on top of it, is made first. Returns that under its hidden name, which the caller is to rename to NAME.stack. */
@@ -90,7 +94,8 @@ int layers_fill(int store_fd, const Layers *layers, const char *id, TreeCopy *co
 /* Whether nothing was written to the first layer, and there is something below it: then that need not be shared. */
 bool layers_are_clean(int store_fd, const Layers *layers);
 
-/* Makes the directory of a new stack under a hidden name, which the caller frees, and writes its manifest. */
+/* Makes the directory of a new stack under a hidden name, which the caller frees, and writes its manifest: all of which the caller syncs, before it gets
+ * its own name. */
 int stack_make(int store_fd, const Stack *stack, char **ret_hidden);
 
 /* Opens what a tree consists of with O_PATH: the directory of each layer, and the base behind them. The caller frees the array, and closes what is

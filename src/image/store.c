@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <inttypes.h>
-#include <linux/btrfs.h>
 #include <linux/fs.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
@@ -10,6 +9,7 @@
 #include "basic/tree.h"
 #include "image/identity.h"
 #include "image/image.h"
+#include "image/quota.h"
 #include "image/stack.h"
 #include "image/store.h"
 #include "image/subvolume.h"
@@ -237,21 +237,11 @@ static int sidecar_name(const char *name, char **ret)
         return 0;
 }
 
-static int copy_fd(int store_fd, int source_fd, const char *new_name, char **ret_failed)
-{
-        TreeCopy c = { .from = { 0, UINT32_MAX }, .to = { 0, UINT32_MAX } };
-        int r = tree_copy(&c, source_fd, store_fd, new_name);
-
-        if (r < 0 && r != -EEXIST)
-                *ret_failed = strdup(c.failed);
-        return r;
-}
-
-static int copy(int store_fd, const char *name, const char *new_name, char **ret_failed)
+static int copy_one(TreeCopy *copy, int store_fd, const char *name, const char *new_name)
 {
         _cleanup_close_ int fd = openat(store_fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 
-        return fd < 0 ? -errno : copy_fd(store_fd, fd, new_name, ret_failed);
+        return fd < 0 ? -errno : tree_copy(copy, fd, store_fd, new_name);
 }
 
 /* An image may be called so. */
@@ -262,15 +252,18 @@ static bool is_sidecar(int store_fd, const char *name)
         return fstatat(store_fd, name, &st, AT_SYMLINK_NOFOLLOW) >= 0 && S_ISREG(st.st_mode);
 }
 
-/* One that is there already was made for the new image. Returns 1 where one was copied. */
-static int copy_sidecar(int store_fd, const char *sidecar, const char *new_sidecar)
+/* Under a hidden name, on disk. Returns 1 where there is one. */
+static int copy_sidecar(int store_fd, const char *sidecar, const char *hidden)
 {
-        _cleanup_free_ char *failed = NULL;
+        TreeCopy copy = TREE_COPY_ALL;
 
         if (!is_sidecar(store_fd, sidecar))
                 return 0;
-        int r = copy(store_fd, sidecar, new_sidecar, &failed);
-        return r == -EEXIST ? 0 : r < 0 ? r : 1;
+        int r = copy_one(&copy, store_fd, sidecar, hidden);
+        if (r < 0)
+                return r;
+        _cleanup_close_ int fd = open_file(store_fd, hidden);
+        return fd < 0 ? fd : fsync(fd) < 0 ? -errno : 1;
 }
 
 /* --- clones ------------------------------------------------------------------------------------------------------- */
@@ -350,7 +343,7 @@ static int share_stack(int store_fd, int stack_fd, Layers *ret)
         if (r < 0 || clean)
                 return r;
         /* First, what it is written to must be its own: else both would have it. */
-        r = layers_push(store_fd, &stack.layers);
+        r = layers_push(store_fd, &stack.layers, &stack.layers);
         if (r >= 0 && read_only)
                 r = set_read_only(stack_fd, false);
         if (r >= 0)
@@ -393,31 +386,38 @@ static int clone_stack(int store_fd, const char *name, char **ret_hidden)
                 return lock_fd;
         r = store_share(store_fd, name, &new.layers);
         if (r >= 0)
-                r = layers_push(store_fd, &new.layers);
+                r = layers_push(store_fd, &new.layers, NULL);
         return r < 0 ? r : stack_make(store_fd, &new, ret_hidden);
 }
 
+/* btrfs gives it the limit as well. */
+static int clone_subvolume(int store_fd, int image_fd, const char *hidden)
+{
+        int r = subvolume_copy(image_fd, store_fd, hidden, false);
+        _cleanup_close_ int fd = r < 0 ? r : subvolume_open(store_fd, hidden);
+
+        return fd < 0 ? fd : quota_get_limit(fd) == UINT64_MAX ? 0 : quota_set_limit(fd, UINT64_MAX);
+}
+
 /* Returns the type of what was made under the hidden name. */
-static int make_clone(int store_fd, const char *name, const Image *image, unsigned flags, char **ret_hidden,
-                      char **ret_failed)
+static int make_clone(int store_fd, const char *name, const Image *image, unsigned flags, TreeCopy *copy,
+                      char **ret_hidden)
 {
         _cleanup_free_ char *hidden = hidden_name();
         int r;
 
         OOM_CHECK(hidden);
-        if ((flags & STORE_PLAIN) && image->type != IMAGE_SUBVOLUME)
-                flags |= STORE_COPY;
         if ((image->type == IMAGE_DIRECTORY || image->type == IMAGE_STACK) && !(flags & STORE_COPY))
                 r = clone_stack(store_fd, name, ret_hidden);
         else if (image->type == IMAGE_SUBVOLUME && !(flags & STORE_COPY)) {
-                r = subvolume_copy(image->fd, store_fd, hidden, false);
+                r = clone_subvolume(store_fd, image->fd, hidden);
                 *ret_hidden = TAKE_PTR(hidden);
         } else if (image->type == IMAGE_STACK) {
                 _cleanup_close_ int tree_fd = tree_of(store_fd, IMAGE_STACK, image->file, false);
-                r = tree_fd < 0 ? tree_fd : copy_fd(store_fd, tree_fd, hidden, ret_failed);
+                r = tree_fd < 0 ? tree_fd : tree_copy(copy, tree_fd, store_fd, hidden);
                 *ret_hidden = TAKE_PTR(hidden);
         } else {
-                r = copy(store_fd, image->file, hidden, ret_failed);
+                r = copy_one(copy, store_fd, image->file, hidden);
                 *ret_hidden = TAKE_PTR(hidden);
         }
         return r < 0                                                    ? r
@@ -426,52 +426,92 @@ static int make_clone(int store_fd, const char *name, const Image *image, unsign
                                                                         : IMAGE_STACK;
 }
 
-/* It is what it is to be before it has its name. */
-static int finish_clone(int store_fd, ImageType type, const char *hidden, const char *new_name,
+/* A clone of a stack has its own identity in its own layer. The unmount would write that to disk as well, and tell nobody of an error. */
+static int give_identity(int store_fd, ImageType type, const char *hidden)
+{
+        _cleanup_close_ int tree_fd = tree_of(store_fd, type, hidden, true);
+        int r = tree_fd < 0 ? tree_fd : identity_forget(tree_fd);
+
+        if (r < 0 || type != IMAGE_STACK)
+                return r;
+        _cleanup_close_ int fd = fd_reopen(tree_fd, O_RDONLY | O_DIRECTORY);
+        return fd < 0 ? fd : RET_NERRNO(syncfs(fd));
+}
+
+/* It is what it is to be, and what was copied, and a manifest, is on disk, before it has its name. */
+static int prepare_clone(int store_fd, ImageType type, const char *hidden, unsigned flags,
+                         const TreeCopy *copy)
+{
+        bool keeps = type == IMAGE_RAW || (flags & STORE_KEEP_IDENTITY),
+             copied = type == IMAGE_RAW || (flags & STORE_COPY);
+        int r = keeps ? 0 : give_identity(store_fd, type, hidden);
+
+        if (r >= 0 && type == IMAGE_RAW) {
+                _cleanup_close_ int fd = open_file(store_fd, hidden);
+                r = fd < 0 ? fd : RET_NERRNO(fsync(fd));
+        } else if (r >= 0 && (copied || (type == IMAGE_STACK && keeps)))
+                r = RET_NERRNO(syncfs(store_fd));
+        if (r >= 0 && copied && copy->is_cancelled && copy->is_cancelled())
+                r = -ECANCELED;
+        /* A copy of a read-only file is not that unless it is asked for; and what is immutable cannot be renamed. */
+        return r >= 0 && (type == IMAGE_RAW || (flags & STORE_READ_ONLY))
+                       ? store_try_read_only(store_fd, hidden)
+                       : r;
+}
+
+static int commit_clone(int store_fd, ImageType type, const char *hidden, const char *new_name,
                         unsigned flags)
 {
-        int r = 0;
+        int r = store_commit(store_fd, type, hidden, new_name, false);
 
-        if (type != IMAGE_RAW && !(flags & STORE_KEEP_IDENTITY)) {
-                _cleanup_close_ int tree_fd = tree_of(store_fd, type, hidden, true);
-                r = tree_fd < 0 ? tree_fd : identity_forget(tree_fd);
-        }
-        /* A copy of a read-only file is not that unless it is asked for; and what is immutable cannot be renamed. */
-        if (r >= 0 && (type == IMAGE_RAW || (flags & STORE_READ_ONLY)))
-                r = store_try_read_only(store_fd, hidden);
-        if (r >= 0)
-                r = store_commit(store_fd, type, hidden, new_name, false);
         return r < 0 || !(flags & STORE_READ_ONLY) ? r : store_set_read_only(store_fd, new_name, true);
 }
 
-int store_clone(int store_fd, const char *name, const char *new_name, unsigned flags, char **ret_failed)
+int store_clone(int store_fd, const char *name, const char *new_name, unsigned flags, TreeCopy *copy)
 {
-        _cleanup_free_ char *sidecar = NULL, *new_sidecar = NULL, *hidden = NULL;
+        _cleanup_free_ char *sidecar = NULL, *new_sidecar = NULL, *hidden_sidecar = hidden_name(),
+                            *hidden = NULL;
         _cleanup_image_ Image image = { .fd = -EBADF };
+        ImageType type = IMAGE_DIRECTORY;
+        bool has_sidecar = false, placed = false;
         int r;
 
+        OOM_CHECK(hidden_sidecar);
         r = find(store_fd, name, &image);
         if (r < 0)
                 return r;
         if (store_has(store_fd, new_name))
                 return -EEXIST;
+        if ((flags & STORE_PLAIN) && image.type != IMAGE_SUBVOLUME)
+                flags |= STORE_COPY;
         r = sidecar_name(name, &sidecar);
         if (r >= 0)
                 r = sidecar_name(new_name, &new_sidecar);
         if (r >= 0)
-                r = copy_sidecar(store_fd, sidecar, new_sidecar);
-        if (r < 0)
-                return r;
-        bool copied = r > 0;
-        r = make_clone(store_fd, name, &image, flags, &hidden, ret_failed);
+                r = copy_sidecar(store_fd, sidecar, hidden_sidecar);
+        if (r >= 0) {
+                has_sidecar = r > 0;
+                r = make_clone(store_fd, name, &image, flags, copy, &hidden);
+        }
+        if (r >= 0) {
+                type = r;
+                r = prepare_clone(store_fd, type, hidden, flags, copy);
+        }
+        /* One that is there already was made for the new image. */
+        if (r >= 0 && has_sidecar) {
+                r = rename_new(store_fd, hidden_sidecar, new_sidecar);
+                placed = r >= 0;
+                r = r == -EEXIST ? 0 : r;
+        }
         if (r >= 0)
-                r = finish_clone(store_fd, r, hidden, new_name, flags);
+                r = commit_clone(store_fd, type, hidden, new_name, flags);
+        (void) unlinkat(store_fd, hidden_sidecar, 0);
+        if (r < 0 && placed)
+                (void) unlinkat(store_fd, new_sidecar, 0);
         if (r < 0 && hidden) {
                 (void) store_destroy(store_fd, hidden);
                 store_sweep_layers(store_fd);
         }
-        if (r < 0 && copied)
-                (void) unlinkat(store_fd, new_sidecar, 0);
         return r;
 }
 
@@ -631,23 +671,63 @@ int store_try_read_only(int store_fd, const char *hidden)
         return r < 0 ? r : set_read_only(fd, false);
 }
 
-int store_set_limit(int store_fd, const char *name, uint64_t limit)
+/* Opens what is counted of an image: of a stack, what it is written to. */
+static int open_counted(int store_fd, const char *name, ImageType *ret_type)
 {
-        struct btrfs_ioctl_quota_ctl_args quota = { .cmd = BTRFS_QUOTA_CTL_ENABLE };
-        struct btrfs_ioctl_qgroup_limit_args args = {
-                .lim = { .flags = BTRFS_QGROUP_LIMIT_MAX_RFER, .max_rfer = limit },
-        };
-
         _cleanup_image_ Image image = { .fd = -EBADF };
+        _cleanup_stack_ Stack stack = {};
         int r = find(store_fd, name, &image);
+
         if (r < 0)
                 return r;
-        if (image.type != IMAGE_SUBVOLUME)
-                return -EOPNOTSUPP;
-        if (limit != UINT64_MAX && ioctl(image.fd, BTRFS_IOC_QUOTA_CTL, &quota) < 0)
-                return -errno;
-        r = RET_NERRNO(ioctl(image.fd, BTRFS_IOC_QGROUP_LIMIT, &args));
-        return r == -ENOTCONN && limit == UINT64_MAX ? 0 : r; /* without quotas there is no limit */
+        *ret_type = image.type;
+        if (image.type == IMAGE_RAW)
+                return -ENOTDIR;
+        if (image.type != IMAGE_STACK)
+                return TAKE_FD(image.fd);
+        r = stack_read(image.fd, &stack);
+        return r < 0 ? r : layers_open_first(store_fd, &stack.layers);
+}
+
+int store_set_limit(int store_fd, const char *name, uint64_t limit)
+{
+        ImageType type;
+        _cleanup_close_ int fd = open_counted(store_fd, name, &type);
+
+        return fd < 0 ? fd : quota_set_limit(fd, limit);
+}
+
+uint64_t store_get_limit(int store_fd, const char *name)
+{
+        ImageType type;
+        _cleanup_close_ int fd = open_counted(store_fd, name, &type);
+
+        return fd < 0 ? UINT64_MAX : quota_get_limit(fd);
+}
+
+int store_adopt(int store_fd, const char *name, uint64_t limit, TreeCopy *copy)
+{
+        ImageType type;
+
+        _cleanup_close_ int lock_fd = stack_lock(store_fd);
+        if (lock_fd < 0)
+                return lock_fd;
+        _cleanup_close_ int fd = open_counted(store_fd, name, &type);
+        if (fd < 0)
+                return fd;
+        if (image_is_read_only(fd))
+                return -EROFS;
+        copy->replace = true;
+        copy->layer = type == IMAGE_STACK;
+        return quota_adopt(copy, fd, limit);
+}
+
+int store_enable_quotas(int store_fd, const char *name)
+{
+        ImageType type;
+        _cleanup_close_ int fd = open_counted(store_fd, name, &type);
+
+        return fd < 0 ? fd : type == IMAGE_SUBVOLUME ? quota_switch_on(fd) : -EOPNOTSUPP;
 }
 
 int store_list(int store_fd, bool all, Strv *ret)

@@ -3,6 +3,7 @@
 
 #include "basic/fd.h"
 #include "basic/str.h"
+#include "basic/tree.h"
 #include "image/image.h"
 #include "image/stack.h"
 
@@ -25,8 +26,8 @@ bool store_has(int store_fd, const char *name);
 
 /* Makes an image that has what another one has: a subvolume of btrfs by a snapshot, a disk as a file that shares its data where the
  * file system can, directories and stacks as stacks, in no time. What is written to by somebody has to be copied: the caller
- * sees to that. -ENOENT, -EEXIST; ret_failed is what could not be copied, or NULL. */
-int store_clone(int store_fd, const char *name, const char *new_name, unsigned flags, char **ret_failed);
+ * sees to that. -ENOENT, -EEXIST. `copy` has nobody told but of progress, and whom; after an error, it says what could not be copied, or nothing. */
+int store_clone(int store_fd, const char *name, const char *new_name, unsigned flags, TreeCopy *copy);
 
 /* Opens an image that has snapshots, a stack or a subvolume, under the lock of layers. A directory becomes a stack first where it is to be
  * converted; -EOPNOTSUPP for all else. */
@@ -76,9 +77,14 @@ int store_destroy(int store_fd, const char *hidden);
 int store_set_read_only(int store_fd, const char *name, bool read_only);
 int store_try_read_only(int store_fd, const char *hidden);
 
-/* How much a subvolume may hold, in bytes, UINT64_MAX for no limit; this switches the quotas of its file system on.
- * -EOPNOTSUPP for other images. */
+/* How much may be written to an image, in bytes, UINT64_MAX for no limit: quota.h. -ENOTDIR for disks; -EAGAIN for one that has to be adopted
+ * first, which gives it the limit as well, takes its time, and needs nobody else to use it. After a failure, `copy` says what it is about. -EROFS for one that nobody can write to. */
 int store_set_limit(int store_fd, const char *name, uint64_t limit);
+int store_adopt(int store_fd, const char *name, uint64_t limit, TreeCopy *copy);
+uint64_t store_get_limit(int store_fd, const char *name);
+
+/* Has the file system of a subvolume count. -EOPNOTSUPP for other images. */
+int store_enable_quotas(int store_fd, const char *name);
 
 /* The names of images that are hidden (".NAME"), or of all. The caller frees them. */
 int store_list(int store_fd, bool all, Strv *ret);

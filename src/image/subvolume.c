@@ -14,6 +14,7 @@
 #include "basic/rootfs.h"
 #include "basic/tree.h"
 #include "image/image.h"
+#include "image/quota.h"
 
 /* In the directory of the snapshots of an image: what is to be switched with it, until it is its snapshot; and for that time, the
  * UUID that the image has then, and the name of the snapshot. */
@@ -223,7 +224,8 @@ static int read_journal(int dir_fd, Journal *ret)
         if (!source)
                 return -EBADMSG;
         *source++ = 0;
-        if (!image_name_valid(keep) || (*source && !image_name_valid(source)))
+        /* What is not to be kept has a hidden name. */
+        if (!image_name_valid(keep + (keep[0] == '.')) || (*source && !image_name_valid(source)))
                 return -EBADMSG;
         ret->keep = strdup(keep);
         ret->source = *source ? strdup(source) : NULL;
@@ -350,7 +352,9 @@ int subvolume_switch(int store_fd, const char *file, int source_fd, const char *
         if (r < 0)
                 return r;
         _cleanup_close_ int next_fd = subvolume_open(dir_fd, NEXT);
-        r = next_fd < 0 ? next_fd : prepare ? prepare(next_fd, userdata) : 0;
+        r = next_fd < 0 ? next_fd : quota_carry(image_fd, next_fd);
+        if (r >= 0 && prepare)
+                r = prepare(next_fd, userdata);
         if (r >= 0)
                 r = write_journal(dir_fd, next_fd, keep, NULL);
         if (r >= 0)
@@ -375,6 +379,8 @@ int subvolume_revert(int store_fd, const char *file, const char *snapshot, const
         r = clear_next(dir_fd);
         if (r >= 0)
                 r = subvolume_info(image_fd, &info);
+        if (r >= 0)
+                r = quota_carry(image_fd, next_fd);
         if (r >= 0)
                 r = subvolume_set_read_only(next_fd, false);
         if (r >= 0)

@@ -259,13 +259,22 @@ static EVP_PKEY *read_public_key(const char *text)
         return key;
 }
 
+const EVP_MD *signature_digest(const EVP_PKEY *key)
+{
+        return EVP_PKEY_is_a(key, "ED25519") || EVP_PKEY_is_a(key, "ED448") ? NULL : EVP_sha256();
+}
+
+bool signature_is_of(EVP_PKEY *key, const void *data, size_t size, const void *signature,
+                     size_t signature_size)
+{
+        return verify(key, signature_digest(key), signature, signature_size, data, size);
+}
+
 static bool check_plain(const char *key_text, const void *data, size_t size, const char *signature,
                         size_t signature_size)
 {
         EVP_PKEY *key = read_public_key(key_text);
-        bool prehashed = key && (EVP_PKEY_is_a(key, "ED25519") || EVP_PKEY_is_a(key, "ED448"));
-        bool good = key &&
-                    verify(key, prehashed ? NULL : EVP_sha256(), signature, signature_size, data, size);
+        bool good = key && signature_is_of(key, data, size, signature, signature_size);
 
         EVP_PKEY_free(key);
         return good;

@@ -38,6 +38,12 @@ typedef enum SignatureKind {
 
 extern const char *const signature_suffixes[_SIGNATURE_KIND_MAX];
 
+/* By a key alone (SIGNATURE_PLAIN): what it hashes data with before, NULL for one that does so itself; and whether it has made that signature. */
+struct evp_pkey_st;
+const struct evp_md_st *signature_digest(const struct evp_pkey_st *key);
+bool signature_is_of(struct evp_pkey_st *key, const void *data, size_t size, const void *signature,
+                     size_t signature_size);
+
 /* Whether there are keys for signatures of that kind: 1, 0, or a negative errno with a text, which the caller frees. */
 int trust_has(const Trust *trust, SignatureKind kind, char **ret_error);
 

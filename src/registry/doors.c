@@ -409,18 +409,17 @@ static int answer_clean(Passage *p, sd_bus_message *reply, json_t **ret, int *re
 /* --- the way ------------------------------------------------------------------------------------------------------ */
 
 #define ACTION(name) "org.freedesktop.machine1." name
-#define OURS         REGISTRY_NAME ".manage-machines"
 
 static const Door doors[] = {
         { MACHINE "Register" },
         { MACHINE "Terminate", ACTION("manage-machines"), "terminate", prepare_plain },
         { MACHINE "Kill", ACTION("manage-machines"), "kill", prepare_kill },
         { MACHINE "Unregister", ACTION("manage-machines"), "unregister", prepare_plain },
-        { INSTANCE "Terminate", OURS, "terminate", prepare_plain },
-        { INSTANCE "PowerOff", OURS, "power-off", prepare_plain },
-        { INSTANCE "Reboot", OURS, "reboot", prepare_plain },
-        { INSTANCE "Pause", OURS, "pause", prepare_plain },
-        { INSTANCE "Resume", OURS, "resume", prepare_plain },
+        { INSTANCE "Terminate", ACTION("manage-machines"), "terminate", prepare_plain },
+        { INSTANCE "PowerOff", ACTION("manage-machines"), "power-off", prepare_plain },
+        { INSTANCE "Reboot", ACTION("manage-machines"), "reboot", prepare_plain },
+        { INSTANCE "Pause", ACTION("manage-machines"), "pause", prepare_plain },
+        { INSTANCE "Resume", ACTION("manage-machines"), "resume", prepare_plain },
         { MACHINE "Open", ACTION("manage-machines"), "open", prepare_open, answer_open },
         { MACHINE "BindMount", ACTION("manage-machines"), "bind", prepare_bind },
         { MACHINE "CopyFrom", ACTION("manage-machines"), "copy", prepare_copy },

@@ -139,6 +139,7 @@ static const Change changes[] = {
           "remove a snapshot of" },
         { "DiffImage", "Diff", "diff", "s", { "snapshot" }, "compare", .done = answer_diff },
         { "SetImageLimit", "SetLimit", "limit", "t", { "limit" }, "limit" },
+        { "EnableQuotas", "EnableQuotas", "enable-quotas", "", {}, "switch quotas on for" },
 };
 
 static const Change *find_change(sd_bus_message *call)
@@ -363,7 +364,7 @@ int machine1_clean_pool(sd_bus_message *call, void *userdata, sd_bus_error *erro
                                 ours ? "prune" : "clean_pool", refresh_clean);
 }
 
-/* → (a(sttas)), name, bytes, bytes that are nobody else's, and who has the others */
+/* → (a(stttas)), name, bytes, bytes that are nobody else's, how many there may be, and who has the others */
 static int reply_sizes(sd_bus_message *call, const json_t *answer)
 {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
@@ -373,19 +374,20 @@ static int reply_sizes(sd_bus_message *call, const json_t *answer)
         int r = sd_bus_message_new_method_return(call, &reply);
 
         if (r >= 0)
-                r = sd_bus_message_open_container(reply, 'a', "(sttas)");
+                r = sd_bus_message_open_container(reply, 'a', "(stttas)");
         json_object_foreach (json_object_get(answer, "images"), name, image) {
                 _cleanup_strv_ Strv shares = NULL;
                 json_array_foreach (json_object_get(image, "shares"), i, other)
                         if (r >= 0)
                                 r = strv_append(&shares, strna(json_string_value(other)));
                 if (r >= 0)
-                        r = sd_bus_message_open_container(reply, 'r', "sttas");
+                        r = sd_bus_message_open_container(reply, 'r', "stttas");
                 if (r >= 0)
                         r = sd_bus_message_append(
-                                reply, "stt", name,
+                                reply, "sttt", name,
                                 (uint64_t) json_integer_value(json_object_get(image, "size")),
-                                (uint64_t) json_integer_value(json_object_get(image, "exclusive")));
+                                (uint64_t) json_integer_value(json_object_get(image, "exclusive")),
+                                (uint64_t) json_integer_value(json_object_get(image, "limit")));
                 if (r >= 0)
                         r = sd_bus_message_append_strv(reply, shares);
                 if (r >= 0)

@@ -54,7 +54,9 @@ static int allow_disk(Start *start)
                 return -errno;
         if (S_ISDIR(st.st_mode) || start->spec->profile == PROFILE_PRIVILEGED)
                 return 0;
-        r = spec_allow_disks(start->spec, &start->assignments);
+        r = spec_allow_disks(&start->assignments);
+        if (r >= 0 && spec_wants_hashes(start->spec))
+                r = spec_need_device_mapper(&start->assignments);
         return r < 0 || !S_ISBLK(st.st_mode)
                        ? r
                        : strv_appendf(&start->assignments, "DeviceAllow=%s rw", start->root);

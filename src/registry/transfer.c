@@ -20,6 +20,8 @@
 /* Flags of both. */
 #define TRANSFER_REPLACE   UINT64_C(1)
 #define TRANSFER_READ_ONLY UINT64_C(2)
+/* Those of clones, all of them. */
+#define CLONE_FLAGS UINT64_C(15)
 /* Of pulls over import1: a second copy is kept as it came. There is none: who wants one clones the image. */
 #define PULL_KEEP UINT64_C(4)
 
@@ -91,6 +93,12 @@ char *transfer_path(const Transfer *t)
         return strf(TRANSFERS_PATH "/_%u", t->id);
 }
 
+/* What import1 knows nothing of. */
+static bool is_on_import1(const Transfer *t)
+{
+        return t->registry->import1 && !streq(t->type, "clone");
+}
+
 /* --- signals ------------------------------------------------------------------------------------------------------ */
 
 static void emit_removed(const Transfer *t, const char *result, const char *message)
@@ -100,7 +108,7 @@ static void emit_removed(const Transfer *t, const char *result, const char *mess
 
         (void) sd_bus_emit_signal(bus, REGISTRY_PATH, REGISTRY_INTERFACE, "TransferRemoved", "uss", t->id,
                                   result, message ?: "");
-        if (!path || !t->registry->import1)
+        if (!path || !is_on_import1(t))
                 return;
         if (message)
                 (void) sd_bus_emit_signal(bus, path, IMPORT1_TRANSFER, "LogMessage", "us",
@@ -109,15 +117,15 @@ static void emit_removed(const Transfer *t, const char *result, const char *mess
                                   result);
 }
 
-static void on_progress(void *userdata, double share)
+static void on_progress(void *userdata, double share, uint64_t bytes)
 {
         Transfer *t = userdata;
         _cleanup_free_ char *path = transfer_path(t);
 
         t->progress = share;
         (void) sd_bus_emit_signal(t->registry->bus, REGISTRY_PATH, REGISTRY_INTERFACE, "TransferProgress",
-                                  "ud", t->id, share);
-        if (path && t->registry->import1)
+                                  "udt", t->id, share, bytes);
+        if (path && is_on_import1(t))
                 (void) sd_bus_emit_signal(t->registry->bus, path, IMPORT1_TRANSFER, "ProgressUpdate", "d",
                                           share);
 }
@@ -129,6 +137,11 @@ static void on_finished(void *userdata, int error, const char *message, const js
         json_int_t left_out = json_integer_value(json_object_get(answer, "leftOut"));
         _cleanup_free_ char *note = NULL;
 
+        /* One that had not come to its main() could not say so. */
+        if (error != 0 && t->cancelled) {
+                error = ECANCELED;
+                message = "It was cancelled.";
+        }
         if (error == 0 && left_out > 0)
                 note = strf("%lld %s left out.", (long long) left_out,
                             left_out == 1 ? "device node or socket was" : "device nodes or sockets were");
@@ -143,6 +156,7 @@ static void on_finished(void *userdata, int error, const char *message, const js
 
 typedef struct Wanted {
         const char *type, *local, *format;
+        const char *source;       /* of a clone, or NULL */
         const char *url, *verify; /* of a pull */
         Strv environment;         /* of it */
         int fd;                   /* the message's, or negative for a pull */
@@ -175,6 +189,13 @@ static int read_export(sd_bus_message *call, Wanted *w)
 
         w->type = r >= 0 && machine1_image_is_disk(w->local) ? "export-raw" : "export-tar";
         return r;
+}
+
+/* With the flags of clones. */
+static int read_copy(sd_bus_message *call, Wanted *w)
+{
+        w->type = "clone";
+        return sd_bus_message_read(call, "sst", &w->source, &w->local, &w->flags);
 }
 
 /* …Ex() have a class, and flags in the place of booleans. */
@@ -283,6 +304,7 @@ static const struct Method {
         { "ImportImage", REGISTRY_NAME ".manage-images", read_import },
         { "ExportImage", REGISTRY_NAME ".manage-images", read_export },
         { "PullImage", REGISTRY_NAME ".manage-images", read_pull },
+        { "CopyImage", REGISTRY_NAME ".manage-images", read_copy },
         { "ImportTar", IMPORT1_NAME ".import", read_import1_import },
         { "ImportTarEx", IMPORT1_NAME ".import", read_import1_import },
         { "ImportFileSystem", IMPORT1_NAME ".import", read_import1_import },
@@ -344,13 +366,14 @@ static int judge(Registry *registry, sd_bus_message *call, const Wanted *w)
                 return MIN(reply_bad_name(call), 0);
         if (mistake)
                 return MIN(sd_bus_reply_method_errorf(call, SD_BUS_ERROR_INVALID_ARGS, "%s", mistake), 0);
-        int mode = w->url ? 0 : fcntl(w->fd, F_GETFL);
+        bool from_file = !w->url && !w->source;
+        int mode = from_file ? fcntl(w->fd, F_GETFL) : 0;
         if (mode < 0 || mode & O_PATH ||
-            (!w->url && (mode & O_ACCMODE) == (startswith(w->type, "export") ? O_RDONLY : O_WRONLY)))
+            (from_file && (mode & O_ACCMODE) == (startswith(w->type, "export") ? O_RDONLY : O_WRONLY)))
                 return MIN(sd_bus_reply_method_errorf(call, SD_BUS_ERROR_INVALID_ARGS,
                                                       "That descriptor was not opened for this."),
                            0);
-        if (w->flags > (TRANSFER_REPLACE | TRANSFER_READ_ONLY))
+        if (w->flags > (w->source ? CLONE_FLAGS : TRANSFER_REPLACE | TRANSFER_READ_ONLY))
                 return MIN(sd_bus_reply_method_errorf(call, SD_BUS_ERROR_INVALID_ARGS,
                                                       "There are no such flags."),
                            0);
@@ -358,7 +381,7 @@ static int judge(Registry *registry, sd_bus_message *call, const Wanted *w)
                 return MIN(sd_bus_reply_method_errorf(call, SD_BUS_ERROR_INVALID_ARGS,
                                                       "A format is uncompressed, gzip, xz, zstd or bzip2."),
                            0);
-        user = w->flags & TRANSFER_REPLACE ? machine1_image_user(registry, w->local) : NULL;
+        user = !w->source && w->flags & TRANSFER_REPLACE ? machine1_image_user(registry, w->local) : NULL;
         if (user)
                 return MIN(sd_bus_reply_method_errorf(call, ERROR_IMAGE_BUSY,
                                                       "Machine '%s' runs from image '%s'.", user->name,
@@ -375,6 +398,9 @@ static int judge(Registry *registry, sd_bus_message *call, const Wanted *w)
 
 static json_t *make_request(const Wanted *w)
 {
+        if (w->source)
+                return json_pack("{ss ss ss sI}", "operation", "image-clone", "name", w->source, "newName",
+                                 w->local, "flags", (json_int_t) w->flags);
         json_t *request = json_pack("{ss ss sb sb sb}", "operation", w->type, "name", w->local, "data",
                                     !w->url, "replace", (w->flags & TRANSFER_REPLACE) != 0, "readOnly",
                                     (w->flags & TRANSFER_READ_ONLY) != 0);
@@ -402,7 +428,7 @@ static int reply_begun(const Transfer *t, sd_bus_message *call)
         OOM_CHECK(path);
         (void) sd_bus_emit_signal(t->registry->bus, REGISTRY_PATH, REGISTRY_INTERFACE, "TransferNew", "u",
                                   t->id);
-        if (t->registry->import1)
+        if (is_on_import1(t))
                 (void) sd_bus_emit_signal(t->registry->bus, IMPORT1_PATH, IMPORT1_MANAGER, "TransferNew",
                                           "uo", t->id, path);
         return streq(sd_bus_message_get_path(call), REGISTRY_PATH)
@@ -457,8 +483,8 @@ static int begin(Registry *registry, sd_bus_message *call, const Wanted *w)
 /* Types are constants elsewhere. */
 static const char *find_type(const char *type)
 {
-        static const char *const known[] = { "import-tar", "import-raw", "import-fs", "pull-tar",
-                                             "pull-raw",   "export-tar", "export-raw" };
+        static const char *const known[] = { "import-tar", "import-raw", "import-fs",  "pull-tar",
+                                             "pull-raw",   "export-tar", "export-raw", "clone" };
 
         for (size_t i = 0; i < ELEMENTSOF(known); i++)
                 if (streq(known[i], type))
@@ -556,11 +582,11 @@ int transfer_begin(sd_bus_message *call, void *userdata, sd_bus_error *error)
         r = m->read(call, &w);
         if (r < 0 && r != -EOPNOTSUPP)
                 return r;
-        if (r >= 0 && !image_name_valid(w.local))
+        if (r >= 0 && (!image_name_valid(w.local) || (w.source && !image_name_valid(w.source))))
                 return reply_bad_name(call);
-        return polkit_authorize_with(userdata, call, m->action, "", strna(w.type),
-                                     (char *[]){ (char *) "image", (char *) strna(w.local), NULL },
-                                     begin_authorized);
+        return polkit_authorize_with(
+                userdata, call, m->action, "", strna(w.type),
+                (char *[]){ (char *) "image", (char *) strna(w.source ?: w.local), NULL }, begin_authorized);
 }
 
 /* --- those under way ---------------------------------------------------------------------------------------------- */
@@ -584,6 +610,8 @@ int transfer_list(sd_bus_message *call, void *userdata, sd_bus_error *error)
         for (const Transfer *t = registry->transfers; t && r >= 0; t = t->next) {
                 _cleanup_free_ char *path = transfer_path(t);
                 OOM_CHECK(path);
+                if (!ours && !is_on_import1(t))
+                        continue;
                 r = ours ? sd_bus_message_append(reply, "(ussd)", t->id, t->type, t->local, t->progress)
                     : extended ? sd_bus_message_append(reply, "(ussssdo)", t->id, t->type, t->remote,
                                                        t->local, "machine", t->progress, path)
@@ -609,7 +637,8 @@ static int find_transfer(Registry *registry, sd_bus_message *call, Transfer **re
         if (r < 0)
                 return r;
         for (*ret = registry->transfers; *ret; *ret = (*ret)->next)
-                if ((*ret)->id == id)
+                if ((*ret)->id == id &&
+                    (streq(sd_bus_message_get_path(call), REGISTRY_PATH) || is_on_import1(*ret)))
                         return 1;
         return MIN(sd_bus_reply_method_errorf(call, IMPORT1_NAME ".NoSuchTransfer",
                                               "No transfer %u is under way.", id),
@@ -628,6 +657,7 @@ static int cancel_authorized(Registry *registry, sd_bus_message *call)
                 r = find_transfer(registry, call, &t);
         if (r <= 0)
                 return r;
+        t->cancelled = true;
         r = systemd_call(registry->bus, &request, "StopUnit", "ss", t->unit, "replace");
         return r < 0 ? r : registry_forward(registry, TAKE_PTR(request), call, machine_reply_nothing, NULL);
 }

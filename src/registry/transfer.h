@@ -18,11 +18,12 @@ typedef struct Transfer {
         uint32_t id;
         const char *type; /* as import1 has it: a constant */
         char *local;      /* the name of the image */
-        char *remote;     /* where it comes from, "" for a file */
+        char *remote;     /* where it comes from, "" for a file and for another image */
         char *verify;     /* how that is verified, "" where it is not */
         double progress;
         char *unit;
         uid_t owner; /* who began it */
+        bool cancelled;
         struct Transfer *next;
 } Transfer;
 
@@ -30,7 +31,7 @@ typedef struct Transfer {
 char *transfer_path(const Transfer *t);
 
 /* Methods of org.mctl.Registry1: ImportImage(s name, s type, h file, t flags) → (u id), ExportImage(s name, s format, h file, x clamp)
- * → (u id), ListTransfers() → (a(ussd)), CancelTransfer(u id). */
+ * → (u id), CopyImage(s name, s new_name, t flags) → (u id), ListTransfers() → (a(ussd)), CancelTransfer(u id). */
 int transfer_begin(sd_bus_message *call, void *userdata, sd_bus_error *error);
 int transfer_list(sd_bus_message *call, void *userdata, sd_bus_error *error);
 int transfer_cancel(sd_bus_message *call, void *userdata, sd_bus_error *error);

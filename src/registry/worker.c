@@ -16,6 +16,9 @@
 
 #define WORKERS_MAX       64U
 #define WORKER_MEMORY_MAX (UINT64_C(1) << 30)
+/* What ends removes what it has made, which of a transfer can be much. */
+#define STOP_USEC          (5 * USEC_PER_SEC)
+#define TRANSFER_STOP_USEC (60 * USEC_PER_SEC)
 /* Flags of copies. */
 #define COPY_REPLACE UINT64_C(1)
 #define COPY_INTO    UINT64_C(2)
@@ -88,10 +91,12 @@ static void take_lines(Worker *w)
         while (w->n_answer > 0 && (end = memchr(w->answer, '\n', w->n_answer))) {
                 size_t n = end - w->answer + 1;
                 json_t *json = json_loadb(w->answer, n, 0, NULL);
-                const json_t *progress = json_object_get(json, "progress");
+                const json_t *progress = json_object_get(json, "progress"),
+                             *bytes = json_object_get(json, "bytes");
 
                 if (json_is_number(progress) && w->task.progress)
-                        w->task.progress(w->task.userdata, json_number_value(progress));
+                        w->task.progress(w->task.userdata, json_number_value(progress),
+                                         (uint64_t) json_integer_value(bytes));
                 json_decref(json);
                 memmove(w->answer, end + 1, w->n_answer - n);
                 w->n_answer -= n;
@@ -173,8 +178,9 @@ static int append_properties(sd_bus_message *m, const WorkerTask *task, const ch
                 r = sd_bus_message_append(m, "(sv)(sv)(sv)(sv)(sv)(sv)(sv)", "Description", "s", description,
                                           "CollectMode", "s", "inactive-or-failed", "NoNewPrivileges", "b",
                                           true, "PrivateNetwork", "b", !task->network, "LimitNOFILE", "t",
-                                          UINT64_C(65536), "TimeoutStopUSec", "t", 5 * USEC_PER_SEC,
-                                          "MemoryMax", "t", WORKER_MEMORY_MAX);
+                                          UINT64_C(65536), "TimeoutStopUSec", "t",
+                                          (task->stored ? TRANSFER_STOP_USEC : STOP_USEC), "MemoryMax", "t",
+                                          WORKER_MEMORY_MAX);
         if (r >= 0 && task->bind)
                 r = sd_bus_message_append(m, "(sv)(sv)", "BindsTo", "as", 1, task->bind, "After", "as", 1,
                                           task->bind);

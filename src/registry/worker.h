@@ -20,7 +20,8 @@ typedef struct WorkerTask {
         const char
                 *stored; /* the name by which systemd keeps what it answers over, should we crash; or NULL */
         bool staging;    /* it gets a /var/tmp of its own, which systemd removes with it */
-        void (*progress)(void *userdata, double share); /* of all that is to be done; may be NULL */
+        /* The share of all that is to be done, and the bytes of it; may be NULL. */
+        void (*progress)(void *userdata, double share, uint64_t bytes);
         /* May be NULL. Once, whatever happens, but where worker_run() fails: error is 0 or a number of errno(3). The texts are not the
          * callee's to keep. */
         void (*finished)(void *userdata, int error, const char *message, const json_t *answer);

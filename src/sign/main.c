@@ -20,18 +20,13 @@
 #include "basic/parse.h"
 #include "basic/str.h"
 #include "image/digest.h"
+#include "image/trust.h"
 
 #define SUMS          "SHA256SUMS"
 #define SIGNATURE     SUMS ".sig"
 #define SUMS_MAX      (1024U * 1024U)
 #define SIGNATURE_MAX 4096U
 #define BLOCK         (256U * 1024U)
-
-/* Those of Edwards curves hash themselves. */
-static const EVP_MD *digest_of(const EVP_PKEY *key)
-{
-        return EVP_PKEY_is_a(key, "ED25519") || EVP_PKEY_is_a(key, "ED448") ? NULL : EVP_sha256();
-}
 
 static int read_key(const char *path, EVP_PKEY **ret)
 {
@@ -50,22 +45,11 @@ static int sign(EVP_PKEY *key, const char *text, uint8_t signature[static SIGNAT
         bool good;
 
         *size = SIGNATURE_MAX;
-        good = context && EVP_DigestSignInit(context, NULL, digest_of(key), NULL, key) == 1 &&
+        good = context && EVP_DigestSignInit(context, NULL, signature_digest(key), NULL, key) == 1 &&
                EVP_DigestSign(context, signature, size, (const uint8_t *) text, strlen(text)) == 1;
         EVP_MD_CTX_free(context);
         return good ? 0
                     : log_error_return(-EINVAL, "This key cannot sign: one of Ed25519, RSA or ECDSA can.");
-}
-
-static bool has_signed(EVP_PKEY *key, const char *text, const char *signature, size_t size)
-{
-        EVP_MD_CTX *context = EVP_MD_CTX_new();
-        bool good = context && EVP_DigestVerifyInit(context, NULL, digest_of(key), NULL, key) == 1 &&
-                    EVP_DigestVerify(context, (const uint8_t *) signature, size, (const uint8_t *) text,
-                                     strlen(text)) == 1;
-
-        EVP_MD_CTX_free(context);
-        return good;
 }
 
 /* "" where there are none. */
@@ -82,7 +66,7 @@ static int read_sums(int dir_fd, const char *directory, EVP_PKEY *key, char **re
         if (r < 0)
                 return log_error_errno(r, "Cannot read '%s/" SUMS "'", directory);
         r = file_read_at(dir_fd, SIGNATURE, SIGNATURE_MAX, &signature, &size);
-        if (r < 0 || !has_signed(key, text, signature, size))
+        if (r < 0 || !signature_is_of(key, text, strlen(text), signature, size))
                 return log_error_return(
                         -EKEYREJECTED,
                         "'%s/" SUMS "' is there, and '" SIGNATURE

@@ -293,22 +293,22 @@ bool spec_wants_hashes(const Spec *spec)
         return spec->root_hash && !streq(spec->root_hash, "auto") && !streq(spec->root_hash, "no");
 }
 
-int spec_allow_disks(const Spec *spec, Strv *lines)
+int spec_allow_disks(Strv *lines)
 {
-        static const char *const all[] = {
-                "DeviceAllow=/dev/loop-control rw",
-                "DeviceAllow=block-loop rw",
-                "DeviceAllow=/dev/mapper/control rw",
-                "DeviceAllow=block-device-mapper r",
-                /* for the hashes */
-                "Wants=modprobe@dm_mod.service",
-                "After=modprobe@dm_mod.service",
-        };
+        /* The last two are of device mapper; the first of these is /dev/mapper/control, which need not be there yet. */
+        static const char *const devices[] = { "/dev/loop-control rw", "block-loop rw",
+                                               "/dev/char/10:236 rw", "block-device-mapper r" };
         int r = 0;
 
-        for (size_t i = 0; i < (spec_wants_hashes(spec) ? 6 : 4) && r >= 0; i++)
-                r = strv_append(lines, all[i]);
+        for (size_t i = 0; i < ELEMENTSOF(devices) && r >= 0; i++)
+                r = strv_appendf(lines, "DeviceAllow=%s", devices[i]);
         return r;
+}
+
+int spec_need_device_mapper(Strv *lines)
+{
+        int r = strv_append(lines, "Wants=modprobe@dm_mod.service");
+        return r < 0 ? r : strv_append(lines, "After=modprobe@dm_mod.service");
 }
 
 int spec_allow_devices(const Spec *spec, Strv *lines)

@@ -259,9 +259,12 @@ int spec_assign_resource(Spec *spec, const char *assignment, char **ret_error);
  * well. */
 int spec_allow_devices(const Spec *spec, Strv *lines);
 
-/* Appends DeviceAllow= for the devices that the launcher mounts disks with; no machine has nodes for these, or could make them, but one with PrivateUsers=no. And what has the kernel
- * know them before the unit starts, where the machine cannot do without. */
-int spec_allow_disks(const Spec *spec, Strv *lines);
+/* Appends DeviceAllow= for the devices that the launcher mounts disks with; no machine has nodes for these, or could make them, but one with
+ * PrivateUsers=no. */
+int spec_allow_disks(Strv *lines);
+
+/* Appends what has the kernel know device mapper before the unit starts. */
+int spec_need_device_mapper(Strv *lines);
 
 /* Whether RootHash= demands something. */
 bool spec_wants_hashes(const Spec *spec) _pure_;

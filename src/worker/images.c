@@ -6,6 +6,7 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 
+#include "basic/time.h"
 #include "image/mounted.h"
 #include "image/stack.h"
 #include "image/store.h"
@@ -156,9 +157,6 @@ static int explain(const Request *request, int r, char **ret_error)
         if (r == -EEXIST)
                 return set_failure(ret_error, r, "There is something called '%s' already.",
                                    request_text(request, "newName"));
-        if (r == -EOPNOTSUPP && json_object_get(request->json, "limit"))
-                return set_failure(ret_error, r, "Image '%s' is no subvolume.",
-                                   request_text(request, "name"));
         if (r == -EOPNOTSUPP)
                 return set_failure(ret_error, r, "The file system of image '%s' cannot do that.",
                                    request_text(request, "name"));
@@ -215,12 +213,30 @@ static unsigned clone_flags(const Request *request)
                (request_flag(request, "plain") ? STORE_PLAIN | STORE_KEEP_IDENTITY : 0);
 }
 
+typedef struct Copying {
+        int store_fd;
+        const char *name;
+        uint64_t begun; /* µs */
+        uint64_t size;  /* 0 until it is known */
+} Copying;
+
+/* What takes less than a second is not counted before. */
+static void on_progress(void *userdata, uint64_t bytes)
+{
+        Copying *c = userdata;
+
+        if (c->size == 0 && now_usec(CLOCK_MONOTONIC) - c->begun > USEC_PER_SEC)
+                c->size = MAX(image_size(c->store_fd, c->name), 1U);
+        if (c->size > 0)
+                tell_progress(bytes, c->size);
+}
+
 int work_image_clone(const Request *request, char **ret_error)
 {
         const char *name = request_text(request, "name");
+        TreeCopy copy = TREE_COPY_ALL;
         _cleanup_store_lock_ StoreLock lock = { .fd = -EBADF };
         _cleanup_close_ int lock_fd = -EBADF;
-        _cleanup_free_ char *failed = NULL;
         unsigned flags = clone_flags(request);
         ImageType type;
         int r = 0;
@@ -251,15 +267,24 @@ int work_image_clone(const Request *request, char **ret_error)
                 return set_failure(ret_error, -EBUSY, "Image '%s' is in use.", name);
         if (r < 0 && r != -EROFS)
                 return r;
-        r = store_clone(store_fd, name, request_text(request, "newName"), flags, &failed);
+        Copying copying = { store_fd, name, now_usec(CLOCK_MONOTONIC), 0 };
+        copy.is_cancelled = is_cancelled;
+        copy.progress = on_progress;
+        copy.userdata = &copying;
+        r = store_clone(store_fd, name, request_text(request, "newName"), flags, &copy);
+        if (r == -ECANCELED)
+                return set_failure(ret_error, r, "It was cancelled.");
         if (r == -ESTALE)
                 return set_failure(ret_error, r, "The image that '%s' is made over is gone, or another one.",
                                    name);
         if (r == -EMLINK)
                 return set_failure(ret_error, r, "Image '%s' has too many layers; --copy makes one of them.",
                                    name);
-        if (r < 0 && failed)
-                return set_failure(ret_error, r, "'%s': %s", failed, strerror(-r));
+        if (r < 0 && r != -EEXIST && copy.failed[0]) {
+                /* What is copied has a hidden name still, which says nothing to anybody. */
+                const char *below = strchr(copy.failed, '/');
+                return set_failure(ret_error, r, "'%s': %s", below ? below + 1 : name, strerror(-r));
+        }
         return explain(request, r, ret_error);
 }
 
@@ -308,16 +333,80 @@ int work_image_read_only(const Request *request, char **ret_error)
                        ret_error);
 }
 
+typedef struct Limit {
+        uint64_t bytes;
+        char **ret_error;
+} Limit;
+
+/* Nobody starts from it, or from others, until it is done. */
+static int adopt(int store_fd, const char *name, void *userdata)
+{
+        const Limit *limit = userdata;
+        TreeCopy copy = TREE_COPY_ALL;
+
+        copy.is_cancelled = is_cancelled;
+        int r = store_adopt(store_fd, name, limit->bytes, &copy);
+        if (r == -EROFS)
+                return set_failure(limit->ret_error, r, "Image '%s' is read-only.", name);
+        return r < 0 && copy.failed[0]
+                       ? set_failure(limit->ret_error, r, "'%s': %s", copy.failed, strerror(-r))
+                       : r;
+}
+
+static int explain_limit(const char *name, int r, char **ret_error)
+{
+        if (r == -ENOTDIR)
+                return set_failure(ret_error, r, "Image '%s' is a disk, which has its size.", name);
+        if (r == -EOPNOTSUPP)
+                return set_failure(
+                        ret_error, r,
+                        "Image '%s' is no subvolume, and its file system limits no projects: see prjquota in ext4(5), pquota in xfs(5).",
+                        name);
+        if (r == -ENOTCONN)
+                return set_failure(
+                        ret_error, r,
+                        "The file system of image '%s' does not count: --enable-quotas switches its quotas on.",
+                        name);
+        return r;
+}
+
 int work_image_limit(const Request *request, char **ret_error)
 {
-        _cleanup_close_ int store_fd = store_open(IMAGE_STORE);
-        json_int_t limit = json_integer_value(json_object_get(request->json, "limit"));
+        const char *name = request_text(request, "name");
+        uint64_t limit = (uint64_t) json_integer_value(json_object_get(request->json, "limit"));
+        int r;
 
-        return explain(request,
-                       store_fd < 0
-                               ? store_fd
-                               : store_set_limit(store_fd, request_text(request, "name"), (uint64_t) limit),
-                       ret_error);
+        if (limit == 0)
+                return set_failure(ret_error, -EINVAL, "An image cannot hold nothing.");
+        _cleanup_close_ int store_fd = store_open(IMAGE_STORE);
+        if (store_fd < 0)
+                return store_fd;
+        r = store_set_limit(store_fd, name, limit);
+        /* The tools of systemd switch them on. */
+        if (r == -ENOTCONN && request_flag(request, "plain")) {
+                r = store_enable_quotas(store_fd, name);
+                if (r >= 0)
+                        r = store_set_limit(store_fd, name, limit);
+        }
+        if (r == -EAGAIN)
+                r = while_idle(name, adopt, store_fd, &(Limit){ limit, ret_error }, ret_error);
+        if (!*ret_error)
+                r = explain_limit(name, r, ret_error);
+        return *ret_error ? r : explain(request, r, ret_error);
+}
+
+int work_image_enable_quotas(const Request *request, char **ret_error)
+{
+        const char *name = request_text(request, "name");
+        _cleanup_close_ int store_fd = store_open(IMAGE_STORE);
+        int r = store_fd < 0 ? store_fd : store_enable_quotas(store_fd, name);
+
+        if (r == -EOPNOTSUPP)
+                return set_failure(
+                        ret_error, r,
+                        "Image '%s' is no subvolume: quotas of other file systems are switched on as they are mounted.",
+                        name);
+        return explain(request, r, ret_error);
 }
 
 typedef struct Removal {

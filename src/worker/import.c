@@ -133,7 +133,7 @@ static bool is_above(int fd, int below_fd)
 /* What is in the directory, each by its own, and then the directory itself. */
 static int fill_from_directory(const Request *request, int image_fd, char **ret_error)
 {
-        TreeCopy c = { .from = { 0, UINT32_MAX }, .to = { 0, UINT32_MAX } };
+        TreeCopy c = TREE_COPY_ALL;
 
         if (is_above(request->data_fd, image_fd))
                 return set_failure(ret_error, -EINVAL, "The store of images is in that directory itself.");

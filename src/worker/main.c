@@ -2,6 +2,7 @@
 
 /* mctl-worker and mctl-transfer: see worker.h. */
 
+#include <inttypes.h>
 #include <locale.h>
 #include <signal.h>
 #include <sys/stat.h>
@@ -41,7 +42,7 @@ bool is_cancelled(void)
 }
 
 /* Not with every byte. */
-void tell_progress(double share)
+void tell_progress(uint64_t bytes, uint64_t size)
 {
         static uint64_t last;
         uint64_t now = now_usec(CLOCK_MONOTONIC);
@@ -49,7 +50,8 @@ void tell_progress(double share)
         if (now - last < 100 * USEC_PER_MSEC)
                 return;
         last = now;
-        printf("{\"progress\":%.4f}\n", share);
+        printf("{\"progress\":%.4f,\"bytes\":%" PRIu64 "}\n", MIN((double) bytes / (double) size, 1.0),
+               bytes);
         fflush(stdout);
 }
 

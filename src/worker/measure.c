@@ -128,6 +128,8 @@ static int count_children(Count *c, int dir_fd, unsigned depth)
                 struct stat st;
                 if (streq(e->d_name, ".") || streq(e->d_name, ".."))
                         continue;
+                if (is_cancelled())
+                        return -ECANCELED;
                 _cleanup_close_ int own_fd = openat(fd, e->d_name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
                 if (own_fd < 0 || fstat(own_fd, &st) < 0 || (!S_ISDIR(st.st_mode) && is_known(c, &st)))
                         continue;
@@ -292,18 +294,32 @@ static void measure_end(Measure *m)
         json_decref(m->sizes);
 }
 
-uint64_t image_exclusive_size(int store_fd, const char *name)
+static int measure_image(int store_fd, const char *name, Size *ret)
 {
         json_t *shares = json_object();
-        Size size = {};
         Measure m;
         int r = measure_begin(&m, store_fd);
 
+        *ret = (Size){};
         if (r >= 0)
-                r = measure(&m, name, &size, shares);
+                r = measure(&m, name, ret, shares);
         json_decref(shares);
         measure_end(&m);
-        return r < 0 ? UINT64_MAX : size.exclusive;
+        return r;
+}
+
+uint64_t image_exclusive_size(int store_fd, const char *name)
+{
+        Size size;
+
+        return measure_image(store_fd, name, &size) < 0 ? UINT64_MAX : size.exclusive;
+}
+
+uint64_t image_size(int store_fd, const char *name)
+{
+        Size size;
+
+        return measure_image(store_fd, name, &size) < 0 ? 0 : size.all;
 }
 
 static void add_image(Measure *m, const char *name, json_t *images)
@@ -317,8 +333,10 @@ static void add_image(Measure *m, const char *name, json_t *images)
                 json_object_foreach (shares, other, value)
                         json_array_append_new(list, json_string(other));
                 json_object_set_new(images, name,
-                                    json_pack("{sI sI sO}", "size", (json_int_t) size.all, "exclusive",
-                                              (json_int_t) size.exclusive, "shares", list));
+                                    json_pack("{sI sI sI sO}", "size", (json_int_t) size.all, "exclusive",
+                                              (json_int_t) size.exclusive, "limit",
+                                              (json_int_t) store_get_limit(m->store_fd, name), "shares",
+                                              list));
         }
         json_decref(shares);
         json_decref(list);

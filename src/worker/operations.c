@@ -16,6 +16,7 @@ const NamedOperation operations[] = {
         { "image-remove", work_image_remove },
         { "image-read-only", work_image_read_only },
         { "image-limit", work_image_limit },
+        { "image-enable-quotas", work_image_enable_quotas },
         { "image-clean", work_image_clean },
         { "image-measure", work_image_measure },
         { "image-mount", work_image_mount },

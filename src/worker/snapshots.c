@@ -218,10 +218,11 @@ static void let_go(pid_t leader)
 /* What is written to cannot be shared: there is a copy of what was changed. Others wait for neither lock meanwhile. */
 static int take_copy(pid_t leader, Subject *s, Layers *ret_layers, char **ret_error)
 {
-        TreeCopy c = { .from = { 0, UINT32_MAX }, .to = { 0, UINT32_MAX }, .layer = true };
+        TreeCopy c = TREE_COPY_ALL;
         _cleanup_free_ char *hidden = NULL;
         int r = layers_reserve(s->store_fd, &s->stack.layers, ret_layers, &hidden);
 
+        c.layer = true;
         s->lock_fd = fd_close(s->lock_fd);
         if (r >= 0)
                 r = hold(leader, s->fd, ret_error);
@@ -251,7 +252,7 @@ static int take_layers(Subject *s, Layers *ret)
         bool clean = layers_are_clean(s->store_fd, &s->stack.layers);
         int r = layers_copy(ret, &s->stack.layers, clean);
 
-        return r < 0 || clean ? r : layers_push(s->store_fd, &s->stack.layers);
+        return r < 0 || clean ? r : layers_push(s->store_fd, &s->stack.layers, &s->stack.layers);
 }
 
 static int take_of_stack(Subject *s, bool written, pid_t leader, char **label, char **ret_error)

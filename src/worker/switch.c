@@ -45,7 +45,7 @@ static int switch_stack(Subject *s, const Source *source, char **keep, char **re
                                    "Image '%s' is of another type than '%s', which is a stack.",
                                    source->image, s->name);
         if (r >= 0)
-                r = layers_push(s->store_fd, &layers);
+                r = layers_push(s->store_fd, &layers, &s->stack.layers);
         if (r >= 0 && source->image)
                 r = carry_identity(s->store_fd, &s->stack.layers, &layers);
         if (r < 0)
@@ -89,7 +89,8 @@ static int copy_to_subvolume(Subject *s, const Source *source, const char *keep,
 
 static int switch_subvolume(Subject *s, const Source *source, const char *keep, char **ret_error)
 {
-        _cleanup_free_ char *unwanted = keep ? NULL : strf("rollback-%016" PRIx64, random_u64());
+        /* Which is swept, where that comes to no end. */
+        _cleanup_free_ char *unwanted = keep ? NULL : strf(".rollback-%016" PRIx64, random_u64());
         ImageType type;
 
         if (keep)

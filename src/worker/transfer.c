@@ -20,7 +20,7 @@ static int on_progress(void *userdata, uint64_t bytes)
                 return -ECANCELED;
         uint64_t size = s->download ? download_size(s->download) : s->size;
         if (size > 0)
-                tell_progress(MIN((double) bytes / size, 1.0));
+                tell_progress(bytes, size);
         return 0;
 }
 

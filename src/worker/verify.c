@@ -27,7 +27,7 @@ static int on_progress(void *userdata, uint64_t bytes)
         const Reading *reading = userdata;
 
         if (reading->size > 0)
-                tell_progress(MIN((double) bytes / reading->size, 1.0));
+                tell_progress(bytes, reading->size);
         return is_cancelled() ? -ECANCELED : 0;
 }
 

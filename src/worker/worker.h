@@ -15,7 +15,7 @@
  *
  * The answer is one JSON object on standard output: {"error": 0}, or a number of errno(3) with a "message". What is about an
  * image has a "name" and no leader. With "data", a descriptor comes over standard output, which is a socket. Lines such as
- * {"progress": 0.5} may come before the answer. */
+ * {"progress": 0.5, "bytes": 4096} may come before the answer. */
 
 typedef struct Request {
         json_t *json;
@@ -54,12 +54,13 @@ int work_unbind(const Request *request, char **ret_error);
 /* inspect.c: what is on a disk: "hostname", "machineId", and as keys and values by turns "machineInfo" and "osRelease". */
 int work_image_inspect(const Request *request, char **ret_error);
 
-/* images.c: by "name", with "newName", "readOnly", "limit", and for a clean-up "all" and names to "keep". */
+/* images.c: by "name", with "newName", "readOnly", "limit", and for a clean-up "all" and names to "keep". What others' tools ask for is "plain". */
 int work_image_clone(const Request *request, char **ret_error);
 int work_image_rename(const Request *request, char **ret_error);
 int work_image_remove(const Request *request, char **ret_error);
 int work_image_read_only(const Request *request, char **ret_error);
 int work_image_limit(const Request *request, char **ret_error);
+int work_image_enable_quotas(const Request *request, char **ret_error);
 int work_image_clean(const Request *request, char **ret_error);
 
 /* measure.c: of all "names" that are there, as "images" by name: "size" and "exclusive" in bytes on disk, and whom it "shares" that with. */
@@ -74,6 +75,9 @@ int work_image_unmount(const Request *request, char **ret_error);
 
 /* measure.c: what would be free without an image, in bytes; UINT64_MAX where that is not known. */
 uint64_t image_exclusive_size(int store_fd, const char *name);
+
+/* Its bytes on disk, 0 when nobody knows. */
+uint64_t image_size(int store_fd, const char *name);
 
 /* import.c: an image "name" from what data_fd has, a tar archive, a disk or a directory; with "replace", in the place of one that is
  * there, and with "readOnly". */
@@ -151,8 +155,8 @@ int copy_tree(const Request *request, bool inward, int source_fd, int parent_fd,
 /* Whether somebody wants us to end; what blocks is interrupted then. */
 bool is_cancelled(void);
 
-/* Tells whoever waits how much is done, of 1. */
-void tell_progress(double share);
+/* Tells whoever waits how much is done, in bytes. */
+void tell_progress(uint64_t bytes, uint64_t size);
 
 /* Whether the request has that flag, and what text it has, "" for none. */
 const char *request_text(const Request *request, const char *key);

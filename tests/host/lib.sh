@@ -352,7 +352,7 @@ not_run() {
 
 # The tests of the script, in their order.
 test_functions() {
-        sed -n 's/^\(test_[a-z0-9_]*\)() {$/\1/p' "$0"
+        sed -n 's/^\(test_[a-z0-9_]*\)() {$/\1/p' "${test_file:-$0}"
 }
 
 test_name() {

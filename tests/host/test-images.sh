@@ -295,9 +295,31 @@ test_ends() {
         soon on test -e "$store/go-on/usr/random"
         equal "The content" "$(on_sh 'tar -xOf /root/big.tar ./usr/random | cmp - "$1"' sh "$store/go-on/usr/random")" ""
         works on mctl remove go-on
+        # On a terminal, how far it is, and how fast that goes.
+        matches "What is shown" "$(on_sh 'script -qec "mctl import /root/big.tar shown" /dev/null')" '%  [0-9.]+[KMG]/s  0:0[0-9] left'
+        works on mctl remove shown
+        # A copy of many files, which is held until it is cancelled.
+        on_sh 'mkdir -p "$1/many/usr" && cd "$1/many/usr" && for i in $(seq 100); do mkdir "$i" && (cd "$i" && seq 300 | xargs touch); done' sh "$store"
+        on_sh 'mctl clone --copy many copied 2>/run/error & echo $! >/run/pid; until systemctl list-units --no-legend "mctl-work-*" | grep -q .; do :; done; systemctl kill -s STOP "mctl-work-*"'
+        soon under_way
+        contains "Transfers" "$(on mctl transfers)" clone
+        equal "Those that import1 has" "$(import1 ListTransfers)" "a(usssdo) 0"
+        refused 1 "under way" on mctl import /root/big.tar copied
+        on_sh 'kill -INT $(cat /run/pid); sleep 0.5; systemctl kill -s CONT "mctl-work-*" 2>/dev/null || :'
+        soon none_under_way
+        soon on_sh 'grep -q Cancelled /run/error'
+        works on mctl clone --copy --detach many copied
+        soon on test -e "$store/copied/usr/100/300"
+        equal "The number of files" "$(on_sh 'find "$1/copied" | wc -l' sh "$store")" 30102
+        works on mctl remove copied
+        works on mctl remove many
+        works store_is_clean
         # No room.
         on_sh 'mkdir -p /run/small && mount -t tmpfs -o size=60M tmpfs /run/small && cp -a "$1/bb" /run/small/ && mount --bind /run/small "$1"' sh "$store"
         refused 1 "No space left" on mctl import /root/big.tar full
+        works store_is_clean
+        on_sh 'head -c 35M /dev/urandom >"$1/bb/fill"' sh "$store"
+        refused 1 "Failed: 'fill': No space left" on mctl clone --copy bb full
         works store_is_clean
         on_sh 'umount "$1"; umount /run/small' sh "$store"
         on_sh 'mkdir -p /run/full && mount -t tmpfs -o size=1M tmpfs /run/full'
@@ -366,7 +388,7 @@ test_disks() {
         equal "The modes" "$(on stat -c %a $store/f.raw $store/g.raw | tr '\n' ' ')" "600 400 "
         works on mctl rename g h
         refused 1 "no image 'g'" on mctl show-image g
-        refused 1 "no subvolume" on mctl set-limit h 1G
+        refused 1 "is a disk" on mctl set-limit h 1G
         for suffix in raw raw.gz raw.xz raw.zst raw.bz2 img; do
                 works on mctl export d "/root/x.$suffix"
                 works on mctl import "/root/x.$suffix"

@@ -216,6 +216,7 @@ test_stats() {
         refused 1 "nobody" on mctl stats --no-stream nobody
         # The busiest first, with the user that it has inside.
         on mctl exec -d -u 1000 one sh -c 'while :; do :; done # busy )'
+        soon on_sh 'mctl top --json one | jq -e "any(.[]; .user == 1000)"'
         works on mctl top --no-stream
         matches stdout "$out" 'MACHINE +PID +USER +CPU +MEMORY +TIME +COMMAND'
         matches "The first" "$(sed -n 4p <<<"$out")" '^one +[0-9]+ 1000 +[0-9.]+% .*:0[0-9] sh -c '

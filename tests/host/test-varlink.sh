@@ -120,7 +120,7 @@ test_instances() {
         contains "The answer" "$(varlink_as alice $socket io.systemd.MachineInstance.Pause '{}')" PermissionDenied
         equal "The answer" "$(varlink $socket io.systemd.MachineInstance.Pause '{}')" '{"parameters":{}}'
         equal "The answer" "$(varlink $socket io.systemd.MachineInstance.Describe '{}')" '{"parameters":{"running":false,"status":"paused"}}'
-        rule 'action.id == "org.mctl.Registry1.manage-machines" && action.lookup("machine") == "bb" && action.lookup("verb") == "resume"'
+        rule 'action.id == "org.freedesktop.machine1.manage-machines" && action.lookup("machine") == "bb" && action.lookup("verb") == "resume"'
         contains "The answer" "$(varlink_as alice $socket io.systemd.MachineInstance.Reboot '{}')" PermissionDenied
         equal "The answer" "$(varlink_as alice $socket io.systemd.MachineInstance.Resume '{}')" '{"parameters":{}}'
         no_rule

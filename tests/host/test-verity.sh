@@ -107,6 +107,15 @@ test_verify() {
         works on mctl verify v
         lacks "What is said" "$out" "which is signed"
         on_sh 'rm -r /usr/lib/verity.d /etc/verity.d/*'
+        # It has expired, as the one who signs needs no other certificate each month.
+        on_sh 'cd /root/v && printf "[ca]\ndefault_ca=d\n[d]\ndatabase=db\nserial=serial\nnew_certs_dir=.\ndefault_md=sha256\npolicy=p\n[p]\ncommonName=supplied\n" >ca.conf && : >db && echo 01 >serial &&
+                openssl req -new -key key.pem -subj "/CN=images" -out old.csr && openssl ca -batch -config ca.conf -selfsign -keyfile key.pem -in old.csr -out old.crt -notext \
+                        -startdate 20200101000000Z -enddate 20210101000000Z 2>/dev/null && cp old.crt /etc/verity.d'
+        sign key.pem old.crt
+        disk $store/v.raw signed
+        works on mctl verify v
+        contains "What is said" "$out" "which is signed"
+        on rm /etc/verity.d/old.crt
         # Nobody has signed it yet.
         on_sh ': >/root/v/signature'
         disk $store/v.raw signed
@@ -166,6 +175,15 @@ test_digest() {
         valid_json "$out" '[o["image"] for o in json] == ["bb", "s"]'
         refused 1 "authentication is required" on_user alice mctl --no-ask-password verify bb
         works on mctl remove s
+}
+
+# Whoever asked and is gone waits for nothing, and nobody waits for what was asked.
+test_verify_interrupted() {
+        on truncate -s 200G $store/large.raw
+        try on_sh 'timeout -s INT 2 mctl verify large'
+        equal "The exit status" "$status" 124
+        soon on_sh '! systemctl is-active -q "mctl-work-*"'
+        on rm $store/large.raw
 }
 
 # What is asked for is not gone without.
