@@ -17,6 +17,8 @@ prepare_host() {
         works run bb true
         works on mctl boot bb
         power_off bb
+        # What the generator makes of files is there from the beginning.
+        works on systemctl daemon-reload
         works on systemctl start container@e.service
         works on systemctl stop container@e.service
 }
@@ -35,7 +37,8 @@ counts() {
                 echo "loop devices: $(losetup -l -n -O BACK-FILE | grep -c "$1" || :)"
                 echo "ranges of users: $(ls /run/mctl/users 2>/dev/null | wc -l)"
                 echo "claims on images: $(ls /run/mctl/images 2>/dev/null | wc -l)"
-                echo "files in /run: $(find /run -xdev -not -path "/run/log/*" -not -path "/run/systemd/journal/*" -not -path "/run/systemd/units/*" | wc -l)"
+                find /run -xdev -not -path "/run/log/*" -not -path "/run/systemd/journal/*" -not -path "/run/systemd/units/*" | sort >/root/files
+                echo "files in /run: $(wc -l </root/files)"
                 echo "files of the store: $(find "$1" -maxdepth 2 | wc -l)"
                 echo "units: $(systemctl list-units --all --plain --no-legend "machine-*" "container@*" "mctl-work-*" | wc -l)"
                 echo "interfaces: $(ls /sys/class/net | wc -l)"
@@ -53,13 +56,14 @@ settled() {
                 ! is_as_before || return 0
                 sleep 2
         done
-        on find /run -xdev -newer /root/kill-registry -not -path "/run/log/*" -not -path "/run/systemd/*"
+        on diff /root/files.before /root/files || :
         diff <(echo "$before") <(counts) || fail "This is not as it was."
 }
 
 begin() {
         on_sh 'systemctl stop kill-registry.service 2>/dev/null || :; sleep 2'
         before=$(counts)
+        on cp /root/files /root/files.before
         echo "$before"
         on systemd-run --quiet --collect --unit=kill-registry.service /root/kill-registry
 }
