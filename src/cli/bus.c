@@ -11,6 +11,9 @@
 /* A person may be asked for a password meanwhile, and copies take their time: the registry answers, or is gone. */
 #define CALL_TIMEOUT_USEC USEC_INFINITY
 
+/* The registry dies over a question once, if somebody kills it; over and over, the question is what kills it. */
+#define QUESTION_TRIES 10
+
 /* polkit asks whoever sits at this terminal through an agent of its own. It ends with us. */
 static void start_polkit_agent(const Context *c)
 {
@@ -44,22 +47,37 @@ int bus_connect(Context *c)
         return 0;
 }
 
-int bus_call(Context *c, const char *what, sd_bus_message *request, sd_bus_message **ret)
+/* Sends a call up to `tries` times, as long as who was asked dies over it. */
+static int call_tries(Context *c, const char *what, sd_bus_message *request, unsigned tries,
+                      sd_bus_message **ret)
 {
         _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
         int r;
 
-        r = sd_bus_call(c->bus, request, CALL_TIMEOUT_USEC, &error, ret);
-        if (r >= 0)
-                return 0;
+        do {
+                sd_bus_error_free(&error);
+                r = sd_bus_call(c->bus, request, CALL_TIMEOUT_USEC, &error, ret);
+                if (r >= 0)
+                        return 0;
+        } while (--tries > 0 && sd_bus_error_has_name(&error, SD_BUS_ERROR_NO_REPLY));
         if (c->host && (r == -ECONNRESET || r == -ENOTCONN || r == -EPIPE))
                 return log_error_return(r, "%s: ssh does not reach a system bus on '%s'.", what, c->host);
         _cleanup_free_ char *text = error.message ? str_escape(error.message) : NULL;
         return log_error_return(r, "%s: %s", what, text ?: strerror(-r));
 }
 
+int bus_call(Context *c, const char *what, sd_bus_message *request, sd_bus_message **ret)
+{
+        return call_tries(c, what, request, 1, ret);
+}
+
+int bus_ask(Context *c, const char *what, sd_bus_message *request, sd_bus_message **ret)
+{
+        return call_tries(c, what, request, QUESTION_TRIES, ret);
+}
+
 static int call_with(Context *c, const char *what, const char *const object[3], const char *method,
-                     sd_bus_message **ret, const char *types, va_list ap)
+                     unsigned tries, sd_bus_message **ret, const char *types, va_list ap)
 {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *request = NULL;
         int r;
@@ -70,18 +88,32 @@ static int call_with(Context *c, const char *what, const char *const object[3], 
         r = sd_bus_message_new_method_call(c->bus, &request, object[0], object[1], object[2], method);
         if (r >= 0)
                 r = sd_bus_message_appendv(request, types, ap);
-        return r < 0 ? log_error_errno(r, "Failed to make a message") : bus_call(c, what, request, ret);
+        return r < 0 ? log_error_errno(r, "Failed to make a message")
+                     : call_tries(c, what, request, tries, ret);
 }
+
+static const char *const registry[3] = { REGISTRY_NAME, REGISTRY_PATH, REGISTRY_INTERFACE };
 
 int bus_call_registry(Context *c, const char *what, const char *method, sd_bus_message **ret,
                       const char *types, ...)
 {
-        static const char *const registry[3] = { REGISTRY_NAME, REGISTRY_PATH, REGISTRY_INTERFACE };
         va_list ap;
         int r;
 
         va_start(ap, types);
-        r = call_with(c, what, registry, method, ret, types, ap);
+        r = call_with(c, what, registry, method, 1, ret, types, ap);
+        va_end(ap);
+        return r;
+}
+
+int bus_ask_registry(Context *c, const char *what, const char *method, sd_bus_message **ret,
+                     const char *types, ...)
+{
+        va_list ap;
+        int r;
+
+        va_start(ap, types);
+        r = call_with(c, what, registry, method, QUESTION_TRIES, ret, types, ap);
         va_end(ap);
         return r;
 }
@@ -94,7 +126,7 @@ int bus_call_manager(Context *c, const char *what, const char *method, sd_bus_me
         int r;
 
         va_start(ap, types);
-        r = call_with(c, what, manager, method, ret, types, ap);
+        r = call_with(c, what, manager, method, 1, ret, types, ap);
         va_end(ap);
         return r;
 }
@@ -219,7 +251,7 @@ static int list_properties(Context *c, const char *what, const char *method, jso
         json_t *array, *object;
         int r;
 
-        r = bus_call_registry(c, what, method, &reply, "");
+        r = bus_ask_registry(c, what, method, &reply, "");
         if (r < 0)
                 return r;
         array = json_array();
@@ -254,7 +286,7 @@ int bus_list_snapshots(Context *c, const char *what, const char *image, json_t *
         uint64_t time;
         int r;
 
-        r = bus_call_registry(c, what, "ListSnapshots", &reply, "s", image);
+        r = bus_ask_registry(c, what, "ListSnapshots", &reply, "s", image);
         if (r < 0)
                 return r;
         json_t *array = json_array();

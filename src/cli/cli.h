@@ -185,6 +185,10 @@ int bus_call(Context *c, const char *what, sd_bus_message *request, sd_bus_messa
 /* Calls a method of the registry or of systemd's manager and waits; what fails is logged as "WHAT: …". */
 int bus_call_registry(Context *c, const char *what, const char *method, sd_bus_message **ret,
                       const char *types, ...);
+/* The same for what changes nothing: it is asked again where the registry dies over it. */
+int bus_ask(Context *c, const char *what, sd_bus_message *request, sd_bus_message **ret);
+int bus_ask_registry(Context *c, const char *what, const char *method, sd_bus_message **ret,
+                     const char *types, ...);
 int bus_call_manager(Context *c, const char *what, const char *method, sd_bus_message **ret,
                      const char *types, ...);
 /* verbs-transfers.c: begins a call of the registry that makes a transfer, which the caller frees; has it made, and waits for its end, or with

@@ -27,7 +27,7 @@ static int open_console(Context *c, const char *name, uint64_t flags, Opened *re
         uint64_t backlog;
         int fd, writes, r;
 
-        r = bus_call_registry(c, "Not attached", "OpenConsole", &reply, "st", name, flags);
+        r = bus_ask_registry(c, "Not attached", "OpenConsole", &reply, "st", name, flags);
         if (r < 0)
                 return r;
         r = sd_bus_message_read(reply, "hbt", &fd, &writes, &backlog);

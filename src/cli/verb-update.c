@@ -61,7 +61,7 @@ static int read_spec(Context *c, Updated *s)
 {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
         const char *text;
-        int r = bus_call_registry(c, "Not updated", "GetMachineSpec", &reply, "s", s->name);
+        int r = bus_ask_registry(c, "Not updated", "GetMachineSpec", &reply, "s", s->name);
 
         if (r >= 0)
                 r = sd_bus_message_read(reply, "s", &text);

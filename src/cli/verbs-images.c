@@ -55,7 +55,7 @@ static int measure_images(Context *c, json_t *images)
                 r = sd_bus_message_close_container(request);
         if (r < 0)
                 return log_error_errno(r, "Failed to make a message");
-        r = bus_call(c, "Failed to measure images", request, &reply);
+        r = bus_ask(c, "Failed to measure images", request, &reply);
         if (r < 0)
                 return r;
         r = sd_bus_message_enter_container(reply, 'a', "(stttas)");
@@ -374,7 +374,7 @@ int image_verify(Context *c, const char *name, json_t *all)
 {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
         const char *digest = NULL, *hash = "";
-        int is_signed = 0, r = bus_call_registry(c, "Not verified", "VerifyImage", &reply, "s", name);
+        int is_signed = 0, r = bus_ask_registry(c, "Not verified", "VerifyImage", &reply, "s", name);
 
         if (r >= 0)
                 r = sd_bus_message_read(reply, "ssb", &digest, &hash, &is_signed);
@@ -423,7 +423,7 @@ int verb_diff(Context *c, char **args)
         size_t n = 0;
         int r;
 
-        r = bus_call_registry(c, "Not compared", "DiffImage", &reply, "ss", args[0], args[1] ?: "");
+        r = bus_ask_registry(c, "Not compared", "DiffImage", &reply, "ss", args[0], args[1] ?: "");
         if (r >= 0)
                 r = sd_bus_message_enter_container(reply, 'a', "(ss)");
         while (r >= 0 && (r = sd_bus_message_read(reply, "(ss)", &change, &path)) > 0) {

@@ -131,7 +131,7 @@ int start_print_plan(Context *c, const char *spec)
         const char *text;
         int r;
 
-        r = bus_call_registry(c, "Failed to plan the machine", "PlanMachine", &reply, "s", spec);
+        r = bus_ask_registry(c, "Failed to plan the machine", "PlanMachine", &reply, "s", spec);
         if (r < 0)
                 return r;
         r = sd_bus_message_read(reply, "s", &text);

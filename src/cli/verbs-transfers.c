@@ -97,7 +97,7 @@ static int look_for(Context *c, Transfer *t)
         int r;
 
         t->uncertain = false;
-        r = bus_call_registry(c, "Failed to look for the transfer", "ListTransfers", &reply, "");
+        r = bus_ask_registry(c, "Failed to look for the transfer", "ListTransfers", &reply, "");
         if (r >= 0)
                 r = sd_bus_message_enter_container(reply, 'a', "(ussd)");
         while (r >= 0 && (r = sd_bus_message_read(reply, "(ussd)", &id, NULL, NULL, NULL)) > 0)
@@ -499,7 +499,7 @@ int verb_transfers(Context *c, char **args)
         int r;
 
         (void) args;
-        r = bus_call_registry(c, "Failed to list transfers", "ListTransfers", &reply, "");
+        r = bus_ask_registry(c, "Failed to list transfers", "ListTransfers", &reply, "");
         if (r >= 0)
                 r = sd_bus_message_enter_container(reply, 'a', "(ussd)");
         while (r >= 0 && (r = sd_bus_message_read(reply, "(ussd)", &id, &type, &image, &progress)) > 0)

@@ -57,6 +57,13 @@ boot_again() {
         power_off bb
 }
 
+# What only asks is asked again where the registry dies over it.
+test_questions_outlive_the_registry() {
+        works on_sh '
+                (for i in $(seq 30); do sleep 0.2; systemctl kill -s KILL mctl-registryd || :; done) & killer=$!
+                while kill -0 $killer 2>/dev/null; do mctl list >/dev/null; mctl images >/dev/null; done'
+}
+
 test_launcher_killed_at_each_step() {
         walk boot_killed boot_again
         power_off bb
