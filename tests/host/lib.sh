@@ -47,6 +47,11 @@ on_user() {
         "$host_command" run "$host" -u "$user" --timeout=60 -- "$@" </dev/null
 }
 
+# at_terminal LINE [STEP...]: a line of shell at a terminal of the host, with somebody who types; see terminal.py.
+at_terminal() {
+        on python3 /usr/local/bin/terminal.py "$@"
+}
+
 # What a machine's leader sees: runs a command in all of its namespaces.
 inside() {
         local name=$1 leader
@@ -395,8 +400,23 @@ start_host() {
         if [ -n "$want_debian" ]; then
                 "$host_command" put "$host" "$("$host_command" tree debian "$suite")" /var/lib/machines/debian
         fi
+        "$host_command" put "$host" "$test_dir/terminal.py" /usr/local/bin/terminal.py
+        put_soon
         on useradd --create-home alice
         [ -z "${MCTL_COVERAGE:-}" ] || prepare_coverage
+}
+
+# soon COMMAND... for lines of shell on the host.
+put_soon() {
+        put_file /usr/local/bin/soon 755 <<END
+#!/bin/sh
+for i in \$(seq $((300 * slow))); do
+        ! "\$@" >/dev/null 2>&1 || exit 0
+        sleep 0.1
+done
+echo "Not so: \$*" >&2
+exit 1
+END
 }
 
 # All users add to the same counts, whatever their umask is: the directory has a default access list (acl(5)).

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Runs a line of shell on a terminal, and plays somebody who sits there.
 
-terminal.py LINE [STEP…]; a step is what to wait for, and behind " -> " what to type then, with the escapes of Python. At the
-end of the steps it waits for the end of the line. Prints all that was shown, without carriage returns; the exit status is the
+terminal.py [--exact] LINE [STEP…]; a step is what to wait for, and behind " -> " what to type then, with the escapes of Python. At the
+end of the steps it waits for the end of the line. Prints all that was shown, without carriage returns but with --exact; the exit status is the
 line's, or 99 where something did not come within a minute.
 """
 
@@ -15,11 +15,13 @@ PATIENCE = 60
 
 
 def main():
+    exact = sys.argv[1] == "--exact"
+    line, *steps = sys.argv[1 + exact:]
     pid, fd = os.forkpty()
     if pid == 0:
-        os.execvp("sh", ["sh", "-c", sys.argv[1]])
+        os.execvp("sh", ["sh", "-c", line])
 
-    shown, position = b"", 0
+    shown, position = bytearray(), 0
 
     def more(deadline):
         nonlocal shown
@@ -34,7 +36,7 @@ def main():
 
     status = 99
     try:
-        for step in sys.argv[2:]:
+        for step in steps:
             expected, _, text = step.partition(" -> ")
             deadline = time.monotonic() + PATIENCE
             while (at := shown.find(expected.encode(), position)) < 0:
@@ -49,7 +51,7 @@ def main():
         print("terminal.py: nothing came any more", file=sys.stderr)
     except EOFError:
         print("terminal.py: it ended", file=sys.stderr)
-    sys.stdout.buffer.write(shown.replace(b"\r", b""))
+    sys.stdout.buffer.write(shown if exact else shown.replace(b"\r", b""))
     sys.exit(status if status >= 0 else 128 - status)
 
 

@@ -7,15 +7,6 @@
 . "$(dirname "$(readlink -f "$0")")/lib.sh"
 want_debian=yes
 
-prepare_host() {
-        "$host_command" put "$host" "$test_dir/terminal.py" /root/terminal.py
-}
-
-# at_terminal LINE [STEP...]: see terminal.py.
-at_terminal() {
-        on python3 /root/terminal.py "$@"
-}
-
 said() {
         on mctl console --no-stream "$1"
 }
@@ -94,9 +85,10 @@ test_attach() {
 test_readers() {
         start_shell many
         on_sh 'cd /run; for i in 1 2 3; do timeout 20 mctl console --read-only many >reader.$i </dev/null & done
-                sleep 0.5; echo "echo from the writer" | timeout 2 mctl console many >/dev/null || :
-                for i in 1 2 3; do grep -q "^from the writer" reader.$i; done; pkill -x mctl; wait; rm reader.?'
-        works at_terminal '(sleep 3 | timeout 3 mctl console many >/dev/null) & sleep 0.5; mctl console many; echo "status $?"; wait' \
+                for i in 1 2 3; do soon grep "first words" reader.$i; done
+                echo "echo from the writer" | timeout 2 mctl console many >/dev/null || :
+                for i in 1 2 3; do soon grep "^from the writer" reader.$i; done; pkill -x mctl; wait; rm reader.?'
+        works at_terminal 'sleep 30 | mctl console many >/run/writer & soon grep "from the writer" /run/writer; mctl console many; echo "status $?"; pkill -x sleep; pkill -x mctl; wait; rm /run/writer' \
                 'Somebody else writes' 'from the writer -> echo not heard\n\x1d\x1d\x1d' 'status 0'
         lacks "What was said" "$(said many)" "not heard"
         works on mctl terminate many
@@ -111,7 +103,8 @@ test_slow_reader() {
         soon said_has flood "the very end"
         matches "The size of what is kept" "$(said flood | wc -c)" '^6[0-9]{4}$'
         on_sh 'pkill -x sleep; rm /run/slow'
-        contains "The log" "$(on_sh 'sleep 11; mctl exec flood sh -c "echo later >/dev/console"; sleep 0.2; journalctl --no-pager -u machine-flood -o cat -n 5')" \
+        contains "The log" "$(on_sh 'sleep 11; mctl exec flood sh -c "echo later >/dev/console"
+                soon sh -c "journalctl --no-pager -u machine-flood -o cat -n 5 | grep -x later"; journalctl --no-pager -u machine-flood -o cat -n 5')" \
                 "were not logged"
         works on mctl terminate flood
         soon is_gone flood
@@ -155,7 +148,8 @@ mctl_exec_console() {
 
 test_killed() {
         start_shell k
-        works at_terminal 'stty -g >/run/before; (sleep 1; pkill -KILL -o -x mctl) & mctl attach k; sleep 0.3; stty -g >/run/after; cmp /run/before /run/after && echo same' 'same'
+        works at_terminal 'stty -g >/run/before; (soon sh -c "stty -a </dev/tty | grep -e -icanon"; pkill -KILL -o -x mctl) & mctl attach k
+                soon sh -c "stty -g </dev/tty >/run/after; cmp /run/before /run/after" && echo same' 'same'
         on rm /run/before /run/after
         works on mctl terminate k
         soon is_gone k
@@ -178,7 +172,7 @@ test_modes() {
 
 # Two lives of one name.
 test_restart() {
-        works on mctl run -dt --name twice --restart=on-failure:1 bb sh -c 'echo a life; sleep 0.3; exit 3'
+        works on mctl run -dt --name twice --restart=on-failure:1 bb sh -c 'echo a life; sleep 1; exit 3'
         works on_sh 'mctl console twice </dev/null || [ $? = 3 ]; mctl list --all | grep -q failed'
         contains "The log" "$(on journalctl --no-pager -u machine-twice -o cat | grep -c 'a life')" 2
         on systemctl reset-failed machine-twice
@@ -217,8 +211,8 @@ for unit in (b'machine-h.service', b'machine-.service', b'../x', b'machine-h.ser
 END"
         contains "What was said" "$(said h)" "first words"
         # Each that is attached costs something, so there is an end to it.
-        works on_sh 'for i in $(seq 70); do mctl console --read-only h </dev/null >/dev/null 2>>/run/errors & done; sleep 3
-                grep -c "Too many" /run/errors; pkill -x mctl; rm /run/errors'
+        works on_sh 'for i in $(seq 70); do mctl console --read-only h </dev/null >/dev/null 2>>/run/errors & done
+                soon sh -c "[ \$(grep -c \"Too many\" /run/errors) -ge 6 ]"; sleep 0.5; grep -c "Too many" /run/errors; pkill -x mctl; rm /run/errors'
         equal stdout "$out" 6
         works on mctl terminate h
         soon is_gone h

@@ -38,19 +38,6 @@ test_streams_and_status() {
         refused 125 "No machine 'bb'" on mctl exec bb true
 }
 
-# on_pty COMMAND runs a line of shell on a terminal that nobody types into: at the end of its own input, script would type an
-# end of file.
-on_pty() {
-        on_sh 'hold=$(mktemp -u /run/hold.XXXXXX)
-                mkfifo "$hold"
-                sleep 60 >"$hold" &
-                status=0
-                script -qec "$1" /dev/null <"$hold" || status=$?
-                kill $!
-                rm "$hold"
-                exit $status' sh "$1"
-}
-
 # Eight bits, all of them, both ways.
 test_bytes() {
         boot bb
@@ -59,7 +46,7 @@ test_bytes() {
         equal "The digest" "$(on_sh 'mctl exec -i bb sha256sum </run/random')" "$(on_sh 'sha256sum </run/random')"
         # On a terminal, which is made to pass them.
         on mctl copy-to bb /run/random /random
-        equal "The digest" "$(on_pty 'mctl exec -t bb sh -c "stty raw -echo; cat /random"' | sha256sum)" "$(on_sh 'sha256sum </run/random')"
+        equal "The digest" "$(at_terminal --exact 'mctl exec -t bb sh -c "stty raw -echo; cat /random"' | sha256sum)" "$(on_sh 'sha256sum </run/random')"
         power_off bb
         on rm /run/random /var/lib/machines/bb/random
 }
@@ -118,7 +105,7 @@ test_ends() {
         on systemctl kill -s KILL --kill-whom=main one
         soon on_sh '! ls -d /sys/fs/cgroup/machine.slice/machine-bb.service/exec-*/cgroup.procs 2>/dev/null | xargs -r cat | grep .'
         on systemctl reset-failed
-        try on_sh 'mctl exec bb sh -c "trap \"exit 9\" TERM; while :; do sleep 0.1; done" & sleep 0.5; kill $!; wait $!'
+        try on_sh 'mctl exec bb sh -c "trap \"exit 9\" TERM; echo up; while :; do sleep 0.1; done" >/run/up & soon grep up /run/up; rm /run/up; kill $!; wait $!'
         equal "The exit status" "$status" 9
         on systemd-run -q --unit=two mctl exec bb sleep 1000
         soon on_sh 'grep -q . /sys/fs/cgroup/machine.slice/machine-bb.service/exec-*/cgroup.procs'
@@ -146,19 +133,19 @@ other_leader() {
 
 test_terminal() {
         boot debian
-        matches stdout "$(on_pty 'mctl exec -t debian tty' | tr -d '\r')" '^/dev/pts/[0-9]+$'
-        equal "The size" "$(on_pty 'stty rows 33 cols 77; mctl exec -t debian sh -c "sleep 0.3; stty size"' | tr -d '\r')" "33 77"
-        try on_pty 'mctl exec -t debian sh -c "exit 5"'
+        matches stdout "$(at_terminal 'mctl exec -t debian tty')" '^/dev/pts/[0-9]+$'
+        equal "The size" "$(at_terminal 'stty rows 33 cols 77; mctl exec -t debian sh -c "sleep 0.3; stty size"')" "33 77"
+        try at_terminal 'mctl exec -t debian sh -c "exit 5"'
         equal "The exit status" "$status" 5
-        contains stdout "$(on_sh '(sleep 1; echo "echo a\$((1+1))b"; sleep 0.5; echo exit 4) | script -qec "mctl shell debian; echo status \$?" /dev/null' | tr -d '\r')" "status 4"
+        works at_terminal 'mctl shell debian; echo "status $?"' '# -> echo a$((1+1))b\n' a2b '# -> exit 4\n' 'status 4'
         refused 125 "needs a terminal" on mctl exec -t debian true
         # Signals are the program's.
-        try on_pty '(sleep 1; pkill -TERM -x mctl) & mctl exec -t debian sh -c "trap \"exit 8\" TERM; while :; do sleep 0.1; done"'
+        try at_terminal '(soon mctl exec debian test -e /run/up; pkill -TERM -x mctl) & mctl exec -t debian sh -c "trap \"exit 8\" TERM; touch /run/up; while :; do sleep 0.1; done"'
         equal "The exit status" "$status" 8
-        contains stdout "$(on_sh 'sleep 3 | timeout 8 script -qec "mctl login debian" /dev/null || :')" "debian login:"
+        works at_terminal 'mctl login debian' 'debian login: -> \x1d\x1d\x1d'
         refused 125 "needs a terminal" on mctl login debian
         # Raw mode does not stay.
-        equal "The terminal afterwards" "$(on_pty 'stty -a >/tmp/before; mctl exec -t debian true; stty -a >/tmp/after; cmp /tmp/before /tmp/after && echo same' | tr -d '\r')" same
+        equal "The terminal afterwards" "$(at_terminal 'stty -a >/tmp/before; mctl exec -t debian true; stty -a >/tmp/after; cmp /tmp/before /tmp/after && echo same')" same
         power_off debian
 }
 
@@ -200,7 +187,7 @@ test_host_shell() {
         equal stdout "$out" alice
         contains "The session" "$(on mctl shell alice@.host sh -c 'cat /proc/self/cgroup')" .scope
         refused 125 "no user 'nobodyelse'" on mctl shell nobodyelse@
-        matches "The terminal" "$(on_pty 'mctl shell "" tty')" /dev/pts
+        matches "The terminal" "$(at_terminal 'mctl shell "" tty')" /dev/pts
 }
 
 test_hostile() {
@@ -245,7 +232,7 @@ test_who_may() {
         try on_user alice script -qec "mctl exec -t bb sh -c 'tty; exit 4'" /dev/null
         contains stdout "$out" /dev/pts/
         equal "The exit status" "$status" 4
-        try on_user alice sh -c 'mctl exec bb sh -c "trap \"exit 9\" TERM; while :; do sleep 0.1; done" & sleep 1; kill $!; wait $!'
+        try on_user alice sh -c 'mctl exec bb sh -c "trap \"exit 9\" TERM; echo up; while :; do sleep 0.1; done" >/tmp/up & soon grep up /tmp/up; rm /tmp/up; kill $!; wait $!'
         equal "The exit status" "$status" 9
         refused 1 "no program" on busctl call org.mctl.Registry1 /org/mctl/Registry1 org.mctl.Registry1 KillInMachine ssi bb ../x 9
         refused 1 "ID" on busctl call org.mctl.Registry1 /org/mctl/Registry1 org.mctl.Registry1 StartInMachine ssssasast bb x "" "" 0 1 true 0

@@ -9,7 +9,6 @@ host_options=("--with=attr,acl,libcap2-bin,zstd,bzip2,xz-utils,python3")
 store=/var/lib/machines
 
 prepare_host() {
-        "$host_command" put "$host" "$test_dir/terminal.py" /root/terminal.py
         # Everything that a tree can have, with times of all kinds.
         on_sh 'mkdir -p /root/tree/usr/lib /root/tree/etc "/root/tree/odd name" && cd /root/tree
                 echo NAME=Odd >etc/os-release
@@ -296,7 +295,7 @@ test_ends() {
         equal "The content" "$(on_sh 'tar -xOf /root/big.tar ./usr/random | cmp - "$1"' sh "$store/go-on/usr/random")" ""
         works on mctl remove go-on
         # On a terminal, how far it is, and how fast that goes.
-        matches "What is shown" "$(on_sh 'script -qec "mctl import /root/big.tar shown" /dev/null')" '%  [0-9.]+[KMG]/s  0:0[0-9] left'
+        matches "What is shown" "$(at_terminal 'mctl import /root/big.tar shown')" '%  [0-9.]+[KMG]/s  0:0[0-9] left'
         works on mctl remove shown
         # A copy of many files, which is held until it is cancelled.
         on_sh 'mkdir -p "$1/many/usr" && cd "$1/many/usr" && for i in $(seq 100); do mkdir "$i" && (cd "$i" && seq 300 | xargs touch); done' sh "$store"
@@ -341,10 +340,11 @@ test_locks() {
         on_sh 'python3 -c "import fcntl, struct, time
 f = open(\"$1/.#other.lck\", \"w\")
 fcntl.fcntl(f, 37, struct.pack(\"hhqqi\", fcntl.F_WRLCK, 0, 0, 0, 0))
-time.sleep(5)" & sleep 1' sh "$store"
+open(\"/run/locked\", \"w\")
+time.sleep(60)" & echo $! >/run/pid; soon test -e /run/locked' sh "$store"
         refused 1 "is in use" on mctl remove other
         refused 1 "is in use" on mctl clone --copy other another
-        on sleep 5
+        on_sh 'kill $(cat /run/pid); rm /run/locked'
         works on mctl remove other
         works store_is_clean
         on rm /run/slow
@@ -422,7 +422,7 @@ test_disks() {
 }
 
 test_progress() {
-        works on python3 /root/terminal.py 'head -c 30M /dev/urandom >/run/r; tar -C /run -cf /root/p.tar r; mctl import /root/p.tar p; echo "status $?"'
+        works at_terminal 'head -c 30M /dev/urandom >/run/r; tar -C /run -cf /root/p.tar r; mctl import /root/p.tar p; echo "status $?"'
         contains "What was shown" "$out" "status 0"
         works on mctl remove p
         on rm /root/p.tar
@@ -441,8 +441,9 @@ test_cp_archive() {
         refused 1 "Cannot open" on_sh 'mctl cp bb:/nothere - | cat; exit ${PIPESTATUS:-1}'
         # Nobody but root sees what an archive has on its way, and nothing stays of it; what has no end ends with who waits, or the machine.
         works on_sh 'mkdir -p /root/in/bin && cp /bin/true /root/in/bin/suid && chmod 4755 /root/in/bin/suid /root/in && tar -C /root/in -cf /root/in.tar .
-                rm -f /run/slow; mkfifo /run/slow; (head -c 5000 /root/in.tar; sleep 3) >/run/slow & mctl cp - bb:/tmp/d </run/slow 2>/dev/null & sleep 1
-                cd /var/tmp && stat -c "mode %a:%u" systemd-private-*mctl-work*; ls -d systemd-private-*mctl-work*/tmp/tree; systemctl kill -s KILL "mctl-work-*"; wait; rm /root/in.tar'
+                rm -f /run/slow; mkfifo /run/slow; (head -c 5000 /root/in.tar; sleep 10) >/run/slow & mctl cp - bb:/tmp/d </run/slow 2>/dev/null &
+                soon sh -c "ls -d /var/tmp/systemd-private-*mctl-work*/tmp/tree"
+                cd /var/tmp && stat -c "mode %a:%u" systemd-private-*mctl-work*; ls -d systemd-private-*mctl-work*/tmp/tree; systemctl kill -s KILL "mctl-work-*"; wait $! || :; rm /root/in.tar'
         contains "The directory on the way" "$out" "mode 700:0"
         contains "What is in it" "$out" /tmp/tree
         inside_sh bb 'truncate -s 4398046511104 /tmp/d/hole'

@@ -175,7 +175,7 @@ test_help() {
 }
 
 test_pause() {
-        local before after
+        local before
 
         boot bb
         on mctl exec bb sh -c 'i=0; while :; do i=$((i + 1)); echo $i >/count; sleep 0.01; done </dev/null >/dev/null 2>&1 &'
@@ -190,9 +190,7 @@ test_pause() {
         equal "The state" "$(field bb state)" paused
         works on mctl resume bb
         soon on_sh 'mctl list | grep -q " running "'
-        sleep 0.1
-        after=$(on cat /var/lib/machines/bb/count)
-        differ "How far it came" "$after" "$before"
+        soon on_sh '[ "$(cat /var/lib/machines/bb/count)" -gt "$1" ]' sh "$before"
         works on mctl pause bb
         works on timeout 30 mctl poweroff bb
         soon is_gone bb
@@ -222,7 +220,7 @@ test_stats() {
         matches "The first" "$(sed -n 4p <<<"$out")" '^one +[0-9]+ 1000 +[0-9.]+% .*:0[0-9] sh -c '
         works on mctl top --json two
         valid_json "$out" 'len(json) > 0 and all(p["machine"] == "two" and p["memory"] > 0 and p["user"] == 0 for p in json)'
-        equal "The lines that are too long" "$(on_sh 'script -qec "stty cols 60 rows 20; mctl top --no-stream" /dev/null' | tr -d '\r' | awk '{ if (length($0) > 60) print }' | wc -l)" 0
+        equal "The lines that are too long" "$(at_terminal 'stty cols 60 rows 20; mctl top --no-stream' | awk '{ if (length($0) > 60) print }' | wc -l)" 0
         refused 1 "nobody" on mctl top --no-stream nobody
         power_off one
         power_off two

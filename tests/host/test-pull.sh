@@ -92,7 +92,7 @@ test_sources() {
         works on env https_proxy=http://127.0.0.1:9 no_proxy=localhost mctl pull-tar --verify=no $https/bb.tar.gz x
         works on mctl remove x
         # Who talks to the server is nobody.
-        works on_sh 'mctl pull-tar --verify=no "$1/slow?file=bb.tar.gz" x & sleep 1; ps -o user= -C mctl-transfer | sort | tr "\n" " "; wait' sh $https
+        works on_sh 'mctl pull-tar --verify=no "$1/slow?file=bb.tar.gz" x & soon pgrep -u nobody mctl-transfer; ps -o user= -C mctl-transfer | sort | tr "\n" " "; wait' sh $https
         equal "Whose the processes are" "$out" "nobody root "
         works on mctl remove x
         store_is_clean
@@ -217,7 +217,7 @@ test_breaks() {
         refused 1 "does not go on" on mctl pull-tar --verify=checksum "$https/big.tar?break=1000000&etag=new" x
         absent x
         # Who goes away takes it with him, and so does ^C; -d does not.
-        try on_sh 'mctl pull-tar --verify=no "$1/slow?file=big.tar" x & sleep 1; mctl transfers --json | jq -r ".[0].type"; kill -INT $!; wait $!' sh $https
+        try on_sh 'mctl pull-tar --verify=no "$1/slow?file=big.tar" x & soon sh -c "mctl transfers --json | grep pull"; mctl transfers --json | jq -r ".[0].type"; kill -INT $!; wait $!' sh $https
         equal "What was under way" "$out" pull-tar
         contains "What was said" "$err" "It was cancelled"
         soon on_sh '[ "$(mctl transfers --json)" = "[]" ]'
@@ -239,8 +239,7 @@ test_registry_killed() {
 
         on_sh 'cd /srv/www && head -c 3M /dev/urandom >/run/r && tar -C /run -cf big.tar r; rm /run/r'
         on_sh 'systemd-run -q --unit=puller --remain-after-exit sh -c "mctl pull-tar --verify=no $1/slow?file=big.tar x >/run/said 2>&1; echo status \$? >>/run/said"' sh $https
-        soon on_sh '[ "$(mctl transfers --json)" != "[]" ]'
-        sleep 0.5
+        soon on_sh '[ "$(mctl transfers --json | jq ".[0].progress > 0")" = true ]'
         before=$(on mctl transfers --json | jq -c 'map(del(.progress))')
         on systemctl kill -s KILL --kill-whom=main mctl-registryd.service
         equal "What is under way" "$(on mctl transfers --json | jq -c 'map(del(.progress))')" "$before"
@@ -259,8 +258,7 @@ test_registry_killed() {
         absent y
         # One that ended while nobody looked.
         works on mctl pull-tar -d --verify=no "$https/slow?file=big.tar" z
-        on_sh 'systemctl kill -s STOP --kill-whom=main mctl-registryd.service; sleep 5; systemctl kill -s KILL --kill-whom=main mctl-registryd.service'
-        works on test -e $store/z
+        on_sh 'systemctl kill -s STOP --kill-whom=main mctl-registryd.service; soon test -e "$1/z"; sleep 0.5; systemctl kill -s KILL --kill-whom=main mctl-registryd.service' sh $store
         soon on_sh '[ "$(mctl transfers --json)" = "[]" ]'
         works on mctl remove z
         on systemctl stop puller

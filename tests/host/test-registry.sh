@@ -95,10 +95,10 @@ test_signals() {
 
         on_sh 'timeout 30 dbus-monitor --system "type=signal,interface=org.mctl.Registry1" >/run/signals 2>&1 &
                 echo $! >/run/monitor
-                sleep 0.5'
+                soon grep NameLost /run/signals'
         boot bb --name sig
         power_off sig
-        sleep 0.3
+        soon on grep member=MachineRemoved /run/signals
         on_sh 'kill $(cat /run/monitor)' || :
         log=$(on cat /run/signals)
         equal "MachineNew" "$(grep -c 'member=MachineNew' <<<"$log")" 1

@@ -8,7 +8,6 @@
 host_options=("--with=openssh-server,openssh-client")
 
 prepare_host() {
-        "$host_command" put "$host" "$test_dir/terminal.py" /root/terminal.py
         on_sh 'ssh-keygen -A >/dev/null
                 mkdir -p -m 700 /root/.ssh /run/sshd
                 ssh-keygen -q -t ed25519 -N "" -f /root/.ssh/id_ed25519
@@ -52,10 +51,6 @@ test_exec() {
         contains "top" "$(on mctl -H "$there" top --no-stream far)" far
         works on mctl -H "$there" terminate far
         soon is_gone far
-}
-
-at_terminal() {
-        on python3 /root/terminal.py "$@"
 }
 
 test_terminal() {

@@ -202,8 +202,9 @@ test_stop_timeout() {
         soon is_gone deaf
 
         works on_sh '
-                mctl run --rm --name hears --stop-signal=USR1 bb sh -c "trap \"exit 9\" USR1; while :; do sleep 0.1; done" &
-                sleep 0.5
+                mctl run --rm --name hears --stop-signal=USR1 bb sh -c "trap \"exit 9\" USR1; echo up; while :; do sleep 0.1; done" >/run/up &
+                soon grep up /run/up
+                rm /run/up
                 mctl -q poweroff hears
                 s=0; wait $! || s=$?; echo "$s"'
         equal stdout "$out" 9
@@ -479,10 +480,11 @@ test_signals_to_mctl() {
 # Who insists.
 test_second_signal() {
         works on_sh '
-                mctl run --rm --name deaf bb sleep 100 &
-                sleep 0.5
+                mctl run --rm --name deaf bb sh -c "echo up; exec sleep 100" >/run/up &
+                soon grep up /run/up
+                rm /run/up
                 kill -INT $!
-                sleep 0.3
+                sleep 1
                 systemctl is-active machine-deaf.service
                 kill -INT $!
                 s=0; wait $! || s=$?; echo "$s"'
@@ -493,7 +495,7 @@ test_second_signal() {
 test_mctl_is_killed() {
         on_sh '
                 mctl run --rm --name orphan bb sleep 100 >/dev/null 2>&1 &
-                sleep 0.5
+                soon systemctl is-active machine-orphan.service
                 kill -KILL $!
                 wait $! || :' 2>/dev/null
         equal "The state" "$(field orphan state)" running
@@ -501,24 +503,18 @@ test_mctl_is_killed() {
         soon is_gone orphan
 }
 
-# on_tty COMMAND [INPUT]: the line of shell on a terminal, which gets the input after a second; its output without the
-# carriage returns.
-on_tty() {
-        on_sh '(sleep 1; printf "$2"; sleep 3) | timeout 30 script -qec "$1" /dev/null | tr -d "\r"' sh "$1" "${2:-}"
-}
-
 test_tty() {
-        works on_tty 'stty rows 33 cols 77; mctl run --rm -t bb sh -c "tty; stty size; exit 9"; echo "status $?"'
+        works at_terminal 'stty rows 33 cols 77; mctl run --rm -t bb sh -c "tty; stty size; exit 9"; echo "status $?"'
         contains stdout "$out" /dev/pts/
         contains stdout "$out" "33 77"
         contains stdout "$out" "status 9"
-        works on_tty 'TERM=some-term mctl run --rm -t bb sh -c "echo term \$TERM"'
+        works at_terminal 'TERM=some-term mctl run --rm -t bb sh -c "echo term \$TERM"'
         contains stdout "$out" "term some-term"
         refused 125 "terminal" run -t bb true
 }
 
 test_tty_is_restored() {
-        works on_tty 'stty -g >/tmp/before; mctl run --rm -t bb sh -c "stty raw -echo"; stty -g >/tmp/after; mctl run --rm -t bb nothere; stty -g >/tmp/last'
+        works at_terminal 'stty -g >/tmp/before; mctl run --rm -t bb sh -c "stty raw -echo"; stty -g >/tmp/after; mctl run --rm -t bb nothere; stty -g >/tmp/last'
         works on cmp /tmp/before /tmp/after
         works on cmp /tmp/before /tmp/last
         on rm /tmp/before /tmp/after /tmp/last
@@ -526,12 +522,9 @@ test_tty_is_restored() {
 
 test_tty_keys() {
         # shellcheck disable=SC2016
-        works on_tty 'mctl run --rm -t bb sh; echo "status $?"' 'echo sum $((40+2))\n\004'
-        contains stdout "$out" "sum 42"
-        contains stdout "$out" "status 0"
+        works at_terminal 'mctl run --rm -t bb sh; echo "status $?"' '# -> echo sum $((40+2))\n' 'sum 42' '# -> \004' 'status 0'
         # ^C is the machine's.
-        works on_tty 'mctl run --rm -t --init bb sleep 100; echo "status $?"' '\003'
-        contains stdout "$out" "status 130"
+        works at_terminal 'mctl run --rm -t --init bb sh -c "echo up; exec sleep 100"; echo "status $?"' 'up -> \003' 'status 130'
 }
 
 test_pull() {

@@ -85,7 +85,7 @@ test_running() {
                 works on mctl snapshot t "while$i"
         done
         equal "The state" "$(field t state)" running
-        works inside_sh t 'a=$(cat /etc/a); sleep 0.2; [ "$a" != "$(cat /etc/a)" ]'
+        soon inside_sh t 'a=$(cat /etc/a); sleep 0.2; [ "$a" != "$(cat /etc/a)" ]'
         inside_sh t 'rm /etc/one; echo two >/etc/two'
         contains "What has changed since" "$(on mctl diff t)" "D /etc/one"
         power_off t

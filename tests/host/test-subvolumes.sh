@@ -75,7 +75,7 @@ test_running() {
         for i in 1 2 3; do
                 works on mctl snapshot t "while$i"
         done
-        works inside_sh t 'a=$(cat /etc/a); sleep 0.2; [ "$a" != "$(cat /etc/a)" ]'
+        soon inside_sh t 'a=$(cat /etc/a); sleep 0.2; [ "$a" != "$(cat /etc/a)" ]'
         power_off t
         works on mctl rollback t while2
         works on_sh '[ $(($(cat "$1/t/etc/a") - $(cat "$1/t/etc/b"))) -le 1 ]' sh $store

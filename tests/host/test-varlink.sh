@@ -116,7 +116,7 @@ test_instances() {
         on_sh 'for filter in null "[\"STOP\"]" "[]"; do
                 (printf "{\"method\":\"io.systemd.MachineInstance.SubscribeEvents\",\"parameters\":{\"filter\":$filter},\"more\":true}\0" | socat -t 100 - UNIX-CONNECT:$1 | tr "\0" "\n" >"/run/events$filter" 2>/dev/null &)
         done' sh $socket
-        sleep 0.3
+        sleep 1
         contains "The answer" "$(varlink_as alice $socket io.systemd.MachineInstance.Pause '{}')" PermissionDenied
         equal "The answer" "$(varlink $socket io.systemd.MachineInstance.Pause '{}')" '{"parameters":{}}'
         equal "The answer" "$(varlink $socket io.systemd.MachineInstance.Describe '{}')" '{"parameters":{"running":false,"status":"paused"}}'
