@@ -82,8 +82,8 @@ test_clients() {
         works on systemctl list-machines --no-pager --no-legend
         matches stdout "$out" '(^|
 ) *debian +running +0 +0'
-        # With 257, list-units fails and list-sockets has another word for the machine; with both 257 and 262, what there is fails now
-        # and then. So it does with systemd-machined.
+        # With 257 and 262, list-units fails, and list-sockets does now and then; with 262 it has another word for the machine. With
+        # systemd-machined list-units fails as well, and so does list-sockets of 262 now and then.
         soon lists_all_sockets
         works on hostnamectl -M debian
         contains stdout "$out" "Transient hostname: debian"
