@@ -23,7 +23,7 @@ static const struct {
         const char *suffix;
         ImageType type;
 } suffixes[] = {
-        { ".raw", IMAGE_RAW },
+        { IMAGE_RAW_SUFFIX, IMAGE_RAW },
         { ".stack", IMAGE_STACK },
 };
 

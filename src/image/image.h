@@ -8,6 +8,8 @@
 int image_find(const char *image, char **ret_path, char **ret_error);
 
 /* What an image is. */
+#define IMAGE_RAW_SUFFIX ".raw"
+
 typedef enum ImageType {
         IMAGE_DIRECTORY,
         IMAGE_SUBVOLUME, /* of btrfs */

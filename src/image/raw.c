@@ -2,10 +2,8 @@
 #include "image/raw.h"
 
 #include <blkid/blkid.h>
-#include <ctype.h>
 #include <dlfcn.h>
 #include <inttypes.h>
-#include <jansson.h>
 #include <linux/loop.h>
 #include <stdarg.h>
 #include <sys/ioctl.h>
@@ -16,7 +14,7 @@
 #include "basic/random.h"
 #include "basic/rootfs.h"
 #include "basic/syscalls.h"
-#include "image/verity.h"
+#include "image/raw-hashes.h"
 #include "spec/spec.h"
 
 #define SECTOR         UINT64_C(512)
@@ -25,11 +23,8 @@
 #define FLAG_READ_ONLY (UINT64_C(1) << 60)
 #define FLAG_NO_AUTO   (UINT64_C(1) << 63)
 #define TYPE_MAX       40U
-#define SIGNATURE_MAX  (64U * 1024U)
 
-static int fail(char **ret_error, int r, const char *format, ...) _printf_(3, 4);
-
-static int fail(char **ret_error, int r, const char *format, ...)
+int raw_fail(char **ret_error, int r, const char *format, ...)
 {
         va_list ap;
 
@@ -129,14 +124,6 @@ static const FileSystem file_systems[] = {
         { "vfat", "vfat", .boot = true },
 };
 
-/* What a partition is of what has a role. */
-typedef enum Part {
-        PART_DATA,
-        PART_HASHES,
-        PART_SIGNATURE, /* of the root hash of these */
-        _PART_MAX,
-} Part;
-
 static const struct {
         PartitionRole role;
         const char *type;
@@ -172,11 +159,6 @@ static const struct {
         { PARTITION_ESP, "c12a7328-f81f-11d2-ba4b-00a0c93ec93b" },
 };
 
-/* What a disk has, by roles. */
-typedef struct Table {
-        Partition partitions[_PARTITION_ROLE_MAX][_PART_MAX];
-} Table;
-
 #define LINUX_DATA     "0fc63daf-8483-4772-8e79-3d69d8477de4"
 #define LINUX_DATA_MBR 0x83
 
@@ -192,7 +174,7 @@ static const char *role_path(PartitionRole role)
 }
 
 /* What partitions and their file systems are called in errors. */
-static char *describe(const Partition *p)
+char *raw_describe(const Partition *p)
 {
         if (p->number == 0)
                 return strdup("The disk");
@@ -223,27 +205,27 @@ static int probe_type(int disk_fd, uint64_t offset, uint64_t size, char ret[stat
 static int find_file_system(int disk_fd, Partition *p, char **ret_error)
 {
         bool boot = p->role == PARTITION_ESP || p->role == PARTITION_XBOOTLDR;
-        _cleanup_free_ char *what = describe(p);
+        _cleanup_free_ char *what = raw_describe(p);
         char type[TYPE_MAX];
         int r = probe_type(disk_fd, p->offset, p->size, type);
 
         OOM_CHECK(what);
         if (r == -EUCLEAN)
-                return fail(ret_error, r, "%s looks like several file systems at once.", what);
+                return raw_fail(ret_error, r, "%s looks like several file systems at once.", what);
         if (r < 0)
-                return fail(ret_error, r, "%s cannot be read: %s", what, strerror(-r));
+                return raw_fail(ret_error, r, "%s cannot be read: %s", what, strerror(-r));
         if (!type[0])
-                return fail(ret_error, -EUCLEAN, "%s has no file system that is known.", what);
+                return raw_fail(ret_error, -EUCLEAN, "%s has no file system that is known.", what);
         if (startswith(type, "crypto_"))
-                return fail(ret_error, -EUCLEAN, "%s is encrypted, which is not supported.", what);
+                return raw_fail(ret_error, -EUCLEAN, "%s is encrypted, which is not supported.", what);
         for (size_t i = 0; i < ELEMENTSOF(file_systems); i++)
                 if (streq(type, file_systems[i].type) && (boot || !file_systems[i].boot)) {
                         snprintf(p->fs, sizeof(p->fs), "%s", file_systems[i].kernel);
                         p->read_only = p->read_only || file_systems[i].read_only;
                         return 0;
                 }
-        return fail(ret_error, -EUCLEAN, "%s has '%s' on it, which a machine does not run from.", what,
-                    type);
+        return raw_fail(ret_error, -EUCLEAN, "%s has '%s' on it, which a machine does not run from.", what,
+                        type);
 }
 
 /* Which of types[] a partition is of; negative for none. */
@@ -300,9 +282,10 @@ static bool is_of_hash(const Partition *p, Part part, const char *hash)
 }
 
 /* The first of each type counts. Where no partition says that it is the root, the only one that says nothing is. */
-static int read_partitions(blkid_partlist list, uint64_t disk_size, const char *hash, Table *ret,
+static int read_partitions(blkid_partlist list, uint64_t disk_size, const RawWanted *wanted, Table *ret,
                            char **ret_error)
 {
+        const char *hash = raw_wanted_hash(wanted, PARTITION_ROOT);
         Partition plain = {}, p;
         unsigned n_plain = 0;
         int n = blkid.numof_partitions(list);
@@ -314,17 +297,16 @@ static int read_partitions(blkid_partlist list, uint64_t disk_size, const char *
                     (type >= 0 && (blkid.get_flags(part) & FLAG_NO_AUTO)))
                         continue;
                 if (!take_partition(part, disk_size, &p))
-                        return fail(ret_error, -EUCLEAN,
-                                    "Partition %i is not within the disk, which was cut off.",
-                                    blkid.get_partno(part));
+                        return raw_fail(ret_error, -EUCLEAN,
+                                        "Partition %i is not within the disk, which was cut off.",
+                                        blkid.get_partno(part));
                 if (type < 0 && n_plain++ == 0)
                         plain = p;
                 if (type < 0)
                         continue;
                 p.role = types[type].role;
                 Partition *place = &ret->partitions[p.role][types[type].part];
-                if (place->size == 0 &&
-                    is_of_hash(&p, types[type].part, p.role == PARTITION_ROOT ? hash : NULL))
+                if (place->size == 0 && is_of_hash(&p, types[type].part, raw_wanted_hash(wanted, p.role)))
                         *place = p;
         }
         Partition *root = &ret->partitions[PARTITION_ROOT][PART_DATA];
@@ -333,15 +315,16 @@ static int read_partitions(blkid_partlist list, uint64_t disk_size, const char *
         if (root->size > 0)
                 return 0;
         if (hash)
-                return fail(ret_error, -EUCLEAN, "The disk has no root whose root hash is '%s'.", hash);
-        return n_plain > 1 ? fail(ret_error, -EUCLEAN,
+                return raw_fail(ret_error, -EUCLEAN, "The disk has no root whose root hash is '%s'.", hash);
+        return n_plain > 1
+                       ? raw_fail(ret_error, -EUCLEAN,
                                   "The disk has %u partitions for Linux, and none says that it is the root.",
                                   n_plain)
-                           : fail(ret_error, -EUCLEAN, "The disk has no partition for a root.");
+                       : raw_fail(ret_error, -EUCLEAN, "The disk has no partition for a root.");
 }
 
 /* -ENOENT where there is no table. */
-static int read_table(int disk_fd, uint64_t disk_size, const char *hash, Table *ret, char **ret_error)
+static int read_table(int disk_fd, uint64_t disk_size, const RawWanted *wanted, Table *ret, char **ret_error)
 {
         _cleanup_probe_ blkid_probe probe = blkid.new_probe();
         const char *type;
@@ -358,15 +341,17 @@ static int read_table(int disk_fd, uint64_t disk_size, const char *hash, Table *
         if (streq(type, "dos") && probe_type(disk_fd, 0, disk_size, fs) >= 0 && fs[0])
                 return -ENOENT;
         if (streq(type, "PMBR"))
-                return fail(ret_error, -EUCLEAN, "The GPT of the disk is damaged, or the disk was cut off.");
+                return raw_fail(ret_error, -EUCLEAN,
+                                "The GPT of the disk is damaged, or the disk was cut off.");
         if (!streq(type, "gpt") && !streq(type, "dos"))
-                return fail(ret_error, -EUCLEAN,
-                            "The disk has a partition table of the type '%s', and not GPT or MBR.", type);
+                return raw_fail(ret_error, -EUCLEAN,
+                                "The disk has a partition table of the type '%s', and not GPT or MBR.",
+                                type);
         blkid_partlist list = blkid.get_partitions(probe);
-        return list ? read_partitions(list, disk_size, hash, ret, ret_error) : -EIO;
+        return list ? read_partitions(list, disk_size, wanted, ret, ret_error) : -EIO;
 }
 
-static int disk_size(int disk_fd, uint64_t *ret)
+int raw_size(int disk_fd, uint64_t *ret)
 {
         struct stat st;
 
@@ -376,121 +361,32 @@ static int disk_size(int disk_fd, uint64_t *ret)
         return S_ISBLK(st.st_mode) ? RET_NERRNO(ioctl(disk_fd, BLKGETSIZE64, ret)) : 0;
 }
 
-/* --- dm-verity ------------------------------------------------------------------------------------------------------ */
+/* --- disks ---------------------------------------------------------------------------------------------------------- */
 
-static int load_verity(const VerityModule **ret, char **ret_error)
+void raw_close(RawDisk *disk)
 {
-        void *library = dlopen(VERITY_MODULE, RTLD_NOW | RTLD_NODELETE);
-
-        *ret = library ? dlsym(library, "verity_module") : NULL;
-        return *ret ? 0
-                    : fail(ret_error, -ELIBACC, "Disks with hashes need " VERITY_MODULE ": %s.", dlerror());
+        disk->hashes_fd = fd_close(disk->hashes_fd);
 }
 
-/* JSON, with NULs behind it. -ENODATA where nobody has put it there yet. */
-static int read_signature(int disk_fd, const Partition *p, char ret_hash[static RAW_HASH_LENGTH + 1],
-                          char **ret_signature)
+int raw_read_table(int disk_fd, int dir_fd, const char *name, const char *root_hash, RawDisk *ret,
+                   char **ret_error)
 {
-        size_t size = MIN(p->size, SIGNATURE_MAX);
-        _cleanup_free_ char *text = malloc(size + 1);
-        const char *hash, *signature;
-        int r = -EUCLEAN;
-
-        OOM_CHECK(text);
-        ssize_t n = pread(disk_fd, text, size, (off_t) p->offset);
-        if (n < 0)
-                return -errno;
-        text[n] = 0;
-        if (text[0] == 0)
-                return -ENODATA;
-        json_t *json = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
-        if (json_unpack(json, "{ss ss}", "rootHash", &hash, "signature", &signature) >= 0 &&
-            root_hash_is_hex(hash)) {
-                for (size_t i = 0; i <= strlen(hash); i++)
-                        ret_hash[i] = (char) tolower(hash[i]);
-                *ret_signature = strdup(signature);
-                r = *ret_signature ? 0 : -ENOMEM;
-        }
-        json_decref(json);
-        return r;
-}
-
-static int check_signature(const char *what, const char *hash, const char *signature, char **ret_error)
-{
-        const VerityModule *module;
-        int r = load_verity(&module, ret_error);
-
-        if (r >= 0)
-                r = module->check_signature(hash, signature, ret_error);
-        if (r == -EKEYREJECTED)
-                return fail(ret_error, r, "%s is signed by nobody whose certificate is in /etc/verity.d.",
-                            what);
-        return r;
-}
-
-/* What is found of a partition's hashes, by what RootHash= says of it. */
-static int find_hashes(int disk_fd, const Partition parts[static _PART_MAX], const char *wanted, Verity *ret,
-                       char **ret_error)
-{
-        const Partition *hashes = parts + PART_HASHES, *signature = parts + PART_SIGNATURE;
-        bool is_signed = streq(wanted, "signed"), is_auto = streq(wanted, "auto");
-        _cleanup_free_ char *what = describe(parts + PART_DATA), *text = NULL;
-        Verity verity = { .hashes = *hashes, .required = !is_auto };
-        int r = 0;
-
-        OOM_CHECK(what);
-        if (streq(wanted, "no") || (is_auto && (hashes->size == 0 || signature->size == 0)))
-                return 0;
-        if (hashes->size == 0)
-                return fail(ret_error, -EUCLEAN, "%s has no hashes, which RootHash= wants.", what);
-        if (!is_signed && !is_auto)
-                snprintf(verity.hash, sizeof(verity.hash), "%s", wanted);
-        else if (signature->size == 0)
-                return fail(ret_error, -EUCLEAN, "%s is not signed.", what);
-        else
-                r = read_signature(disk_fd, signature, verity.hash, &text);
-        if (r == -ENODATA && is_auto)
-                return 0;
-        if (r == -EUCLEAN || r == -ENODATA)
-                return fail(ret_error, r, "%s has a signature that cannot be understood.", what);
-        if (r >= 0 && is_signed)
-                r = check_signature(what, verity.hash, text, ret_error);
-        if (r >= 0)
-                *ret = verity;
-        return r;
-}
-
-/* Who demands a root hash has said nothing of /usr: that is to be signed, then. */
-static int find_all_hashes(int disk_fd, const Table *table, const char *wanted, RawDisk *disk,
-                           char **ret_error)
-{
-        const char *of_usr = root_hash_is_hex(wanted) ? "signed" : wanted;
-        int r = 0;
-
-        for (PartitionRole role = 0; role < ELEMENTSOF(disk->verity) && r >= 0; role++)
-                if (disk->partitions[role].size > 0)
-                        r = find_hashes(disk_fd, table->partitions[role],
-                                        role == PARTITION_ROOT ? wanted : of_usr, disk->verity + role,
-                                        ret_error);
-        return r;
-}
-
-int raw_read_table(int disk_fd, const char *root_hash, RawDisk *ret, char **ret_error)
-{
-        const char *wanted = root_hash ?: "auto", *hash = root_hash_is_hex(wanted) ? wanted : NULL;
-        RawDisk disk = {};
+        _cleanup_raw_wanted_ RawWanted wanted = {};
+        _cleanup_raw_disk_ RawDisk disk = RAW_DISK_NONE;
         Table table = {};
         uint64_t size;
         int r;
 
         r = load_blkid();
         if (r < 0)
-                return fail(ret_error, r, "Disks need libblkid.so.1, which cannot be loaded.");
-        r = disk_size(disk_fd, &size);
-        if (r >= 0 && size == 0)
-                return fail(ret_error, -EUCLEAN, "The disk is empty.");
+                return raw_fail(ret_error, r, "Disks need libblkid.so.1, which cannot be loaded.");
+        r = raw_find_wanted(dir_fd, name, root_hash, &wanted, ret_error);
         if (r >= 0)
-                r = read_table(disk_fd, size, hash, &table, ret_error);
+                r = raw_size(disk_fd, &size);
+        if (r >= 0 && size == 0)
+                return raw_fail(ret_error, -EUCLEAN, "The disk is empty.");
+        if (r >= 0)
+                r = read_table(disk_fd, size, &wanted, &table, ret_error);
         if (r == -ENOENT) {
                 table.partitions[PARTITION_ROOT][PART_DATA] = (Partition){ .size = size };
                 r = 0;
@@ -498,15 +394,18 @@ int raw_read_table(int disk_fd, const char *root_hash, RawDisk *ret, char **ret_
         for (PartitionRole role = 0; role < _PARTITION_ROLE_MAX; role++)
                 disk.partitions[role] = table.partitions[role][PART_DATA];
         if (r >= 0)
-                r = find_all_hashes(disk_fd, &table, wanted, &disk, ret_error);
-        if (r >= 0)
+                r = raw_find_hashes(disk_fd, dir_fd, name, &table, &wanted, &disk, ret_error);
+        if (r >= 0) {
                 *ret = disk;
+                disk = RAW_DISK_NONE;
+        }
         return r;
 }
 
-int raw_dissect(int disk_fd, const char *root_hash, RawDisk *ret, char **ret_error)
+int raw_dissect(int disk_fd, int dir_fd, const char *name, const char *root_hash, RawDisk *ret,
+                char **ret_error)
 {
-        int r = raw_read_table(disk_fd, root_hash, ret, ret_error);
+        int r = raw_read_table(disk_fd, dir_fd, name, root_hash, ret, ret_error);
 
         for (PartitionRole role = 0; role < _PARTITION_ROLE_MAX && r >= 0; role++)
                 if (ret->partitions[role].size > 0)
@@ -541,8 +440,9 @@ int raw_check_idle(int disk_fd, bool read_only, char **ret_error)
                     info.lo_device != disk.st_dev)
                         continue;
                 if (!read_only || !(info.lo_flags & LO_FLAGS_READ_ONLY))
-                        return fail(ret_error, -EBUSY, "The disk is attached as /dev/loop%u%s.", number,
-                                    info.lo_flags & LO_FLAGS_READ_ONLY ? "" : ", which can be written to");
+                        return raw_fail(ret_error, -EBUSY, "The disk is attached as /dev/loop%u%s.", number,
+                                        info.lo_flags & LO_FLAGS_READ_ONLY ? ""
+                                                                           : ", which can be written to");
         }
         return 0;
 }
@@ -606,15 +506,15 @@ static int attach_partition(int disk_fd, const Partition *p, bool read_only, cha
         int fd = attach_loop(disk_fd, p, read_only, &number);
 
         snprintf(path, FD_PATH_MAX, "/dev/loop%u", number);
-        return fd < 0 ? fail(ret_error, fd, "A loop device cannot be attached: %s", strerror(-fd)) : fd;
+        return fd < 0 ? raw_fail(ret_error, fd, "A loop device cannot be attached: %s", strerror(-fd)) : fd;
 }
 
 static int fail_mount(const Partition *p, int r, const char *why, char **ret_error)
 {
-        _cleanup_free_ char *what = describe(p);
+        _cleanup_free_ char *what = raw_describe(p);
 
-        return fail(ret_error, r, "%s cannot be mounted, as %s: %s%s", what ?: "It", p->fs, strerror(-r),
-                    why);
+        return raw_fail(ret_error, r, "%s cannot be mounted, as %s: %s%s", what ?: "It", p->fs, strerror(-r),
+                        why);
 }
 
 /* Whether the kernel has device mapper now. Units may open its devices where it had it when they were started. */
@@ -628,31 +528,32 @@ static bool verity_supported(void)
 static int use_hashes(const VerityModule *module, int disk_fd, const Partition *p, const Verity *verity,
                       const char *name, char **ret_path, char **ret_error)
 {
-        _cleanup_free_ char *why = NULL, *what = describe(p);
+        _cleanup_free_ char *why = NULL, *what = raw_describe(p);
         char data[FD_PATH_MAX], hashes[FD_PATH_MAX];
         int r;
 
         OOM_CHECK(what);
         _cleanup_close_ int data_fd = attach_partition(disk_fd, p, true, data, ret_error);
         _cleanup_close_ int hashes_fd = data_fd < 0 ? data_fd
-                                                    : attach_partition(disk_fd, &verity->hashes, true,
+                                                    : attach_partition(verity->fd, &verity->hashes, true,
                                                                        hashes, ret_error);
         if (hashes_fd < 0)
                 return hashes_fd;
         r = name ? module->open(data, hashes, verity->hash, name, ret_path, &why)
                  : module->check_all(data, hashes, verity->hash, &why);
         if (r == -EUCLEAN)
-                return fail(ret_error, r, "%s is not what its root hash says.", what);
+                return raw_fail(ret_error, r, "%s is not what its root hash says.", what);
         if (r < 0 && name && !verity_supported())
-                return fail(ret_error, r, "%s cannot be verified: the kernel has no device mapper.", what);
-        return r < 0 ? fail(ret_error, r, "%s cannot be verified: %s", what, why ?: strerror(-r)) : 0;
+                return raw_fail(ret_error, r, "%s cannot be verified: the kernel has no device mapper.",
+                                what);
+        return r < 0 ? raw_fail(ret_error, r, "%s cannot be verified: %s", what, why ?: strerror(-r)) : 0;
 }
 
 static int mount_verified(int disk_fd, const Partition *p, const Verity *verity, char **ret_error)
 {
         _cleanup_free_ char *name = strf("mctl-%016" PRIx64, random_u64()), *path = NULL;
         const VerityModule *module;
-        int r = load_verity(&module, ret_error);
+        int r = raw_load_verity(&module, ret_error);
 
         OOM_CHECK(name);
         if (r >= 0)
@@ -700,9 +601,9 @@ static int mount_partition(int disk_fd, const Partition *p, const Verity *verity
 int raw_check_hashes(int disk_fd, const RawDisk *disk, char **ret_error)
 {
         const VerityModule *module;
-        int r = load_verity(&module, ret_error);
+        int r = raw_load_verity(&module, ret_error);
 
-        for (PartitionRole role = 0; role < ELEMENTSOF(disk->verity) && r >= 0; role++)
+        for (PartitionRole role = 0; role < RAW_VERITY_MAX && r >= 0; role++)
                 if (disk->verity[role].hash[0])
                         r = use_hashes(module, disk_fd, disk->partitions + role, disk->verity + role, NULL,
                                        NULL, ret_error);
@@ -737,7 +638,7 @@ int raw_attach(int disk_fd, const RawDisk *disk, bool read_only, int target_fd, 
                 if (role != PARTITION_ROOT && own_fd < 0)
                         continue;
                 _cleanup_close_ int mount_fd = mount_partition(
-                        disk_fd, p, role < ELEMENTSOF(disk->verity) ? disk->verity + role : NULL, read_only,
+                        disk_fd, p, role < RAW_VERITY_MAX ? disk->verity + role : NULL, read_only,
                         ret_error);
                 /* A machine can do without what is the firmware's, where the kernel does not know it. */
                 if (mount_fd == -ENODEV && (role == PARTITION_ESP || role == PARTITION_XBOOTLDR)) {
@@ -749,7 +650,8 @@ int raw_attach(int disk_fd, const RawDisk *disk, bool read_only, int target_fd, 
                         return mount_fd;
                 if (move_mount(mount_fd, "", role == PARTITION_ROOT ? target_fd : own_fd, "",
                                MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
-                        return fail(ret_error, -errno, "The disk cannot be mounted: %s", strerror(errno));
+                        return raw_fail(ret_error, -errno, "The disk cannot be mounted: %s",
+                                        strerror(errno));
                 if (role == PARTITION_ROOT)
                         root_fd = TAKE_FD(mount_fd);
         }

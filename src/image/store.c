@@ -7,6 +7,7 @@
 #include "basic/names.h"
 #include "basic/random.h"
 #include "basic/tree.h"
+#include "image/beside.h"
 #include "image/identity.h"
 #include "image/image.h"
 #include "image/quota.h"
@@ -77,7 +78,10 @@ static int find(int store_fd, const char *name, Image *ret)
 /* What an image of the same type is called by another name. */
 static int file_name(ImageType type, const char *name, char **ret)
 {
-        *ret = strf("%s%s", name, type == IMAGE_RAW ? ".raw" : type == IMAGE_STACK ? STACK_SUFFIX : "");
+        *ret = strf("%s%s", name,
+                    type == IMAGE_RAW     ? IMAGE_RAW_SUFFIX
+                    : type == IMAGE_STACK ? STACK_SUFFIX
+                                          : "");
         OOM_CHECK(*ret);
         return 0;
 }
@@ -229,41 +233,11 @@ static int rename_new(int store_fd, const char *name, const char *new_name)
         return RET_NERRNO(renameat2(store_fd, name, store_fd, new_name, RENAME_NOREPLACE));
 }
 
-/* A settings file that came with an image. */
-static int sidecar_name(const char *name, char **ret)
-{
-        *ret = strf("%s.nspawn", name);
-        OOM_CHECK(*ret);
-        return 0;
-}
-
 static int copy_one(TreeCopy *copy, int store_fd, const char *name, const char *new_name)
 {
         _cleanup_close_ int fd = openat(store_fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 
         return fd < 0 ? -errno : tree_copy(copy, fd, store_fd, new_name);
-}
-
-/* An image may be called so. */
-static bool is_sidecar(int store_fd, const char *name)
-{
-        struct stat st;
-
-        return fstatat(store_fd, name, &st, AT_SYMLINK_NOFOLLOW) >= 0 && S_ISREG(st.st_mode);
-}
-
-/* Under a hidden name, on disk. Returns 1 where there is one. */
-static int copy_sidecar(int store_fd, const char *sidecar, const char *hidden)
-{
-        TreeCopy copy = TREE_COPY_ALL;
-
-        if (!is_sidecar(store_fd, sidecar))
-                return 0;
-        int r = copy_one(&copy, store_fd, sidecar, hidden);
-        if (r < 0)
-                return r;
-        _cleanup_close_ int fd = open_file(store_fd, hidden);
-        return fd < 0 ? fd : fsync(fd) < 0 ? -errno : 1;
 }
 
 /* --- clones ------------------------------------------------------------------------------------------------------- */
@@ -469,14 +443,13 @@ static int commit_clone(int store_fd, ImageType type, const char *hidden, const 
 
 int store_clone(int store_fd, const char *name, const char *new_name, unsigned flags, TreeCopy *copy)
 {
-        _cleanup_free_ char *sidecar = NULL, *new_sidecar = NULL, *hidden_sidecar = hidden_name(),
-                            *hidden = NULL;
+        _cleanup_free_ char *beside = hidden_name(), *hidden = NULL;
         _cleanup_image_ Image image = { .fd = -EBADF };
         ImageType type = IMAGE_DIRECTORY;
-        bool has_sidecar = false, placed = false;
+        Beside copied = 0, placed = 0;
         int r;
 
-        OOM_CHECK(hidden_sidecar);
+        OOM_CHECK(beside);
         r = find(store_fd, name, &image);
         if (r < 0)
                 return r;
@@ -484,30 +457,20 @@ int store_clone(int store_fd, const char *name, const char *new_name, unsigned f
                 return -EEXIST;
         if ((flags & STORE_PLAIN) && image.type != IMAGE_SUBVOLUME)
                 flags |= STORE_COPY;
-        r = sidecar_name(name, &sidecar);
+        r = beside_copy(store_fd, name, beside, &copied);
         if (r >= 0)
-                r = sidecar_name(new_name, &new_sidecar);
-        if (r >= 0)
-                r = copy_sidecar(store_fd, sidecar, hidden_sidecar);
-        if (r >= 0) {
-                has_sidecar = r > 0;
                 r = make_clone(store_fd, name, &image, flags, copy, &hidden);
-        }
         if (r >= 0) {
                 type = r;
                 r = prepare_clone(store_fd, type, hidden, flags, copy);
         }
-        /* One that is there already was made for the new image. */
-        if (r >= 0 && has_sidecar) {
-                r = rename_new(store_fd, hidden_sidecar, new_sidecar);
-                placed = r >= 0;
-                r = r == -EEXIST ? 0 : r;
-        }
+        if (r >= 0)
+                r = beside_link(store_fd, beside, new_name, &placed);
         if (r >= 0)
                 r = commit_clone(store_fd, type, hidden, new_name, flags);
-        (void) unlinkat(store_fd, hidden_sidecar, 0);
-        if (r < 0 && placed)
-                (void) unlinkat(store_fd, new_sidecar, 0);
+        beside_remove(store_fd, beside, copied);
+        if (r < 0)
+                beside_remove(store_fd, new_name, placed);
         if (r < 0 && hidden) {
                 (void) store_destroy(store_fd, hidden);
                 store_sweep_layers(store_fd);
@@ -597,8 +560,9 @@ static int rename_image(int store_fd, const Image *image, const char *new_file)
 
 int store_rename(int store_fd, const char *name, const char *new_name)
 {
-        _cleanup_free_ char *sidecar = NULL, *new_sidecar = NULL, *new_file = NULL;
+        _cleanup_free_ char *new_file = NULL;
         _cleanup_image_ Image image = { .fd = -EBADF };
+        Beside placed = 0;
         int r;
 
         r = find(store_fd, name, &image);
@@ -606,15 +570,13 @@ int store_rename(int store_fd, const char *name, const char *new_name)
                 return r;
         if (store_has(store_fd, new_name))
                 return -EEXIST;
-        r = sidecar_name(name, &sidecar);
+        r = file_name(image.type, new_name, &new_file);
+        /* A disk is never without its root hash. */
         if (r >= 0)
-                r = sidecar_name(new_name, &new_sidecar);
-        if (r >= 0)
-                r = file_name(image.type, new_name, &new_file);
+                r = beside_link(store_fd, name, new_name, &placed);
         if (r >= 0)
                 r = rename_image(store_fd, &image, new_file);
-        if (r >= 0 && is_sidecar(store_fd, sidecar))
-                (void) rename_new(store_fd, sidecar, new_sidecar);
+        beside_remove(store_fd, r < 0 ? new_name : name, placed);
         return r;
 }
 
@@ -628,21 +590,19 @@ static int unmark(const Image *image)
 
 int store_hide(int store_fd, const char *name, char **ret_hidden)
 {
-        _cleanup_free_ char *hidden = hidden_name(), *sidecar = NULL;
+        _cleanup_free_ char *hidden = hidden_name();
         _cleanup_image_ Image image = { .fd = -EBADF };
         int r;
 
         OOM_CHECK(hidden);
         r = find(store_fd, name, &image);
-        if (r >= 0)
-                r = sidecar_name(name, &sidecar);
         if (r >= 0 && image.type == IMAGE_STACK)
                 r = unmark(&image);
         if (r >= 0)
                 r = rename_image(store_fd, &image, hidden);
         if (r < 0)
                 return r;
-        (void) unlinkat(store_fd, sidecar, 0);
+        beside_remove(store_fd, name, BESIDE_ALL);
         *ret_hidden = TAKE_PTR(hidden);
         return 0;
 }

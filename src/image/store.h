@@ -10,7 +10,7 @@
 /* What changes the images of a store, a directory of images. A change is seen whole or not at all: what is being made or
  * removed has a hidden name, which whoever changes something next sweeps away, if we were killed over it.
  *
- * A file NAME.nspawn beside an image goes where it goes. `store_fd` is from store_open(). */
+ * Files beside an image (beside.h) go where it goes. `store_fd` is from store_open(). */
 
 /* Opens a store for changes, and sweeps it where nobody else changes it. */
 int store_open(const char *path);

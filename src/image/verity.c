@@ -43,19 +43,20 @@ static int list_certificates(Trust *trust)
         return r;
 }
 
-static int check_signature(const char *hash, const char *signature, char **ret_error)
+static int check_signature(const char *hash, const char *signature, size_t size, char **ret_error)
 {
-        size_t n = strlen(signature);
+        size_t n = size > 0 ? 0 : strlen(signature);
         _cleanup_free_ char *bytes = malloc(n + 1);
         _cleanup_trust_ Trust trust = { .at_any_time = true };
-        int r = list_certificates(&trust), size;
+        int r = list_certificates(&trust), decoded;
 
         OOM_CHECK(bytes);
-        size = EVP_DecodeBlock((uint8_t *) bytes, (const uint8_t *) signature, (int) n);
-        if (r < 0 || size < 0)
+        decoded = EVP_DecodeBlock((uint8_t *) bytes, (const uint8_t *) signature, (int) n);
+        if (r < 0 || decoded < 0)
                 return r < 0 ? r : -EKEYREJECTED;
-        bytes[size] = 0;
-        return trust_check(&trust, SIGNATURE_CMS, hash, strlen(hash), bytes, (size_t) size, ret_error);
+        bytes[decoded] = 0;
+        return trust_check(&trust, SIGNATURE_CMS, hash, strlen(hash), size > 0 ? signature : bytes,
+                           size > 0 ? size : (size_t) decoded, ret_error);
 }
 
 /* --- devices -------------------------------------------------------------------------------------------------------- */

@@ -12,8 +12,9 @@
 #define VERITY_MODULE LIBEXECDIR "/mctl-verity.so"
 
 typedef struct VerityModule {
-        /* Whether one of them has made this signature of the hash: CMS, in DER, in base64. -EKEYREJECTED where none has. */
-        int (*check_signature)(const char *hash, const char *signature, char **ret_error);
+        /* Whether one of them has made this signature of the hash: CMS, in so many bytes of DER, or 0 for a text in base64. -EKEYREJECTED where
+         * none has. */
+        int (*check_signature)(const char *hash, const char *signature, size_t size, char **ret_error);
 
         /* Makes a device of that name for device mapper, of a block device and the one with its hashes, that gives nothing but what the root hash says.
          * The caller frees the path. */

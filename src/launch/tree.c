@@ -41,14 +41,18 @@ static int open_disk(const Spec *spec, const char *path, int run_fd)
 {
         bool read_only = !claim_writes_image(spec);
         _cleanup_free_ char *error = NULL;
-        RawDisk disk;
+        _cleanup_raw_disk_ RawDisk disk = RAW_DISK_NONE;
+        size_t length = strlen(path);
+        _cleanup_free_ char *name = strndup(
+                path, endswith(path, IMAGE_RAW_SUFFIX) ? length - strlen(IMAGE_RAW_SUFFIX) : length);
         int r;
 
+        OOM_CHECK(name);
         _cleanup_close_ int disk_fd = open(path, (read_only ? O_RDONLY : O_RDWR) | O_NONBLOCK | O_NOCTTY |
                                                          O_CLOEXEC);
         if (disk_fd < 0)
                 return log_error_errno(-errno, "Failed to open the image '%s'", path);
-        r = raw_dissect(disk_fd, spec->root_hash, &disk, &error);
+        r = raw_dissect(disk_fd, AT_FDCWD, name, spec->root_hash, &disk, &error);
         for (uint64_t waited = 0; r >= 0; waited += DISK_STEP_USEC) {
                 free(error);
                 error = NULL;

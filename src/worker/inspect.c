@@ -14,10 +14,10 @@
 
 #define TARGET STAGING "/disk"
 
-static int mount_disk(const char *name, int path_fd, char **ret_error)
+static int mount_disk(int store_fd, const char *name, int path_fd, char **ret_error)
 {
         _cleanup_free_ char *error = NULL;
-        RawDisk disk;
+        _cleanup_raw_disk_ RawDisk disk = RAW_DISK_NONE;
         int r;
 
         _cleanup_close_ int disk_fd = fd_reopen(path_fd, O_RDONLY | O_NONBLOCK);
@@ -27,7 +27,7 @@ static int mount_disk(const char *name, int path_fd, char **ret_error)
             mkdir(TARGET, 0700) < 0)
                 return -errno;
         _cleanup_close_ int target_fd = open(TARGET, O_PATH | O_DIRECTORY | O_CLOEXEC);
-        r = target_fd < 0 ? -errno : raw_dissect(disk_fd, NULL, &disk, &error);
+        r = target_fd < 0 ? -errno : raw_dissect(disk_fd, store_fd, name, NULL, &disk, &error);
         if (r >= 0)
                 r = raw_check_idle(disk_fd, true, &error);
         if (r >= 0)
@@ -57,7 +57,7 @@ int work_image_inspect(const Request *request, char **ret_error)
         if (path_fd < 0)
                 return path_fd;
         _cleanup_close_ int root_fd = type == IMAGE_STACK ? store_open_tree(store_fd, name)
-                                                          : mount_disk(name, path_fd, ret_error);
+                                                          : mount_disk(store_fd, name, path_fd, ret_error);
         if (root_fd < 0)
                 return root_fd;
         (void) rootfs_read_file(root_fd, "/etc/hostname", 256, &hostname, NULL);

@@ -60,14 +60,14 @@ static int check_users(const Mounted *s, int run_fd, char **ret_error)
 /* Partitions are mounted one on the other: where nobody sees that. Returns a copy of it all. */
 static int open_disk(const Mounted *s, char **ret_error)
 {
-        RawDisk disk;
+        _cleanup_raw_disk_ RawDisk disk = RAW_DISK_NONE;
         int r;
 
         _cleanup_close_ int host_fd = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
         _cleanup_close_ int disk_fd = fd_reopen(s->fd, (s->read_only ? O_RDONLY : O_RDWR) | O_NONBLOCK);
         if (host_fd < 0 || disk_fd < 0)
                 return host_fd < 0 ? -errno : disk_fd;
-        r = raw_dissect(disk_fd, NULL, &disk, ret_error);
+        r = raw_dissect(disk_fd, s->store_fd, s->name, NULL, &disk, ret_error);
         if (r >= 0)
                 r = raw_check_idle(disk_fd, s->read_only, ret_error);
         if (r < 0)

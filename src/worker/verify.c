@@ -57,11 +57,12 @@ static int add_digest(const Request *request, int fd, bool disk, char **ret_erro
 }
 
 /* What is there is compared, whether a machine could run from it or not. */
-static int check_hashes(const Request *request, int disk_fd, char **ret_error)
+static int check_hashes(const Request *request, int store_fd, const char *name, int disk_fd,
+                        char **ret_error)
 {
         _cleanup_free_ char *error = NULL;
-        RawDisk disk, again;
-        int r = raw_read_table(disk_fd, NULL, &disk, ret_error);
+        _cleanup_raw_disk_ RawDisk disk = RAW_DISK_NONE, again = RAW_DISK_NONE;
+        int r = raw_read_table(disk_fd, store_fd, name, NULL, &disk, ret_error);
 
         if (r < 0)
                 return r;
@@ -70,7 +71,7 @@ static int check_hashes(const Request *request, int disk_fd, char **ret_error)
         if (r < 0 || !root[0])
                 return r;
         json_object_set_new(request->answer, "rootHash", json_string(root));
-        r = raw_read_table(disk_fd, "signed", &again, &error);
+        r = raw_read_table(disk_fd, store_fd, name, "signed", &again, &error);
         json_object_set_new(request->answer, "signed", json_boolean(r >= 0));
         return 0;
 }
@@ -95,6 +96,6 @@ int work_image_verify(const Request *request, char **ret_error)
                                                    : store_open_tree(store_fd, name);
         if (fd < 0)
                 return fd;
-        r = type == IMAGE_RAW ? check_hashes(request, fd, ret_error) : 0;
+        r = type == IMAGE_RAW ? check_hashes(request, store_fd, name, fd, ret_error) : 0;
         return r < 0 ? r : add_digest(request, fd, type == IMAGE_RAW, ret_error);
 }

@@ -16,7 +16,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
         static const off_t places[] = { 0, 512, 1024, 0x8000, 0x10000, 1 << 20, 0x4000, 4096, 0x5000 };
         _cleanup_free_ char *error = NULL;
-        RawDisk disk;
+        _cleanup_raw_disk_ RawDisk disk = RAW_DISK_NONE;
 
         if (size < 1)
                 return 0;
@@ -29,7 +29,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                 if (pwrite(fd, data + at + 1, n, places[data[at] % ELEMENTSOF(places)]) < 0)
                         abort();
         }
-        if (raw_dissect(fd, NULL, &disk, &error) >= 0)
+        if (raw_dissect(fd, AT_FDCWD, "/nothere/disk", NULL, &disk, &error) >= 0)
                 for (PartitionRole role = 0; role < _PARTITION_ROLE_MAX; role++) {
                         const Partition *p = disk.partitions + role;
                         off_t end = MAX(total, lseek(fd, 0, SEEK_END));

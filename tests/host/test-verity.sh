@@ -147,7 +147,7 @@ test_other_partitions() {
         disk $store/v.raw
         on_sh 'truncate -s 90M "$1" && printf "%s\n" "start=147456, size=8192, type=8484680c-9521-48c6-9c11-b0720656f69e" |
                 sfdisk -q --append "$1" >/dev/null && dd if=/root/v/usr.fs of="$1" bs=1M seek=72 conv=notrunc status=none' sh $store/v.raw
-        expected="(/usr) has no hashes, which RootHash= wants" fails_to_run v --root-hash="$hash"
+        expected="(/usr) has no hashes" fails_to_run v --root-hash="$hash"
         works on mctl run --rm --root-hash=no v cat /usr/evil
         on rm $store/v.raw
         soon no_devices
@@ -196,10 +196,71 @@ test_refused() {
         disk $store/v.raw
         expected="is not signed" fails_to_run v --root-hash=signed
         on_sh 'cp /root/v/root "$1/plain.raw"' sh $store
-        expected="The disk has no hashes, which RootHash= wants" fails_to_run plain --root-hash=signed
+        expected="The disk has no hashes" fails_to_run plain --root-hash=signed
         expected="is no disk: RootHash=signed is about disks" fails_to_run bb --root-hash=signed
         refused 125 "a root hash in hexadecimal, signed, no or auto" on mctl run --root-hash=abc v true
         on rm $store/v.raw $store/plain.raw /etc/verity.d/images.crt
+        soon no_devices
+}
+
+# beside NAME: a disk without partitions, and files with its hashes.
+beside() {
+        # shellcheck disable=SC2016
+        on_sh 'cd /root/v && cp root "$1.raw" && cp hashes "$1.verity" && cp hash "$1.roothash" && cp text.p7s "$1.roothash.p7s"' sh "$store/$1"
+}
+
+# files_of LETTERS: what belongs to the images of these names.
+files_of() {
+        on_sh 'cd "$1" && ls | grep "^[$2][.]" | tr "\n" " " || :' sh $store "$1"
+}
+
+# What stands beside a disk counts as much as what is on it.
+test_beside() {
+        sign key.pem images.crt
+        beside b
+        works on mctl verify b
+        contains "What is said" "$out" ", as its root hash says: $hash"
+        lacks "What is said" "$out" signed
+        on cp /root/v/images.crt /etc/verity.d
+        works on mctl verify b
+        contains "What is said" "$out" "$hash, which is signed"
+        has_device_mapper || expected="cannot be verified: the kernel has no device mapper" fails_to_run b
+        works on mctl run --rm --root-hash=no b cat /root/file
+        # They go where it goes.
+        works on mctl rename b c
+        equal "The files" "$(files_of bc)" "c.raw c.roothash c.roothash.p7s c.verity "
+        works on mctl clone c d
+        equal "The files" "$(files_of cd)" "c.raw c.roothash c.roothash.p7s c.verity d.raw d.roothash d.roothash.p7s d.verity "
+        works on mctl remove c
+        equal "The files" "$(files_of cd)" "d.raw d.roothash d.roothash.p7s d.verity "
+        works on mctl verify d
+        contains "What is said" "$out" "$hash, which is signed"
+        empty "What is hidden" "$(on_sh 'ls -A "$1" | grep mctl- || :' sh $store)"
+        tamper $store/d.raw
+        refused 1 "is not what its root hash says" on mctl verify d
+        # What is there and says nothing is not as good as nothing.
+        for text in "" "${hash:1}" "$hash more" "$hash"$'\n\n'; do
+                printf '%s' "$text" | put_file $store/d.roothash
+                expected="d.roothash' has no root hash in it" fails_to_run d
+        done
+        on_sh 'ln -sf /root/v/hash "$1/d.roothash"' sh $store
+        expected="d.roothash', or its signature, cannot be read" fails_to_run d
+        on_sh 'rm "$1"/d.*; rm /etc/verity.d/*' sh $store
+        beside e
+        on rm $store/e.verity
+        expected="The disk has no hashes" fails_to_run e
+        on_sh 'mv "$1/e.roothash" "$1/e.usrhash"; rm "$1/e.roothash.p7s"' sh $store
+        expected="no partition whose root hash is" fails_to_run e
+        works on mctl remove e
+        # Partitions have their hashes on the disk, and may have their root hash beside it.
+        disk $store/v.raw
+        on cp /root/v/hash $store/v.roothash
+        works on mctl verify v
+        contains "What is said" "$out" ", as its root hash says: $hash"
+        on_sh 'tr 0-9 f <"$1" >/run/hash && mv /run/hash "$1"' sh $store/v.roothash
+        refused 1 "no root whose root hash is" on mctl verify v
+        works on mctl remove v
+        empty "The files" "$(files_of bcdev)"
         soon no_devices
 }
 
@@ -240,6 +301,16 @@ test_run() {
         try on mctl run --rm --root-hash=signed v cat /root/file
         differ "The exit status" "$status" 0
         lacks "What is said" "$out" tampered
+        beside b
+        works on mctl run --rm b cat /root/file
+        equal "The file" "$out" genuine
+        contains "What its root is on" "$(on mctl run --rm --volatile=no b cat /proc/mounts)" "/dev/dm-"
+        works on mctl run --rm --root-hash=signed b cat /root/file
+        tamper $store/b.raw
+        try on mctl run --rm b cat /root/file
+        differ "The exit status" "$status" 0
+        lacks "What is said" "$out" tampered
+        works on mctl remove b
         # Without the hashes it is what it is.
         works on mctl run --rm --root-hash=no v cat /root/file
         contains "The file" "$out" tampere
