@@ -11,7 +11,6 @@
 
 #define CONFIG_FILE     SYSCONFDIR "/registry.conf"
 #define CONFIG_FILE_MAX (64U * 1024U)
-#define MACHINED        "systemd-machined.service"
 
 char *machine1_machine_path(const char *name)
 {
@@ -71,11 +70,11 @@ static bool has_machined(Registry *registry)
         int r;
 
         r = sd_bus_call_method(registry->bus, SYSTEMD_NAME, SYSTEMD_PATH, SYSTEMD_MANAGER,
-                               "GetUnitFileState", &error, &reply, "s", MACHINED);
+                               "GetUnitFileState", &error, &reply, "s", MACHINE1_MACHINED);
         if (r >= 0)
                 r = sd_bus_message_read(reply, "s", &state);
         if (r < 0 && r != -ENOENT)
-                log_warning_errno(r, "Failed to ask for %s", MACHINED);
+                log_warning_errno(r, "Failed to ask for %s", MACHINE1_MACHINED);
         return r < 0 ? r != -ENOENT : !startswith(state, "masked");
 }
 
@@ -149,35 +148,6 @@ bool machine1_must_stay(const Registry *registry)
                access("/usr/share/dbus-1/system-services/" MACHINE1_NAME ".service", F_OK) >= 0;
 }
 
-static int on_registered(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)
-{
-        const sd_bus_error *e = sd_bus_message_get_error(reply);
-
-        (void) userdata;
-        (void) ret_error;
-        if (e && !sd_bus_error_has_name(e, "org.freedesktop.machine1.MachineExists"))
-                log_warning("systemd-machined says: %s", e->message);
-        return 0;
-}
-
-/* Service= says whose it is: what is ours is not taken for a stranger's when systemd-machined tells us of it. */
-static int register_there(Registry *registry, const Machine *m)
-{
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *request = NULL;
-        int r;
-
-        r = sd_bus_message_new_method_call(registry->bus, &request, MACHINE1_NAME, MACHINE1_PATH,
-                                           MACHINE1_MANAGER, "RegisterMachineWithNetwork");
-        if (r >= 0)
-                r = sd_bus_message_append(request, "s", m->name);
-        if (r >= 0)
-                r = machine1_append_id(request, m->record.uuid);
-        if (r >= 0)
-                r = sd_bus_message_append(request, "ssusai", "mctl", "container",
-                                          (uint32_t) m->record.leader, m->record.root ?: "", 0);
-        return r < 0 ? r : sd_bus_call_async(registry->bus, NULL, request, on_registered, NULL, 0);
-}
-
 static int tell_clients(Registry *registry, Machine *m, bool there)
 {
         _cleanup_free_ char *path = machine1_machine_path(m->name);
@@ -202,18 +172,20 @@ static int tell_clients(Registry *registry, Machine *m, bool there)
 
 void machine1_publish(Registry *registry, Machine *machine, bool there)
 {
+        pid_t leader = there && machine->record.handed_over ? machine->record.leader : 0;
         int r = 0;
 
-        there = there && machine->record.handed_over;
-        if (there == machine->published || registry->machine1 == MACHINE1_NONE)
+        if (leader == machine->published || registry->machine1 == MACHINE1_NONE)
                 return;
-        if (registry->machine1 == MACHINE1_PROVIDER)
-                r = tell_clients(registry, machine, there);
-        else if (!machine->foreign && there)
-                r = register_there(registry,
-                                   machine); /* that its unit is gone, systemd-machined sees by itself */
+        /* Of one that started anew, we may not have seen that it was gone. */
+        if (registry->machine1 == MACHINE1_PROVIDER && machine->published)
+                r = tell_clients(registry, machine, false);
+        if (registry->machine1 == MACHINE1_PROVIDER && leader && r >= 0)
+                r = tell_clients(registry, machine, true);
+        else if (registry->machine1 == MACHINE1_CLIENT && !machine->foreign && leader)
+                r = machined_register(registry, machine); /* that its unit is gone, it sees by itself */
         if (r < 0)
                 log_warning_errno(r, "Failed to publish machine '%s'", machine->name);
-        machine->published = there;
+        machine->published = leader;
         resolve_hook_tell(registry);
 }

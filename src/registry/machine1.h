@@ -22,6 +22,7 @@
 #define MACHINE1_IMAGE     "org.freedesktop.machine1.Image"
 #define MACHINE1_IMAGES    "/org/freedesktop/machine1/image"
 #define MACHINE1_STATE_DIR "/run/systemd/machines"
+#define MACHINE1_MACHINED  "systemd-machined.service"
 
 /* Ids below are of the host, and nobody's in a machine that has a range of its own. */
 #define MACHINE1_HOST_IDS 0x10000U
@@ -45,6 +46,13 @@ char *machine1_machine_path(const char *name);
 /* Appends an ID as ay, of no bytes where the text is none, and keys and values by turns as a{ss}. */
 int machine1_append_id(sd_bus_message *m, const char *uuid);
 int machine1_append_pairs(sd_bus_message *m, const Strv pairs);
+
+/* machine1-client.c: what systemd-machined has to know, and what newer ones (258) make of it: whoever registers a machine is its supervisor,
+ * who is sent SIGTERM where the machine is to end, or has ended. */
+int machined_register(Registry *registry, const Machine *machine);
+
+/* Whether a signal came from there. Machines that it has ended are ended then. */
+bool machined_has_signalled(Registry *registry, pid_t sender);
 
 /* machine1-methods.c */
 extern const sd_bus_vtable machine1_manager_vtable[];

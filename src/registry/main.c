@@ -7,7 +7,7 @@
 #include <systemd/sd-daemon.h>
 
 #include "basic/log.h"
-#include "registry/registry.h"
+#include "registry/machine1.h"
 
 static void help(void)
 {
@@ -17,6 +17,16 @@ static void help(void)
                "\n"
                "  -h --help      Show this help\n"
                "     --version   Show the version\n");
+}
+
+/* It is not us who is to end with a machine. */
+static int on_terminate(sd_event_source *source, const struct signalfd_siginfo *signal, void *userdata)
+{
+        Registry *registry = userdata;
+
+        (void) source;
+        return machined_has_signalled(registry, (pid_t) signal->ssi_pid) ? 0
+                                                                         : sd_event_exit(registry->event, 0);
 }
 
 static int run(void)
@@ -35,7 +45,7 @@ static int run(void)
         r = registry_setup(registry);
         if (r < 0)
                 return r;
-        r = sd_event_add_signal(registry->event, NULL, SIGTERM, NULL, NULL);
+        r = sd_event_add_signal(registry->event, NULL, SIGTERM, on_terminate, registry);
         if (r >= 0)
                 r = sd_event_add_signal(registry->event, NULL, SIGINT, NULL, NULL);
         if (r < 0)

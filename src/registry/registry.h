@@ -64,10 +64,10 @@ typedef struct Machine {
         bool announced;            /* MachineNew was sent */
         bool forget;               /* was terminated: a failure of the unit is no news */
         bool owns_unit;            /* what is in the unit is in the machine */
-        bool published;            /* on org.freedesktop.machine1 */
-        uint64_t since_monotonic;  /* µs since boot */
-        uid_t owner;               /* who registered it */
-        int *interfaces;           /* of the host that lead there */
+        pid_t published; /* its leader, as org.freedesktop.machine1 has it; 0 where that has no machine */
+        uint64_t since_monotonic; /* µs since boot */
+        uid_t owner;              /* who registered it */
+        int *interfaces;          /* of the host that lead there */
         size_t n_interfaces;
         uint32_t vsock_cid; /* of a virtual machine that said so; UINT32_MAX where none did */
         char *ssh_address, *ssh_key;

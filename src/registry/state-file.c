@@ -187,7 +187,7 @@ static int load_one(Registry *registry, int dir_fd, const char *name)
                 (void) unlinkat(dir_fd, name, 0);
                 return 0;
         }
-        m->published = true;
+        m->published = m->record.leader;
         link = strf("unit:%s", m->unit);
         OOM_CHECK(link);
         m->owns_unit = faccessat(dir_fd, link, F_OK, AT_SYMLINK_NOFOLLOW) >= 0;

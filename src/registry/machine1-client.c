@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Our machines as those of systemd-machined. */
+
+#include <systemd/sd-login.h>
+#include <unistd.h>
+
+#include "basic/log.h"
+#include "registry/machine1.h"
+
+/* A question about one of our machines, which may be gone when the answer is there. */
+typedef struct Question {
+        Registry *registry;
+        char *name;
+} Question;
+
+static void question_free(Question *q)
+{
+        free(q->name);
+        free(q);
+}
+DEFINE_CLEANUP(Question *, question_free);
+
+static Machine *find(const Question *q)
+{
+        Machine *m = registry_find(q->registry, q->name);
+
+        return m && !m->foreign && m->published ? m : NULL;
+}
+
+/* Has the answer of a call handed to one who frees the question. */
+static int ask(Registry *registry, sd_bus_message *call, const char *name, sd_bus_message_handler_t answered)
+{
+        _cleanup_(question_free_cleanup) Question *q = calloc(1, sizeof(Question));
+        int r;
+
+        OOM_CHECK(q);
+        *q = (Question){ registry, strdup(name) };
+        OOM_CHECK(q->name);
+        r = sd_bus_call_async(registry->bus, NULL, call, answered, q, 0);
+        if (r >= 0)
+                TAKE_PTR(q);
+        return MIN(r, 0);
+}
+
+static int ask_all(Registry *registry, const char *name, sd_bus_message_handler_t answered)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL;
+        _cleanup_free_ char *path = machine1_machine_path(name);
+        int r;
+
+        OOM_CHECK(path);
+        r = sd_bus_message_new_method_call(registry->bus, &call, MACHINE1_NAME, path,
+                                           "org.freedesktop.DBus.Properties", "GetAll");
+        if (r >= 0)
+                r = sd_bus_message_append(call, "s", MACHINE1_MACHINE);
+        return r < 0 ? r : ask(registry, call, name, answered);
+}
+
+/* What systemd-machined knows of a machine. */
+typedef struct Known {
+        const char *state;
+        uint32_t leader, supervisor; /* 0 where older ones know none */
+} Known;
+
+static int read_known(sd_bus_message *reply, Known *ret)
+{
+        const char *key;
+        int r = sd_bus_message_is_method_error(reply, NULL)
+                        ? -ENOENT
+                        : sd_bus_message_enter_container(reply, 'a', "{sv}");
+
+        *ret = (Known){ .state = "" };
+        while (r >= 0 && (r = sd_bus_message_enter_container(reply, 'e', "sv")) > 0) {
+                r = sd_bus_message_read(reply, "s", &key);
+                if (r >= 0)
+                        r = streq(key, "State")    ? sd_bus_message_read(reply, "v", "s", &ret->state)
+                            : streq(key, "Leader") ? sd_bus_message_read(reply, "v", "u", &ret->leader)
+                            : streq(key, "Supervisor")
+                                    ? sd_bus_message_read(reply, "v", "u", &ret->supervisor)
+                                    : sd_bus_message_skip(reply, "v");
+                if (r >= 0)
+                        r = sd_bus_message_exit_container(reply);
+        }
+        return r;
+}
+
+/* --- registration --------------------------------------------------------------------------------------------------- */
+
+/* The one that was known is gone, if it was not before. */
+static int on_unregistered(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)
+{
+        _cleanup_(question_free_cleanup) Question *q = userdata;
+        Machine *m = find(q);
+
+        (void) ret_error;
+        return m && (!sd_bus_message_is_method_error(reply, NULL) ||
+                     sd_bus_message_is_method_error(reply, "org.freedesktop.machine1.NoSuchMachine"))
+                       ? machined_register(q->registry, m)
+                       : 0;
+}
+
+/* It is an earlier life of the machine that is known, or an earlier one of ours, whom no signal reaches any more. */
+static int on_exists(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)
+{
+        _cleanup_(question_free_cleanup) Question *q = userdata;
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL;
+        Machine *m = find(q);
+        Known known;
+        int r;
+
+        (void) ret_error;
+        if (!m || (read_known(reply, &known) >= 0 && (pid_t) known.leader == m->record.leader &&
+                   (known.supervisor == 0 || (pid_t) known.supervisor == getpid())))
+                return 0;
+        r = sd_bus_message_new_method_call(q->registry->bus, &call, MACHINE1_NAME, MACHINE1_PATH,
+                                           MACHINE1_MANAGER, "UnregisterMachine");
+        if (r >= 0)
+                r = sd_bus_message_append(call, "s", q->name);
+        return r < 0 ? r : ask(q->registry, call, q->name, on_unregistered);
+}
+
+static int on_registered(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)
+{
+        _cleanup_(question_free_cleanup) Question *q = userdata;
+        const sd_bus_error *e = sd_bus_message_get_error(reply);
+
+        (void) ret_error;
+        if (e && sd_bus_error_has_name(e, "org.freedesktop.machine1.MachineExists"))
+                return ask_all(q->registry, q->name, on_exists);
+        if (e)
+                log_warning("systemd-machined says: %s", e->message);
+        return 0;
+}
+
+/* Service= says whose it is: what is ours is not taken for a stranger's when systemd-machined tells us of it. */
+int machined_register(Registry *registry, const Machine *m)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL;
+        int r;
+
+        r = sd_bus_message_new_method_call(registry->bus, &call, MACHINE1_NAME, MACHINE1_PATH,
+                                           MACHINE1_MANAGER, "RegisterMachineWithNetwork");
+        if (r >= 0)
+                r = sd_bus_message_append(call, "s", m->name);
+        if (r >= 0)
+                r = machine1_append_id(call, m->record.uuid);
+        if (r >= 0)
+                r = sd_bus_message_append(call, "ssusai", "mctl", "container", (uint32_t) m->record.leader,
+                                          m->record.root ?: "", 0);
+        return r < 0 ? r : ask(registry, call, m->name, on_registered);
+}
+
+/* --- ends ----------------------------------------------------------------------------------------------------------- */
+
+/* That a machine ends by itself, or starts anew, is told so as well: then its leader is another one, or systemd has a job for its unit. */
+static int on_state(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)
+{
+        _cleanup_(question_free_cleanup) Question *q = userdata;
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL;
+        Machine *m = find(q);
+        Known known;
+        int r;
+
+        (void) ret_error;
+        if (!m || read_known(reply, &known) < 0 || !streq(known.state, "closing") ||
+            (pid_t) known.leader != m->record.leader || !record_alive(&m->record))
+                return 0;
+        r = systemd_call(q->registry->bus, &call, "StopUnit", "ss", m->unit, "fail");
+        return r < 0 ? r : sd_bus_send(q->registry->bus, call, NULL);
+}
+
+bool machined_has_signalled(Registry *registry, pid_t sender)
+{
+        _cleanup_free_ char *unit = NULL;
+
+        if (registry->machine1 != MACHINE1_CLIENT || sd_pid_get_unit(sender, &unit) < 0 ||
+            !streq(unit, MACHINE1_MACHINED))
+                return false;
+        for (size_t i = 0; i < registry->n_machines; i++) {
+                const Machine *m = registry->machines[i];
+                int r = m->published && !m->foreign ? ask_all(registry, m->name, on_state) : 0;
+                if (r < 0)
+                        log_warning_errno(r, "Failed to ask systemd-machined for machine '%s'", m->name);
+        }
+        return true;
+}
