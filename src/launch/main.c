@@ -135,6 +135,7 @@ static int start(MachineUnitKind kind, const char *name, char *argv[], int *ret_
         r = tree_open(spec, record.root, run_fd, &tree);
         if (r < 0)
                 return r;
+        spec->read_only = spec->read_only || (tree.read_only && spec->volatile_mode == VOLATILE_NO);
         r = make_plan(spec, tree.fd, &info, &record, &plan);
         if (r < 0)
                 return r;

@@ -217,8 +217,7 @@ static int stage_single(const Tree *tree, const Strv parts, bool writable, uid_t
 int root_make(const Plan *plan, const Tree *tree, int userns_fd, int changes_fd, uid_t base,
               int *ret_root_fd)
 {
-        bool writable = plan->spec->volatile_mode == VOLATILE_NO && !plan->spec->read_only &&
-                        !tree->read_only;
+        bool writable = plan->spec->volatile_mode == VOLATILE_NO && !plan->spec->read_only;
         _cleanup_free_ char *path = NULL, *single = NULL;
         _cleanup_close_ int root_fd = -EBADF;
         _cleanup_strv_ Strv parts = NULL;

@@ -5,6 +5,7 @@
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "basic/log.h"
@@ -190,12 +191,16 @@ int tree_open(const Spec *spec, const char *path, int run_fd, Tree *ret)
                 r = check_base(spec, path, fd, &st);
                 if (r < 0)
                         return r;
-                *ret = (Tree){ .fd = TAKE_FD(fd) };
+                _cleanup_close_ int dir_fd = fd_reopen(fd, O_RDONLY | O_DIRECTORY);
+                *ret = (Tree){ .fd = TAKE_FD(fd), .read_only = dir_fd >= 0 && image_is_read_only(dir_fd) };
                 read_uuid(ret);
                 return 0;
         }
         r = open_disk(spec, path, run_fd);
+        struct statvfs fs;
         if (r >= 0)
-                *ret = (Tree){ .fd = r, .disk = true };
+                *ret = (Tree){ .fd = r,
+                               .disk = true,
+                               .read_only = fstatvfs(r, &fs) >= 0 && (fs.f_flag & ST_RDONLY) };
         return MIN(r, 0);
 }

@@ -64,6 +64,10 @@ test_file_systems() {
                 works inside one touch /root/x
                 works inside two test ! -e /root/x
                 power_off one two
+                # Without anything laid over it, nobody writes at all.
+                boot d "${options[@]:1}"
+                ! inside d touch /root/x 2>/dev/null || fail "It was written to."
+                power_off d
                 soon no_loops
                 on rm "$store/d.raw"
         done

@@ -56,6 +56,10 @@ test_changes() {
         works on mctl rename one two
         works on mctl read-only two
         contains "The image" "$(on mctl show-image two)" "ReadOnly=yes"
+        # So is a machine that runs from it.
+        boot two
+        ! inside two touch /etc/x 2>/dev/null || fail "It was written to."
+        power_off two
         works on mctl read-only two no
         refused 2 "neither yes nor no" on mctl read-only two maybe
         refused 1 "something called 'two'" on mctl clone --copy bb two
