@@ -1,55 +1,20 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# org.freedesktop.machine1 and the clients that know it, as they are: where mctl is its provider, and where
-# systemd-machined is.
+# org.freedesktop.machine1 and the clients that know it, as they are, where mctl is its provider.
 
 # shellcheck source=tests/host/lib.sh
 . "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/lib.sh"
+# shellcheck source=tests/host/machine1.sh
+. "$test_dir/machine1.sh"
 
 want_debian=yes
 host_options=("--with=systemd-container,libnss-systemd,libnss-mymachines,socat,btrfs-progs")
-registry=mctl-registryd.service
-m1=(org.freedesktop.machine1 /org/freedesktop/machine1 org.freedesktop.machine1.Manager)
 
 prepare_host() {
         be_provider
         # A tree for systemd-nspawn, which wants a system to boot.
         on cp -a /var/lib/machines/debian /var/lib/machines/theirs
-}
-
-be_provider() {
-        on_sh 'systemctl stop systemd-machined
-                systemctl mask systemd-machined
-                systemctl restart mctl-registryd' >/dev/null 2>&1
-        equal "Who has the name" "$(owner_of_name)" mctl-registryd
-}
-
-be_client() {
-        on_sh 'systemctl unmask systemd-machined
-                systemctl stop mctl-registryd
-                systemctl restart systemd-machined.socket || : # newer ones have one, whose file we had replaced
-                systemctl start systemd-machined
-                systemctl start mctl-registryd' >/dev/null 2>&1
-        equal "Who has the name" "$(owner_of_name)" systemd-machined
-}
-
-owner_of_name() {
-        on_sh 'ps -o comm= -p "$(busctl --json=short call org.freedesktop.DBus /org/freedesktop/DBus org.freedesktop.DBus \
-                GetConnectionUnixProcessID s org.freedesktop.machine1 | jq ".data[0]")"' | cut -c 1-16 | sed 's/machine$/machined/'
-}
-
-# The name in machinectl's list.
-is_known() {
-        local text
-
-        text=$(on machinectl list --no-legend --no-pager) && [[ $text =~ (^|$'\n')"$1 " ]]
-}
-
-is_unknown() {
-        local text
-
-        text=$(on machinectl list --no-legend --no-pager) && [[ ! $text =~ (^|$'\n')"$1 " ]]
 }
 
 test_list_and_show() {
@@ -306,13 +271,6 @@ test_addresses() {
         matches "The host of that name" "$(on getent hosts debian)" '^(fd00:7::2|10\.7\.0\.2) +debian$'
         contains "The hosts of that name" "$(on getent ahosts debian)" fd00:7::2
         power_off debian
-}
-
-nspawn() {
-        local name=$1
-        shift
-
-        on systemd-run -q --unit="their-$name" systemd-nspawn -q -M "$name" "$@"
 }
 
 # Machines that others register are machines like ours.
@@ -700,95 +658,10 @@ test_provider_no() {
         works on busctl call "${m1[@]}" ListMachines
 }
 
-# Beside systemd-machined, both tell the same.
-test_client() {
-        be_client
-        boot debian
-        soon is_known debian
-        works on machinectl show debian
-        contains stdout "$out" $'\nService=mctl\n'
-        contains stdout "$out" $'\nUnit=machine-debian.service\n'
-        contains stdout "$out" $'\nLeader='"$(leader_of debian)"$'\n'
-        contains stdout "$out" $'\nRootDirectory=/var/lib/machines/debian\n'
-        works on systemctl -M debian is-system-running
-        contains "The shell's output" "$(at_terminal 'machinectl shell debian /usr/bin/id')" "uid=0(root) gid=0(root)"
-        nspawn scoped -D /var/lib/machines/bb --as-pid2 sleep 1000
-        soon is_known scoped
-        soon is_listed scoped
-        equal "The class" "$(field scoped class)" container
-        # Either of the two may be started again.
-        on systemctl kill -s KILL --kill-whom=main "$registry"
-        on systemctl reset-failed "$registry"
-        soon is_listed scoped
-        soon is_known debian
-        on systemctl restart systemd-machined
-        soon is_known debian
-        works on mctl terminate scoped
-        soon is_unknown scoped
-        soon is_gone scoped
-        power_off debian
-        soon is_unknown debian
-        on systemctl reset-failed
-        be_provider
-}
-
-# Newer ones signal whoever has registered a machine that is to end, or has ended.
-test_client_and_ends() {
-        local pid
-
-        be_client
-        boot bb
-        soon is_known bb
-        pid=$(property "$registry" MainPID)
-        power_off bb
-        soon is_unknown bb
-        boot bb
-        soon is_known bb
-        reboot bb
-        soon is_known bb
-        sleep 1
-        equal "The state" "$(field bb state)" running
-        works on machinectl terminate bb
-        soon is_gone bb
-        soon is_unknown bb
-        equal "The registry" "$(property "$registry" MainPID)" "$pid"
-        # What systemd starts anew stays there.
-        start_often
-        sleep 1
-        equal "The state" "$(field web state)" running
-        # Whoever had registered it is gone.
-        on systemctl kill -s KILL --kill-whom=main "$registry"
-        soon ends_by_machinectl web
-        soon is_gone web
-        on_sh 'rm /etc/mctl/web.machine; systemctl reset-failed'
-        # It ends when it is asked to itself.
-        on systemctl stop "$registry" 2>/dev/null
-        equal "The result" "$(property "$registry" Result)" success
-        be_provider
-}
-
-knows_leader() {
-        [ "$(on machinectl show "$1" -p Leader --value)" = "$(leader_of "$1")" ]
-}
-
-start_often() {
-        local i
-
-        on_sh 'printf "[Image]\nImage=bb\n" >/etc/mctl/web.machine'
-        for i in 1 2 3 4 5; do
-                works on systemctl restart container@web
-                soon knows_leader web
-        done
-}
-
 test_new_lives() {
         start_often
         on_sh 'systemctl stop container@web; rm /etc/mctl/web.machine'
         soon is_unknown web
-}
-
-ends_by_machinectl() {
-        on mctl list && on machinectl terminate "$1"
 }
 
 # A terminal in a machine, by the systemd inside.
