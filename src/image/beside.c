@@ -26,7 +26,7 @@ int beside_read_hash(int dir_fd, const char *name, const char *kind, char ret[st
 
         OOM_CHECK(file);
         int r = file_read_at(dir_fd, file, ROOT_HASH_LENGTH + 1, &text, &size);
-        if (r == -ENOENT)
+        if (r == -ENOENT || r == -ENAMETOOLONG)
                 return 0;
         if (r < 0)
                 return r == -EFBIG ? -EUCLEAN : r;
@@ -45,7 +45,7 @@ int beside_read_signature(int dir_fd, const char *name, const char *kind, char *
 
         OOM_CHECK(file);
         int r = file_read_at(dir_fd, file, SIGNATURE_MAX, ret, ret_size);
-        return r == -ENOENT ? 0 : r < 0 ? r : 1;
+        return r == -ENOENT || r == -ENAMETOOLONG ? 0 : r < 0 ? r : 1;
 }
 
 int beside_open_hashes(int dir_fd, const char *name)
@@ -57,21 +57,32 @@ int beside_open_hashes(int dir_fd, const char *name)
         _cleanup_close_ int fd = openat(dir_fd, file,
                                         O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
         if (fd < 0 || fstat(fd, &st) < 0)
-                return -errno;
+                return errno == ENAMETOOLONG ? -ENOENT : -errno;
         return S_ISREG(st.st_mode) ? TAKE_FD(fd) : -EUCLEAN;
+}
+
+bool beside_is(const char *file)
+{
+        for (size_t i = 0; i < ELEMENTSOF(suffixes); i++)
+                if (endswith(file, suffixes[i]))
+                        return true;
+        return false;
 }
 
 /* --- where they go -------------------------------------------------------------------------------------------------- */
 
-/* A file: an image may be called so. */
+/* Of what cannot be read nothing is known: it is no root hash, and is not lost. */
 static int open_one(int dir_fd, const char *file)
 {
         _cleanup_close_ int fd = openat(dir_fd, file, O_PATH | O_NOFOLLOW | O_CLOEXEC);
         struct stat st;
 
         if (fd < 0 || fstat(fd, &st) < 0)
-                return -errno;
-        return S_ISREG(st.st_mode) ? TAKE_FD(fd) : -ENOENT;
+                return errno == ENAMETOOLONG ? -ENOENT : -errno;
+        return S_ISREG(st.st_mode)         ? TAKE_FD(fd)
+               : endswith(file, ".nspawn") ? -ENOENT
+               : S_ISLNK(st.st_mode)       ? -ELOOP
+                                           : -EUCLEAN;
 }
 
 static int copy_one(int dir_fd, int fd, const char *new_file)
@@ -85,10 +96,12 @@ static int copy_one(int dir_fd, int fd, const char *new_file)
         return new_fd < 0 || fsync(new_fd) < 0 ? -errno : 0;
 }
 
-static int give(int dir_fd, const char *name, const char *new_name, bool by_link, Beside *ret)
+static int give(int dir_fd, const char *name, const char *new_name, Beside which, bool by_link, Beside *ret)
 {
         *ret = 0;
         for (size_t i = 0; i < ELEMENTSOF(suffixes); i++) {
+                if (!(which & 1U << i))
+                        continue;
                 _cleanup_free_ char *file = strf("%s%s", name, suffixes[i]),
                                     *new_file = strf("%s%s", new_name, suffixes[i]);
                 OOM_CHECK(file);
@@ -105,14 +118,14 @@ static int give(int dir_fd, const char *name, const char *new_name, bool by_link
         return 0;
 }
 
-int beside_copy(int dir_fd, const char *name, const char *new_name, Beside *ret)
+int beside_copy(int dir_fd, const char *name, const char *new_name, Beside which, Beside *ret)
 {
-        return give(dir_fd, name, new_name, false, ret);
+        return give(dir_fd, name, new_name, which, false, ret);
 }
 
-int beside_link(int dir_fd, const char *name, const char *new_name, Beside *ret)
+int beside_link(int dir_fd, const char *name, const char *new_name, Beside which, Beside *ret)
 {
-        return give(dir_fd, name, new_name, true, ret);
+        return give(dir_fd, name, new_name, which, true, ret);
 }
 
 void beside_remove(int dir_fd, const char *name, Beside which)

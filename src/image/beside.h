@@ -27,10 +27,13 @@ typedef unsigned Beside;
 #define BESIDE_SETTINGS 1U
 #define BESIDE_ALL      63U
 
-/* Makes those of an image those of another name as well: copies, which are on disk then, or links. What is there already was made
+/* Whether a file is called like one. */
+bool beside_is(const char *file);
+
+/* Makes these of an image those of another name as well: copies, which are on disk then, or links. What is there already was made
  * for that name, and stays. `ret` has those that are new, after an error, too. */
-int beside_copy(int dir_fd, const char *name, const char *new_name, Beside *ret);
-int beside_link(int dir_fd, const char *name, const char *new_name, Beside *ret);
+int beside_copy(int dir_fd, const char *name, const char *new_name, Beside which, Beside *ret);
+int beside_link(int dir_fd, const char *name, const char *new_name, Beside which, Beside *ret);
 
 /* Removes these of an image. */
 void beside_remove(int dir_fd, const char *name, Beside which);

@@ -11,6 +11,7 @@
 #include "basic/parse.h"
 #include "basic/rootfs.h"
 #include "basic/str.h"
+#include "image/beside.h"
 #include "image/image.h"
 #include "image/stack.h"
 
@@ -161,7 +162,7 @@ bool image_new_name_valid(const char *name)
         for (size_t i = 0; i < ELEMENTSOF(suffixes); i++)
                 if (endswith(name, suffixes[i].suffix))
                         return false;
-        return image_name_valid(name) && !endswith(name, ".nspawn") && !streq(name, "lost+found");
+        return image_name_valid(name) && !beside_is(name) && !streq(name, "lost+found");
 }
 
 int image_name_from_file(const char *file, char **ret)

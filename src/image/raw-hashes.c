@@ -6,6 +6,7 @@
 #include <jansson.h>
 
 #include "image/beside.h"
+#include "image/image.h"
 #include "spec/spec.h"
 
 #define SIGNATURE_MAX (64U * 1024U)
@@ -35,17 +36,29 @@ static int read_beside(int dir_fd, const char *name, const char *kind, Wanted *w
                      : 0;
 }
 
-/* What stands beside the disk counts where RootHash= leaves it open. Who demands a root hash has said nothing of /usr: that is to be signed, then. */
-int raw_find_wanted(int dir_fd, const char *name, const char *root_hash, RawWanted *ret, char **ret_error)
+static int read_all_beside(int dir_fd, const char *name, RawWanted *w, char **ret_error)
+{
+        int r = read_beside(dir_fd, name, "roothash", w->of + PARTITION_ROOT, ret_error);
+
+        return r < 0 ? r : read_beside(dir_fd, name, "usrhash", w->of + PARTITION_USR, ret_error);
+}
+
+/* What stands beside the disk, or beside what a link to it leads to, counts where RootHash= leaves it open. Who demands a root hash has said
+ * nothing of /usr: that is to be signed, then. */
+int raw_find_wanted(int disk_fd, int dir_fd, const char *name, const char *root_hash, RawWanted *ret,
+                    char **ret_error)
 {
         Wanted *root = ret->of + PARTITION_ROOT, *usr = ret->of + PARTITION_USR;
-        const char *value = root_hash ?: "auto";
+        const char *value = root_hash ?: "auto", *suffix;
         int r = 0;
 
+        ret->real = fd_name(disk_fd);
+        if (ret->real && (suffix = endswith(ret->real, IMAGE_RAW_SUFFIX)))
+                ret->real[suffix - ret->real] = 0;
         if (!streq(value, "no"))
-                r = read_beside(dir_fd, name, "roothash", root, ret_error);
-        if (r >= 0 && !streq(value, "no"))
-                r = read_beside(dir_fd, name, "usrhash", usr, ret_error);
+                r = read_all_beside(dir_fd, name, ret, ret_error);
+        if (r >= 0 && !streq(value, "no") && !root->hash[0] && !usr->hash[0] && ret->real)
+                r = read_all_beside(AT_FDCWD, ret->real, ret, ret_error);
         root->value = root->hash[0] && streq(value, "auto") ? root->hash : value;
         usr->value = usr->hash[0] && !streq(value, "signed") ? usr->hash
                      : raw_wanted_hash(ret, PARTITION_ROOT)  ? "signed"
@@ -57,11 +70,22 @@ void raw_wanted_clear(RawWanted *w)
 {
         for (PartitionRole role = 0; role < RAW_VERITY_MAX; role++)
                 free(w->of[role].signature);
+        free(w->real);
+}
+
+static bool is_signed(const Wanted *w)
+{
+        return streq(w->value, "signed");
 }
 
 const char *raw_wanted_hash(const RawWanted *w, PartitionRole role)
 {
-        return role < RAW_VERITY_MAX && root_hash_is_hex(w->of[role].value) ? w->of[role].value : NULL;
+        const Wanted *p = role < RAW_VERITY_MAX ? w->of + role : NULL;
+
+        return !p                             ? NULL
+               : root_hash_is_hex(p->value)   ? p->value
+               : p->signature && is_signed(p) ? p->hash
+                                              : NULL;
 }
 
 /* Whether the disk is not used without hashes. */
@@ -115,10 +139,12 @@ static int check_signature(const char *what, const char *hash, const char *signa
 }
 
 /* A file that the kernel can have as a device. */
-static int open_hashes(int dir_fd, const char *name, Partition *ret, char **ret_error)
+static int open_hashes(int dir_fd, const char *name, const char *real, Partition *ret, char **ret_error)
 {
         int fd = beside_open_hashes(dir_fd, name);
 
+        if (fd == -ENOENT && real)
+                fd = beside_open_hashes(AT_FDCWD, real);
         if (fd == -ENOENT)
                 return fd;
         if (fd < 0 || raw_size(fd, &ret->size) < 0) {
@@ -134,7 +160,7 @@ static int find_hashes(int disk_fd, const Partition parts[static _PART_MAX], con
                        Verity *ret, char **ret_error)
 {
         const Partition *signature = parts + PART_SIGNATURE;
-        bool is_signed = streq(wanted->value, "signed"), is_auto = streq(wanted->value, "auto");
+        bool is_auto = streq(wanted->value, "auto");
         _cleanup_free_ char *what = raw_describe(parts + PART_DATA), *text = NULL;
         Verity verity = *ret;
         int r = 0;
@@ -146,7 +172,7 @@ static int find_hashes(int disk_fd, const Partition parts[static _PART_MAX], con
         if (verity.hashes.size == 0)
                 return raw_fail(ret_error, -EUCLEAN,
                                 "%s has no hashes (dm-verity), and is not to be used without.", what);
-        if (!is_signed && !is_auto)
+        if (!is_signed(wanted) && !is_auto)
                 snprintf(verity.hash, sizeof(verity.hash), "%s", wanted->value);
         else if (wanted->signature)
                 snprintf(verity.hash, sizeof(verity.hash), "%s", wanted->hash);
@@ -158,7 +184,10 @@ static int find_hashes(int disk_fd, const Partition parts[static _PART_MAX], con
                 return 0;
         if (r == -EUCLEAN || r == -ENODATA)
                 return raw_fail(ret_error, r, "%s has a signature that cannot be understood.", what);
-        if (r >= 0 && is_signed)
+        if (r >= 0 && is_signed(wanted) && wanted->hash[0] && !streq(verity.hash, wanted->hash))
+                return raw_fail(ret_error, -EKEYREJECTED,
+                                "%s is signed with another root hash than stands beside it.", what);
+        if (r >= 0 && is_signed(wanted))
                 r = check_signature(what, verity.hash, wanted->signature ?: text, wanted->size, ret_error);
         if (r >= 0)
                 *ret = verity;
@@ -181,7 +210,8 @@ int raw_find_hashes(int disk_fd, int dir_fd, const char *name, const Table *tabl
                 if (parts[PART_DATA].size == 0)
                         continue;
                 if (parts[PART_DATA].number == 0 && is_required(w)) {
-                        disk->hashes_fd = verity->fd = open_hashes(dir_fd, name, &verity->hashes, ret_error);
+                        disk->hashes_fd = verity->fd = open_hashes(dir_fd, name, wanted->real,
+                                                                   &verity->hashes, ret_error);
                         if (verity->fd < 0 && verity->fd != -ENOENT)
                                 return verity->fd;
                 }

@@ -29,8 +29,10 @@ typedef struct Wanted {
 /* What the root and /usr are to be, by RootHash= and what stands beside the disk. After an error, too, it has to be freed. */
 typedef struct RawWanted {
         Wanted of[RAW_VERITY_MAX];
+        char *real; /* the path of the disk itself, without .raw; NULL where that is not known */
 } RawWanted;
-int raw_find_wanted(int dir_fd, const char *name, const char *root_hash, RawWanted *ret, char **ret_error);
+int raw_find_wanted(int disk_fd, int dir_fd, const char *name, const char *root_hash, RawWanted *ret,
+                    char **ret_error);
 void raw_wanted_clear(RawWanted *w);
 #define _cleanup_raw_wanted_ _cleanup_(raw_wanted_clear)
 

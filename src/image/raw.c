@@ -380,7 +380,7 @@ int raw_read_table(int disk_fd, int dir_fd, const char *name, const char *root_h
         r = load_blkid();
         if (r < 0)
                 return raw_fail(ret_error, r, "Disks need libblkid.so.1, which cannot be loaded.");
-        r = raw_find_wanted(dir_fd, name, root_hash, &wanted, ret_error);
+        r = raw_find_wanted(disk_fd, dir_fd, name, root_hash, &wanted, ret_error);
         if (r >= 0)
                 r = raw_size(disk_fd, &size);
         if (r >= 0 && size == 0)

@@ -233,6 +233,12 @@ static int rename_new(int store_fd, const char *name, const char *new_name)
         return RET_NERRNO(renameat2(store_fd, name, store_fd, new_name, RENAME_NOREPLACE));
 }
 
+/* What stands beside it and is its own: hashes are of disks, and there may be one of that name, too. */
+static Beside files_of(const Image *image)
+{
+        return image->type == IMAGE_RAW ? BESIDE_ALL : BESIDE_SETTINGS;
+}
+
 static int copy_one(TreeCopy *copy, int store_fd, const char *name, const char *new_name)
 {
         _cleanup_close_ int fd = openat(store_fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
@@ -457,7 +463,7 @@ int store_clone(int store_fd, const char *name, const char *new_name, unsigned f
                 return -EEXIST;
         if ((flags & STORE_PLAIN) && image.type != IMAGE_SUBVOLUME)
                 flags |= STORE_COPY;
-        r = beside_copy(store_fd, name, beside, &copied);
+        r = beside_copy(store_fd, name, beside, files_of(&image), &copied);
         if (r >= 0)
                 r = make_clone(store_fd, name, &image, flags, copy, &hidden);
         if (r >= 0) {
@@ -465,11 +471,11 @@ int store_clone(int store_fd, const char *name, const char *new_name, unsigned f
                 r = prepare_clone(store_fd, type, hidden, flags, copy);
         }
         if (r >= 0)
-                r = beside_link(store_fd, beside, new_name, &placed);
+                r = beside_link(store_fd, beside, new_name, BESIDE_ALL, &placed);
         if (r >= 0)
                 r = commit_clone(store_fd, type, hidden, new_name, flags);
         beside_remove(store_fd, beside, copied);
-        if (r < 0)
+        if (r < 0 && !store_has(store_fd, new_name))
                 beside_remove(store_fd, new_name, placed);
         if (r < 0 && hidden) {
                 (void) store_destroy(store_fd, hidden);
@@ -573,10 +579,10 @@ int store_rename(int store_fd, const char *name, const char *new_name)
         r = file_name(image.type, new_name, &new_file);
         /* A disk is never without its root hash. */
         if (r >= 0)
-                r = beside_link(store_fd, name, new_name, &placed);
+                r = beside_link(store_fd, name, new_name, files_of(&image), &placed);
         if (r >= 0)
                 r = rename_image(store_fd, &image, new_file);
-        beside_remove(store_fd, r < 0 ? new_name : name, placed);
+        beside_remove(store_fd, store_has(store_fd, new_name) ? name : new_name, placed);
         return r;
 }
 
@@ -602,7 +608,7 @@ int store_hide(int store_fd, const char *name, char **ret_hidden)
                 r = rename_image(store_fd, &image, hidden);
         if (r < 0)
                 return r;
-        beside_remove(store_fd, name, BESIDE_ALL);
+        beside_remove(store_fd, name, files_of(&image));
         *ret_hidden = TAKE_PTR(hidden);
         return 0;
 }

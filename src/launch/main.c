@@ -102,6 +102,15 @@ static int make_plan(const Spec *spec, int image_fd, ImageInfo *info, Record *re
         return r < 0 ? log_error_errno(r, "Failed to plan the machine") : 0;
 }
 
+/* An image that nobody is to write to, others may be made over. */
+static void note_read_only(Spec *spec, const char *path)
+{
+        _cleanup_close_ int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+
+        if (fd >= 0 && spec->volatile_mode == VOLATILE_NO && image_is_read_only(fd))
+                spec->read_only = true;
+}
+
 static int start(MachineUnitKind kind, const char *name, char *argv[], int *ret_status)
 {
         _cleanup_image_info_ ImageInfo info = {};
@@ -129,6 +138,7 @@ static int start(MachineUnitKind kind, const char *name, char *argv[], int *ret_
         r = image_find(spec->image, &record.root, &error);
         if (r < 0)
                 return log_error_return(r, "%s", strna(error));
+        note_read_only(spec, record.root);
         r = launch_claim(spec, kind, run_fd, machine_fd, &record);
         if (r < 0)
                 return r;

@@ -121,7 +121,6 @@ static int open_stack(const Spec *spec, int stack_fd, const char *path, Tree *re
         if (r >= 0)
                 snprintf(tree.id, sizeof(tree.id), "%s", stack.layers.ids[0]);
         tree.n_uppers = strv_length(stack.layers.ids);
-        tree.read_only = fd >= 0 && image_is_read_only(fd);
         if (r >= 0) {
                 tree.fd = layers_mount(store_fd, &stack.layers, false);
                 r = MIN(tree.fd, 0);
@@ -132,29 +131,6 @@ static int open_stack(const Spec *spec, int stack_fd, const char *path, Tree *re
         }
         *ret = tree;
         return 0;
-}
-
-/* A directory that others are made over is not written to. Only one that is read-only can be that, and stays it: others are not
- * looked for. */
-static int check_base(const Spec *spec, const char *path, int image_fd, const struct stat *st)
-{
-        const char *name = startswith(path, IMAGE_STORE "/");
-        _cleanup_free_ char *user = NULL;
-
-        if (!name || !claim_writes_image(spec))
-                return 0;
-        _cleanup_close_ int fd = fd_reopen(image_fd, O_RDONLY | O_DIRECTORY);
-        if (fd < 0 || !image_is_read_only(fd))
-                return 0;
-        _cleanup_close_ int store_fd = open(IMAGE_STORE, O_PATH | O_DIRECTORY | O_CLOEXEC);
-        int r = store_fd < 0 ? -errno : stack_find_user(store_fd, st->st_ino, &user);
-        if (r > 0)
-                return log_error_return(
-                        -EBUSY,
-                        "Image '%s' is made over image '%s', which is not written to: run it with --ephemeral or "
-                        "--read-only, or run a clone of it.",
-                        user, spec->image);
-        return r < 0 ? log_error_errno(r, "Failed to look for stacks") : 0;
 }
 
 /* A snapshot of it may get its name. */
@@ -188,11 +164,7 @@ int tree_open(const Spec *spec, const char *path, int run_fd, Tree *ret)
         if (S_ISDIR(st.st_mode) && file && !strchr(file, '/') && endswith(file, STACK_SUFFIX))
                 return open_stack(spec, fd, path, ret);
         if (S_ISDIR(st.st_mode)) {
-                r = check_base(spec, path, fd, &st);
-                if (r < 0)
-                        return r;
-                _cleanup_close_ int dir_fd = fd_reopen(fd, O_RDONLY | O_DIRECTORY);
-                *ret = (Tree){ .fd = TAKE_FD(fd), .read_only = dir_fd >= 0 && image_is_read_only(dir_fd) };
+                *ret = (Tree){ .fd = TAKE_FD(fd) };
                 read_uuid(ret);
                 return 0;
         }

@@ -10,7 +10,7 @@ typedef struct Tree {
         int *layers; /* of a stack: O_PATH, the topmost first, */
         size_t n_layers;
         size_t n_uppers; /* these have a directory "upper", the others are trees themselves */
-        bool read_only;  /* nobody is to write to it, or can */
+        bool read_only;  /* nobody can write to its file system */
         bool disk;       /* other partitions are mounted in the tree, maybe */
 } Tree;
 

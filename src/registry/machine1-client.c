@@ -9,19 +9,19 @@
 #include "registry/machine1.h"
 
 /* A question about one of our machines, which may be gone when the answer is there. */
-typedef struct Question {
+typedef struct Query {
         Registry *registry;
         char *name;
-} Question;
+} Query;
 
-static void question_free(Question *q)
+static void query_free(Query *q)
 {
         free(q->name);
         free(q);
 }
-DEFINE_CLEANUP(Question *, question_free);
+DEFINE_CLEANUP(Query *, query_free);
 
-static Machine *find(const Question *q)
+static Machine *find(const Query *q)
 {
         Machine *m = registry_find(q->registry, q->name);
 
@@ -31,11 +31,11 @@ static Machine *find(const Question *q)
 /* Has the answer of a call handed to one who frees the question. */
 static int ask(Registry *registry, sd_bus_message *call, const char *name, sd_bus_message_handler_t answered)
 {
-        _cleanup_(question_free_cleanup) Question *q = calloc(1, sizeof(Question));
+        _cleanup_(query_free_cleanup) Query *q = calloc(1, sizeof(Query));
         int r;
 
         OOM_CHECK(q);
-        *q = (Question){ registry, strdup(name) };
+        *q = (Query){ registry, strdup(name) };
         OOM_CHECK(q->name);
         r = sd_bus_call_async(registry->bus, NULL, call, answered, q, 0);
         if (r >= 0)
@@ -59,7 +59,7 @@ static int ask_all(Registry *registry, const char *name, sd_bus_message_handler_
 
 /* What systemd-machined knows of a machine. */
 typedef struct Known {
-        const char *state;
+        const char *service, *state;
         uint32_t leader, supervisor; /* 0 where older ones know none */
 } Known;
 
@@ -70,11 +70,12 @@ static int read_known(sd_bus_message *reply, Known *ret)
                         ? -ENOENT
                         : sd_bus_message_enter_container(reply, 'a', "{sv}");
 
-        *ret = (Known){ .state = "" };
+        *ret = (Known){ .service = "", .state = "" };
         while (r >= 0 && (r = sd_bus_message_enter_container(reply, 'e', "sv")) > 0) {
                 r = sd_bus_message_read(reply, "s", &key);
                 if (r >= 0)
-                        r = streq(key, "State")    ? sd_bus_message_read(reply, "v", "s", &ret->state)
+                        r = streq(key, "Service")  ? sd_bus_message_read(reply, "v", "s", &ret->service)
+                            : streq(key, "State")  ? sd_bus_message_read(reply, "v", "s", &ret->state)
                             : streq(key, "Leader") ? sd_bus_message_read(reply, "v", "u", &ret->leader)
                             : streq(key, "Supervisor")
                                     ? sd_bus_message_read(reply, "v", "u", &ret->supervisor)
@@ -87,31 +88,44 @@ static int read_known(sd_bus_message *reply, Known *ret)
 
 /* --- registration --------------------------------------------------------------------------------------------------- */
 
+static bool is_unknown(sd_bus_message *reply)
+{
+        return sd_bus_message_is_method_error(reply, "org.freedesktop.machine1.NoSuchMachine") ||
+               sd_bus_message_is_method_error(reply, SD_BUS_ERROR_UNKNOWN_OBJECT);
+}
+
 /* The one that was known is gone, if it was not before. */
 static int on_unregistered(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)
 {
-        _cleanup_(question_free_cleanup) Question *q = userdata;
+        _cleanup_(query_free_cleanup) Query *q = userdata;
         Machine *m = find(q);
 
         (void) ret_error;
-        return m && (!sd_bus_message_is_method_error(reply, NULL) ||
-                     sd_bus_message_is_method_error(reply, "org.freedesktop.machine1.NoSuchMachine"))
+        return m && (!sd_bus_message_is_method_error(reply, NULL) || is_unknown(reply))
                        ? machined_register(q->registry, m)
                        : 0;
 }
 
-/* It is an earlier life of the machine that is known, or an earlier one of ours, whom no signal reaches any more. */
+/* It is an earlier life of the machine that is known, or an earlier one of ours, whom no signal reaches any more; or a stranger. */
 static int on_exists(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)
 {
-        _cleanup_(question_free_cleanup) Question *q = userdata;
+        _cleanup_(query_free_cleanup) Query *q = userdata;
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL;
         Machine *m = find(q);
         Known known;
         int r;
 
         (void) ret_error;
-        if (!m || (read_known(reply, &known) >= 0 && (pid_t) known.leader == m->record.leader &&
-                   (known.supervisor == 0 || (pid_t) known.supervisor == getpid())))
+        if (m && is_unknown(reply))
+                return machined_register(q->registry, m);
+        if (!m || read_known(reply, &known) < 0)
+                return 0;
+        if (!streq(known.service, "mctl")) {
+                log_warning("systemd-machined has another machine '%s'.", q->name);
+                return 0;
+        }
+        if ((pid_t) known.leader == m->record.leader &&
+            (known.supervisor == 0 || (pid_t) known.supervisor == getpid()))
                 return 0;
         r = sd_bus_message_new_method_call(q->registry->bus, &call, MACHINE1_NAME, MACHINE1_PATH,
                                            MACHINE1_MANAGER, "UnregisterMachine");
@@ -122,7 +136,7 @@ static int on_exists(sd_bus_message *reply, void *userdata, sd_bus_error *ret_er
 
 static int on_registered(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)
 {
-        _cleanup_(question_free_cleanup) Question *q = userdata;
+        _cleanup_(query_free_cleanup) Query *q = userdata;
         const sd_bus_error *e = sd_bus_message_get_error(reply);
 
         (void) ret_error;
@@ -153,29 +167,50 @@ int machined_register(Registry *registry, const Machine *m)
 
 /* --- ends ----------------------------------------------------------------------------------------------------------- */
 
-/* That a machine ends by itself, or starts anew, is told so as well: then its leader is another one, or systemd has a job for its unit. */
+/* That a machine ends by itself, or that systemd stops it or starts it anew, is told so as well: then its leader is dead, or its unit on its way out. */
+static int on_active(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)
+{
+        _cleanup_(query_free_cleanup) Query *q = userdata;
+        Machine *m = find(q);
+        const char *state;
+
+        (void) ret_error;
+        if (!m || sd_bus_message_is_method_error(reply, NULL) ||
+            sd_bus_message_read(reply, "v", "s", &state) < 0 || streq(state, "deactivating") ||
+            !record_alive(&m->record))
+                return 0;
+        return MIN(machine_power_off(q->registry, m, NULL), 0);
+}
+
 static int on_state(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)
 {
-        _cleanup_(question_free_cleanup) Question *q = userdata;
+        _cleanup_(query_free_cleanup) Query *q = userdata;
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL;
+        _cleanup_free_ char *path = NULL;
         Machine *m = find(q);
         Known known;
         int r;
 
         (void) ret_error;
         if (!m || read_known(reply, &known) < 0 || !streq(known.state, "closing") ||
-            (pid_t) known.leader != m->record.leader || !record_alive(&m->record))
+            (pid_t) known.leader != m->record.leader)
                 return 0;
-        r = systemd_call(q->registry->bus, &call, "StopUnit", "ss", m->unit, "fail");
-        return r < 0 ? r : sd_bus_send(q->registry->bus, call, NULL);
+        r = sd_bus_path_encode(SYSTEMD_PATH "/unit", m->unit, &path);
+        if (r >= 0)
+                r = sd_bus_message_new_method_call(q->registry->bus, &call, SYSTEMD_NAME, path,
+                                                   "org.freedesktop.DBus.Properties", "Get");
+        if (r >= 0)
+                r = sd_bus_message_append(call, "ss", "org.freedesktop.systemd1.Unit", "ActiveState");
+        return r < 0 ? r : ask(q->registry, call, q->name, on_active);
 }
 
 bool machined_has_signalled(Registry *registry, pid_t sender)
 {
         _cleanup_free_ char *unit = NULL;
 
-        if (registry->machine1 != MACHINE1_CLIENT || sd_pid_get_unit(sender, &unit) < 0 ||
-            !streq(unit, MACHINE1_MACHINED))
+        /* It may be gone already. */
+        if (registry->machine1 != MACHINE1_CLIENT ||
+            (sd_pid_get_unit(sender, &unit) >= 0 && !streq(unit, MACHINE1_MACHINED)))
                 return false;
         for (size_t i = 0; i < registry->n_machines; i++) {
                 const Machine *m = registry->machines[i];

@@ -72,7 +72,9 @@ static int check_hashes(const Request *request, int store_fd, const char *name, 
                 return r;
         json_object_set_new(request->answer, "rootHash", json_string(root));
         r = raw_read_table(disk_fd, store_fd, name, "signed", &again, &error);
-        json_object_set_new(request->answer, "signed", json_boolean(r >= 0));
+        json_object_set_new(request->answer, "signed",
+                            json_boolean(r >= 0 && streq(again.verity[PARTITION_ROOT].hash, root) &&
+                                         streq(again.verity[PARTITION_USR].hash, usr)));
         return 0;
 }
 

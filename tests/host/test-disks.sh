@@ -73,6 +73,18 @@ test_file_systems() {
         done
 }
 
+# Of a disk that is read-only, so are machines, and there may be many.
+test_read_only() {
+        make_fs "$store/d.raw" ext4
+        works on mctl read-only d
+        boot d --name one
+        boot d --name two
+        ! inside one touch /root/x 2>/dev/null || fail "It was written to."
+        power_off one two
+        soon no_loops
+        on rm -f "$store/d.raw"
+}
+
 test_listed() {
         make_fs "$store/d.raw" ext4
         boot d

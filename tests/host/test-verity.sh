@@ -245,6 +245,8 @@ test_beside() {
         done
         on_sh 'ln -sf /root/v/hash "$1/d.roothash"' sh $store
         expected="d.roothash', or its signature, cannot be read" fails_to_run d
+        refused 1 "Not renamed" on mctl rename d e
+        equal "The files" "$(files_of de)" "d.raw d.roothash d.roothash.p7s d.verity "
         on_sh 'rm "$1"/d.*; rm /etc/verity.d/*' sh $store
         beside e
         on rm $store/e.verity
@@ -252,6 +254,22 @@ test_beside() {
         on_sh 'mv "$1/e.roothash" "$1/e.usrhash"; rm "$1/e.roothash.p7s"' sh $store
         expected="no partition whose root hash is" fails_to_run e
         works on mctl remove e
+        # A link is as good as what it leads to.
+        beside far
+        on_sh 'mkdir /srv/far && mv "$1"/far.* /srv/far && ln -s /srv/far/far.raw "$1/near.raw"' sh $store
+        has_device_mapper || expected="cannot be verified: the kernel has no device mapper" fails_to_run near
+        on_sh 'rm -r "$1/near.raw" /srv/far' sh $store
+        refused 1 "no name" on mctl clone --copy bb x.roothash
+        # Who has signed another root hash has not signed this one.
+        disk $store/v.raw signed
+        on_sh 'cp /root/v/images.crt /etc/verity.d; tr 0-9 f </root/v/hash >"$1/v.roothash"' sh $store
+        expected="is signed with another root hash than stands beside it" fails_to_run v --root-hash=signed
+        on_sh 'rm "$1"/v.* /etc/verity.d/*' sh $store
+        # A directory of that name has no root hash.
+        on_sh 'mkdir "$1/v"; echo >"$1/v.roothash"' sh $store
+        works on mctl remove v
+        equal "The files" "$(files_of v)" "v.roothash "
+        on rm $store/v.roothash
         # Partitions have their hashes on the disk, and may have their root hash beside it.
         disk $store/v.raw
         on cp /root/v/hash $store/v.roothash
