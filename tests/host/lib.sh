@@ -267,7 +267,7 @@ reset_host() {
         on_sh '
                 rm -f /etc/mctl/*.machine /etc/polkit-1/rules.d/*
                 for unit in $(systemctl list-units --all --plain --no-legend --no-pager \
-                              "machine-*.service" "container@*.service" | awk "{ print \$1 }"); do
+                              "machine-*.service" "container@*.service" "their-*.service" | awk "{ print \$1 }"); do
                         systemctl kill -s KILL "$unit" || :
                         systemctl stop "$unit" || :
                         systemctl reset-failed "$unit" || :
