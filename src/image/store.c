@@ -582,7 +582,11 @@ int store_rename(int store_fd, const char *name, const char *new_name)
                 r = beside_link(store_fd, name, new_name, files_of(&image), &placed);
         if (r >= 0)
                 r = rename_image(store_fd, &image, new_file);
-        beside_remove(store_fd, store_has(store_fd, new_name) ? name : new_name, placed);
+        /* What failed may have been the sync, or somebody else's image of that name was faster. */
+        if (!store_has(store_fd, name))
+                beside_remove(store_fd, name, placed);
+        else if (!store_has(store_fd, new_name))
+                beside_remove(store_fd, new_name, placed);
         return r;
 }
 

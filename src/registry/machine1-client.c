@@ -8,10 +8,14 @@
 #include "basic/log.h"
 #include "registry/machine1.h"
 
+/* A machine that was unregistered is known until systemd-machined has nothing else to do. */
+#define TRIES_MAX 16U
+
 /* A question about one of our machines, which may be gone when the answer is there. */
 typedef struct Query {
         Registry *registry;
         char *name;
+        unsigned tries; /* that there were before */
 } Query;
 
 static void query_free(Query *q)
@@ -29,13 +33,14 @@ static Machine *find(const Query *q)
 }
 
 /* Has the answer of a call handed to one who frees the question. */
-static int ask(Registry *registry, sd_bus_message *call, const char *name, sd_bus_message_handler_t answered)
+static int ask(Registry *registry, sd_bus_message *call, const char *name, unsigned tries,
+               sd_bus_message_handler_t answered)
 {
         _cleanup_(query_free_cleanup) Query *q = calloc(1, sizeof(Query));
         int r;
 
         OOM_CHECK(q);
-        *q = (Query){ registry, strdup(name) };
+        *q = (Query){ registry, strdup(name), tries };
         OOM_CHECK(q->name);
         r = sd_bus_call_async(registry->bus, NULL, call, answered, q, 0);
         if (r >= 0)
@@ -43,7 +48,7 @@ static int ask(Registry *registry, sd_bus_message *call, const char *name, sd_bu
         return MIN(r, 0);
 }
 
-static int ask_all(Registry *registry, const char *name, sd_bus_message_handler_t answered)
+static int ask_all(Registry *registry, const char *name, unsigned tries, sd_bus_message_handler_t answered)
 {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL;
         _cleanup_free_ char *path = machine1_machine_path(name);
@@ -54,7 +59,7 @@ static int ask_all(Registry *registry, const char *name, sd_bus_message_handler_
                                            "org.freedesktop.DBus.Properties", "GetAll");
         if (r >= 0)
                 r = sd_bus_message_append(call, "s", MACHINE1_MACHINE);
-        return r < 0 ? r : ask(registry, call, name, answered);
+        return r < 0 ? r : ask(registry, call, name, tries, answered);
 }
 
 /* What systemd-machined knows of a machine. */
@@ -88,6 +93,8 @@ static int read_known(sd_bus_message *reply, Known *ret)
 
 /* --- registration --------------------------------------------------------------------------------------------------- */
 
+static int register_it(Registry *registry, const Machine *m, unsigned tries);
+
 static bool is_unknown(sd_bus_message *reply)
 {
         return sd_bus_message_is_method_error(reply, "org.freedesktop.machine1.NoSuchMachine") ||
@@ -102,7 +109,7 @@ static int on_unregistered(sd_bus_message *reply, void *userdata, sd_bus_error *
 
         (void) ret_error;
         return m && (!sd_bus_message_is_method_error(reply, NULL) || is_unknown(reply))
-                       ? machined_register(q->registry, m)
+                       ? register_it(q->registry, m, q->tries)
                        : 0;
 }
 
@@ -117,7 +124,7 @@ static int on_exists(sd_bus_message *reply, void *userdata, sd_bus_error *ret_er
 
         (void) ret_error;
         if (m && is_unknown(reply))
-                return machined_register(q->registry, m);
+                return register_it(q->registry, m, q->tries);
         if (!m || read_known(reply, &known) < 0)
                 return 0;
         if (!streq(known.service, "mctl")) {
@@ -131,7 +138,7 @@ static int on_exists(sd_bus_message *reply, void *userdata, sd_bus_error *ret_er
                                            MACHINE1_MANAGER, "UnregisterMachine");
         if (r >= 0)
                 r = sd_bus_message_append(call, "s", q->name);
-        return r < 0 ? r : ask(q->registry, call, q->name, on_unregistered);
+        return r < 0 ? r : ask(q->registry, call, q->name, q->tries, on_unregistered);
 }
 
 static int on_registered(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)
@@ -140,15 +147,15 @@ static int on_registered(sd_bus_message *reply, void *userdata, sd_bus_error *re
         const sd_bus_error *e = sd_bus_message_get_error(reply);
 
         (void) ret_error;
-        if (e && sd_bus_error_has_name(e, "org.freedesktop.machine1.MachineExists"))
-                return ask_all(q->registry, q->name, on_exists);
+        if (e && q->tries < TRIES_MAX && sd_bus_error_has_name(e, "org.freedesktop.machine1.MachineExists"))
+                return ask_all(q->registry, q->name, q->tries, on_exists);
         if (e)
                 log_warning("systemd-machined says: %s", e->message);
         return 0;
 }
 
 /* Service= says whose it is: what is ours is not taken for a stranger's when systemd-machined tells us of it. */
-int machined_register(Registry *registry, const Machine *m)
+static int register_it(Registry *registry, const Machine *m, unsigned tries)
 {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL;
         int r;
@@ -162,7 +169,12 @@ int machined_register(Registry *registry, const Machine *m)
         if (r >= 0)
                 r = sd_bus_message_append(call, "ssusai", "mctl", "container", (uint32_t) m->record.leader,
                                           m->record.root ?: "", 0);
-        return r < 0 ? r : ask(registry, call, m->name, on_registered);
+        return r < 0 ? r : ask(registry, call, m->name, tries + 1, on_registered);
+}
+
+int machined_register(Registry *registry, const Machine *m)
+{
+        return register_it(registry, m, 0);
 }
 
 /* --- ends ----------------------------------------------------------------------------------------------------------- */
@@ -201,7 +213,7 @@ static int on_state(sd_bus_message *reply, void *userdata, sd_bus_error *ret_err
                                                    "org.freedesktop.DBus.Properties", "Get");
         if (r >= 0)
                 r = sd_bus_message_append(call, "ss", "org.freedesktop.systemd1.Unit", "ActiveState");
-        return r < 0 ? r : ask(q->registry, call, q->name, on_active);
+        return r < 0 ? r : ask(q->registry, call, q->name, 0, on_active);
 }
 
 bool machined_has_signalled(Registry *registry, pid_t sender)
@@ -214,7 +226,7 @@ bool machined_has_signalled(Registry *registry, pid_t sender)
                 return false;
         for (size_t i = 0; i < registry->n_machines; i++) {
                 const Machine *m = registry->machines[i];
-                int r = m->published && !m->foreign ? ask_all(registry, m->name, on_state) : 0;
+                int r = m->published && !m->foreign ? ask_all(registry, m->name, 0, on_state) : 0;
                 if (r < 0)
                         log_warning_errno(r, "Failed to ask systemd-machined for machine '%s'", m->name);
         }
