@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* PID 1 of the busybox image: says READY=1, reaps, and obeys the signals a container manager sends. For tests
- * of how a boot can go wrong it looks at three files: /etc/init-fail (its text goes to stderr, exit 1),
- * /etc/init-hang (never ready), /etc/init-exit (exit with the number in it once ready).
+/* PID 1 of the busybox image: sends READY=1, reaps processes, and handles the signals of a container
+ * manager. Three files are for tests of failing boots. With /etc/init-fail, the init prints the text of the
+ * file to stderr and exits with 1. With /etc/init-hang, the init never sends READY=1. With /etc/init-exit,
+ * the init sends READY=1 and exits with the number in the file.
  *
- * Signals: SIGRTMIN+4, SIGRTMIN+3, SIGTERM power off; SIGRTMIN+5, SIGINT reboot. */
+ * SIGRTMIN+4, SIGRTMIN+3 and SIGTERM power off. SIGRTMIN+5 and SIGINT reboot. */
 
 #include <fcntl.h>
 #include <signal.h>
@@ -54,7 +55,7 @@ static void end(int how)
 {
         sync();
         reboot(how);
-        /* Without CAP_SYS_BOOT, or where this is not PID 1 of a namespace. */
+        /* reboot() returns if this process has no CAP_SYS_BOOT, or is not PID 1 of a PID namespace. */
         _exit(how == RB_AUTOBOOT ? 133 : 0);
 }
 

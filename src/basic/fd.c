@@ -60,7 +60,7 @@ int fd_reopen(int fd, int flags)
 {
         char path[FD_PATH_MAX];
 
-        /* A directory needs no procfs for that. */
+        /* A directory can be reopened without procfs. */
         if (flags & O_DIRECTORY)
                 return RET_NERRNO(openat(fd, ".", flags | O_CLOEXEC));
         return RET_NERRNO(open(fd_path(fd, path), flags | O_CLOEXEC));
@@ -135,8 +135,8 @@ int file_write_atomic_at(int dir_fd, const char *path, mode_t mode, const void *
         const char *slash = strrchr(path, '/');
         int dir_len = slash ? (int) (slash - path) + 1 : 0, r;
 
-        /* Writers of one file are serialised by its owner, so a name of the process is unique enough; what an
-         * earlier one of that name left behind is in the way and goes. */
+        /* Callers serialise the writers of one file, so the process ID makes the name unique enough. An
+         * earlier process with this ID can have left a temporary file of the same name. */
         if (asprintf(&temp, "%.*s.#%s.%i", dir_len, path, path + dir_len, getpid()) < 0)
                 return -ENOMEM;
         (void) unlinkat(dir_fd, temp, 0);

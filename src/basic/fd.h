@@ -8,10 +8,11 @@
 
 #include "macro.h"
 
-/* Closes a descriptor unless it is negative, and keeps errno. Returns -EBADF, to be assigned. */
+/* Closes a descriptor unless it is negative, and keeps errno. Returns -EBADF, for an assignment to the
+ * variable. */
 int fd_close(int fd);
 
-/* Closes all descriptors but 0, 1, 2 and the n in `keep`. */
+/* Closes all descriptors but 0, 1, 2 and the n in `keep`, which are at most 8. */
 int fd_close_others(const int *keep, size_t n);
 
 static inline void fd_close_cleanup(int *fd)
@@ -23,43 +24,49 @@ static inline void fd_close_cleanup(int *fd)
 DEFINE_CLEANUP(DIR *, closedir);
 DEFINE_CLEANUP(FILE *, fclose);
 
-/* Whether it can be read or written as a stream: a directory, or a descriptor of a mere path, would be a way out for who gets
- * it. */
+/* Whether a descriptor can be read or written as a stream. Directories and O_PATH descriptors are refused: a
+ * process that gets one could reach other files through it. */
 bool fd_is_stream(int fd);
 
-/* Room for "/proc/self/fd/" and a number. */
+/* Size of a buffer for "/proc/self/fd/" and a number. */
 #define FD_PATH_MAX (sizeof("/proc/self/fd/") + 11)
 
-/* Writes the magic link of a descriptor to buf, which must hold FD_PATH_MAX bytes, and returns it. For calls
- * that take no descriptor. */
+/* Writes the magic link of a descriptor to buf, which must hold FD_PATH_MAX bytes, and returns buf. For
+ * calls that take a path only. */
 char *fd_path(int fd, char *buf);
 
-/* The path that a descriptor was opened by, as it is now. The caller frees it; NULL where there is none. */
+/* Returns the current path of the file behind a descriptor, or NULL if it has none, as a socket. The caller
+ * frees the path. */
 char *fd_name(int fd);
 
-/* Opens what an O_PATH descriptor points to anew, with these flags. Returns a descriptor or a negative errno. */
+/* Opens the file behind an O_PATH descriptor again, with these flags. Returns a descriptor or a negative
+ * errno. */
 int fd_reopen(int fd, int flags);
 
-/* Reads from a descriptor to its end. ret_data is the caller's to free and has a NUL byte behind its ret_size
- * bytes (ret_size may be NULL). More than max bytes: -EFBIG. */
+/* Reads from a descriptor to its end. The caller frees ret_data, which has a NUL byte behind its ret_size
+ * bytes. ret_size may be NULL. -EFBIG for more than `max` bytes. */
 int fd_read_all(int fd, size_t max, char **ret_data, size_t *ret_size);
 
-/* Writes all of it, however many calls that takes. */
+/* Writes all `size` bytes, with as many calls of write(2) as needed. */
 int fd_write_all(int fd, const void *data, size_t size);
 
-/* Reads the regular file `path` below dir_fd, without waiting on anything else it may be; see fd_read_all(). A
- * last component that is a link is -ELOOP, what is no regular file -EBADFD. For the host's own files. */
+/* Reads the regular file `path` below dir_fd, see fd_read_all(). A file of another type does not block the
+ * call. -ELOOP if the last component is a link, -EBADFD if the file is not regular. For the host's own
+ * files. */
 int file_read_at(int dir_fd, const char *path, size_t max, char **ret_data, size_t *ret_size);
 
-/* Puts `data` in the place of `path` below dir_fd, so that a reader or a crash sees the old or the new. */
+/* Replaces the file `path` below dir_fd atomically: a reader, also after a crash, sees either the old or the
+ * new content. */
 int file_write_atomic_at(int dir_fd, const char *path, mode_t mode, const void *data, size_t size);
 
-/* Writes one string to an existing file, as kernel interfaces want it: one write, nothing created. */
+/* Writes a string to an existing file in a single write(2), as interfaces of the kernel require. Creates no
+ * file. */
 int file_poke_at(int dir_fd, const char *path, const char *value);
 
-/* Opens the directory `path` below dir_fd, whose last component is no link, for reading. */
+/* Opens the directory `path` below dir_fd for reading. -ELOOP or -ENOTDIR if the last component is a
+ * link. */
 int dir_open_at(int dir_fd, const char *path);
 
-/* Opens the directory `path` below dir_fd, making what is missing on the way with this mode. For the host's own
- * directories: it follows links. Returns a descriptor. */
+/* Opens the directory `path` below dir_fd, and makes missing components with this mode. Links are followed,
+ * so this is only for the host's own directories. Returns a descriptor. */
 int dir_open_or_make_at(int dir_fd, const char *path, mode_t mode);

@@ -13,6 +13,31 @@ void log_set_max_level(int level)
         max_level = level;
 }
 
+static int level_from_string(const char *text)
+{
+        static const char *const names[] = { "emerg",   "alert",  "crit", "err",
+                                             "warning", "notice", "info", "debug" };
+
+        for (int i = 0; i < (int) ELEMENTSOF(names); i++)
+                if (strcmp(text, names[i]) == 0 || (text[0] == '0' + i && !text[1]))
+                        return i;
+        return -EINVAL;
+}
+
+void log_open(void)
+{
+        static const char *const variables[] = { "MCTL_LOG_LEVEL", "SYSTEMD_LOG_LEVEL" };
+
+        for (size_t i = 0; i < ELEMENTSOF(variables); i++) {
+                const char *text = getenv(variables[i]);
+                int level = text ? level_from_string(text) : -EINVAL;
+                if (level >= 0) {
+                        max_level = level;
+                        return;
+                }
+        }
+}
+
 static bool stderr_is_journal(void)
 {
         static int cached = -1;
@@ -52,7 +77,7 @@ int log_line(int level, int error, const char *format, ...)
                 if (*p < 0x20 || *p == 0x7f || (*p == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0))
                         *p = '?';
 
-        /* One write a line: lines of several processes do not mix. */
+        /* One write(2) for each line: lines of several processes do not mix. */
         n = strlen(line);
         line[n++] = '\n';
         (void) !write(STDERR_FILENO, line, n);

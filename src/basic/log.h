@@ -5,14 +5,19 @@
 
 #include "macro.h"
 
-/* Only programs log, once, at their edge; library code returns errors. Lines go to stderr; where that is the
- * journal ($JOURNAL_STREAM), with the priority in front, as sd-daemon(3) has it. */
+/* Programs log an error once, at their edge. Library code returns errors; where an error begins, the library
+ * logs at debug level what failed, for which object, and why. Lines go to stderr. If stderr is the journal
+ * ($JOURNAL_STREAM), each line begins with its priority, see sd-daemon(3). */
 
-/* Sets the least important priority that is still printed (LOG_INFO until then). */
+/* Reads the least important priority that is printed, from $MCTL_LOG_LEVEL or else from $SYSTEMD_LOG_LEVEL:
+ * a name such as "debug", or a number of syslog(3). Each program calls this function first. */
+void log_open(void);
+
+/* Sets the least important priority that is printed. The default is LOG_INFO. */
 void log_set_max_level(int level);
 
-/* Prints one line, with a newline added; control characters, which may come from a name or a file, as "?". Returns the
- * negative of `error` where that is set, else 0. */
+/* Prints a line, and appends a newline. Control characters can come from a name or a file, and are printed
+ * as "?". If `error` is not 0, its text follows a colon. Returns `error` as a negative errno, or 0. */
 int log_line(int level, int error, const char *format, ...) _printf_(3, 4);
 
 #define log_debug(...)   log_line(LOG_DEBUG, 0, __VA_ARGS__)
@@ -21,10 +26,11 @@ int log_line(int level, int error, const char *format, ...) _printf_(3, 4);
 #define log_warning(...) log_line(LOG_WARNING, 0, __VA_ARGS__)
 #define log_error(...)   log_line(LOG_ERR, 0, __VA_ARGS__)
 
-/* The same with a negative errno: its text goes behind a colon, and it is returned. */
+/* Macros for a negative errno, whose text follows a colon. They return the errno. */
+#define log_debug_errno(error, ...)   log_line(LOG_DEBUG, error, __VA_ARGS__)
 #define log_warning_errno(error, ...) log_line(LOG_WARNING, error, __VA_ARGS__)
 #define log_error_errno(error, ...)   log_line(LOG_ERR, error, __VA_ARGS__)
 
-/* For a line that says by itself what the error is: only returns it. */
+/* For a line that already explains the error: prints no text of the errno, and returns the errno. */
 #define log_error_return(error, ...) (log_error(__VA_ARGS__), (error))
 #define log_oom()                    log_error_errno(-ENOMEM, "Failed to allocate memory")

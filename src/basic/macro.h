@@ -31,7 +31,7 @@
 
 #define UID_INVALID ((uid_t) -1)
 
-/* Hands a resource on to the caller: the variable is emptied, so its cleanup does nothing. */
+/* Moves a resource out of a variable. The variable becomes NULL or -EBADF, so its cleanup does nothing. */
 #define TAKE_GENERIC(var, type, nullvalue) \
         ({                                 \
                 type *_p = &(var);         \
@@ -42,7 +42,8 @@
 #define TAKE_PTR(ptr) TAKE_GENERIC(ptr, __typeof__(ptr), NULL)
 #define TAKE_FD(fd)   TAKE_GENERIC(fd, int, -EBADF)
 
-/* Declares NAME_cleanup(), for _cleanup_(), of a function that frees what a pointer of this type points to. */
+/* Declares FUNC_cleanup() for _cleanup_(): calls `func` on a variable of this type unless the variable is
+ * NULL. */
 #define DEFINE_CLEANUP(type, func)                 \
         static inline void func##_cleanup(type *p) \
         {                                          \
@@ -57,14 +58,14 @@ static inline void free_cleanup(void *p)
 }
 #define _cleanup_free_ _cleanup_(free_cleanup)
 
-/* For a call that has set errno: 0 and more stays, -1 becomes the negative errno. */
+/* For a call that sets errno: returns 0 and positive values unchanged, and -errno for a negative value. */
 #define RET_NERRNO(call)                      \
         ({                                    \
                 __typeof__(call) _r = (call); \
                 _r < 0 ? -errno : _r;         \
         })
 
-/* Out of memory is the only error that most string functions have. */
+/* Returns -ENOMEM if a pointer is NULL. Most functions for strings have no other error. */
 #define OOM_CHECK(ptr)                  \
         do {                            \
                 if (!(ptr))             \

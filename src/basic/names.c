@@ -8,8 +8,9 @@ static const struct {
         const char *prefix;
         bool dash_escaped;
 } unit_kinds[_MACHINE_UNIT_KIND_MAX] = {
-        /* Between machine- and .service a dash is escaped, like in systemd's own machine-NAME.scope, where a bare
-         * one would be a level of slices. An instance of a template is written as it is: people type it. */
+        /* In machine-NAME.service, dashes in NAME are escaped, as in the machine-NAME.scope of
+         * systemd-machined: a bare dash separates levels in names of slices. In container@NAME.service,
+         * dashes are not escaped, because people type this name. */
         [MACHINE_UNIT_TRANSIENT] = { "machine-", true },
         [MACHINE_UNIT_TEMPLATE] = { "container@", false },
 };

@@ -3,26 +3,33 @@
 
 #include "macro.h"
 
-/* Names of machines, and of the units and directories that come from them. */
+/* Names of machines, and names of units and directories that are derived from them. */
 
 #define MACHINE_NAME_MAX 64
 #define UNIT_NAME_MAX    255
 
-/* A machine's name is a host name (RFC 1123, '_' allowed as systemd does): at most 64 characters in labels of
- * letters, digits, '-' and '_', parted by single dots, no label beginning or ending with '-'. */
+/* Whether a name is valid for a machine. Machine names are host names (RFC 1123), and '_' is allowed as in
+ * systemd: at most 64 characters, labels of letters, digits, '-' and '_', single dots between labels. No
+ * label begins or ends with '-'. */
 bool machine_name_valid(const char *name) _pure_;
 
-/* What is wrong with a name, and what would be right, for people. */
+/* The rule for machine names, for messages to people. */
 #define MACHINE_NAME_RULE "at most 64 letters, digits, '-', '_' and single dots, as in a host name"
 
-/* Makes a valid name of another one (an image's, a file's): what is not allowed becomes '-'. -EINVAL where
- * nothing is left. The caller frees it. */
+/* Makes a valid machine name from another name, such as that of an image or a file: each invalid character
+ * becomes '-'. -EINVAL if no character is left. The caller frees the name. */
 int machine_name_from(const char *s, char **ret);
 
-/* An image's name: a file name without control characters, and not hidden. */
+/* Whether a name is valid for an image: a file name without control characters that does not begin with a
+ * dot. */
 bool image_name_valid(const char *name) _pure_;
 
-/* The service manager on its bus, org.freedesktop.systemd1(5). */
+/* Suffixes behind the name of an image: of the file of a disk image, and of the directory of a stack of
+ * layers. */
+#define IMAGE_RAW_SUFFIX ".raw"
+#define STACK_SUFFIX     ".stack"
+
+/* Addresses of the service manager on the bus, org.freedesktop.systemd1(5). */
 #define SYSTEMD_NAME    "org.freedesktop.systemd1"
 #define SYSTEMD_PATH    "/org/freedesktop/systemd1"
 #define SYSTEMD_MANAGER "org.freedesktop.systemd1.Manager"
@@ -33,11 +40,13 @@ typedef enum MachineUnitKind {
         _MACHINE_UNIT_KIND_MAX,
 } MachineUnitKind;
 
-/* The name of the unit of a machine, escaped as systemd does. The caller frees it; NULL when out of memory. */
+/* Returns the name of the unit of a machine, escaped as in systemd. The caller frees the name. NULL when out
+ * of memory. */
 char *machine_unit_name(MachineUnitKind kind, const char *name);
 
-/* The other way. -EINVAL for units that are no machine's. */
+/* Returns the name and the kind of the machine of a unit; ret_kind may be NULL. -EINVAL for units that do
+ * not belong to a machine. The caller frees ret_name. */
 int machine_name_from_unit(const char *unit, char **ret_name, MachineUnitKind *ret_kind);
 
-/* The shell patterns of the units of machines, NULL-terminated. */
+/* Shell patterns for the units of machines, NULL-terminated. */
 extern const char *const machine_unit_patterns[];

@@ -38,7 +38,7 @@ int parse_u64(const char *s, uint64_t min, uint64_t max, uint64_t *ret)
         return 0;
 }
 
-/* Reads digits with an optional fraction, in units of 1e-9. */
+/* Reads digits with an optional fraction, which is returned in units of 1e-9. */
 static int read_fixed_point(const char **p, uint64_t *ret_whole, uint64_t *ret_nano)
 {
         uint64_t whole = 0, nano = 0, scale = UINT64_C(100000000);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "basic/plain-text.h"
 
-/* What a control function begins (ECMA-48, 5): the second byte of its form with ESC. */
+/* Begins a control function: `c` follows ESC in the 7-bit form of the function (ECMA-48, 5). */
 static void begin(PlainText *p, unsigned char c)
 {
         if (c == '[')
@@ -12,7 +12,8 @@ static void begin(PlainText *p, unsigned char c)
                 p->state = c >= 0x20 && c <= 0x2f ? PLAIN_CHARSET : PLAIN_TEXT;
 }
 
-/* Text, in which a C1 function can be a character of two bytes, or one byte that is part of none. */
+/* Handles a byte in the state PLAIN_TEXT. A C1 control is either a UTF-8 character, 0xc2 and a byte of
+ * 0x80…0x9f, or a single byte of 0x80…0x9f that does not continue a character. */
 static size_t text(PlainText *p, unsigned char c, char *ret)
 {
         bool continues = p->n_left > 0 && c >= 0x80 && c <= 0xbf;
@@ -30,7 +31,7 @@ static size_t text(PlainText *p, unsigned char c, char *ret)
         if (c == 0x1b)
                 p->state = PLAIN_ESCAPE;
         else if (c == 0xc2)
-                p->held = true; /* until it is known what it is the beginning of */
+                p->held = true; /* until the next byte tells whether this is a C1 control */
         if (c >= 0xc2 && c <= 0xf4)
                 p->n_left = c >= 0xf0 ? 3 : c >= 0xe0 ? 2 : 1;
         if (!p->held && (c >= 0x20 ? c != 0x7f : c == '\n' || c == '\t'))
@@ -38,7 +39,8 @@ static size_t text(PlainText *p, unsigned char c, char *ret)
         return n;
 }
 
-/* What is left of a byte, at most two: one may have been held back. A line break ends whatever there is. */
+/* Writes the text that a byte adds to `ret`, and returns its size: at most two bytes, since a byte may have
+ * been held back. A line break ends any control function. */
 static size_t step(PlainText *p, unsigned char c, char *ret)
 {
         bool line_break = c == '\n';

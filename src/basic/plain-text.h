@@ -3,22 +3,23 @@
 
 #include "basic/macro.h"
 
-/* What was written for a terminal, as text: without what moves the cursor, sets colours or asks the terminal something
- * (ECMA-48, as escape sequences and as C1 characters), and without control characters but line breaks and tabs. It may come in pieces. */
+/* Converts output for a terminal to plain text. Removes control functions (ECMA-48, as escape sequences and
+ * as C1 controls), which move the cursor, set colours or query the terminal. Removes control characters
+ * other than line breaks and tabs. The output may come in pieces. */
 
 typedef struct PlainText {
         enum {
                 PLAIN_TEXT,
                 PLAIN_ESCAPE,  /* after ESC */
-                PLAIN_CHARSET, /* after a byte that one more belongs to */
-                PLAIN_CONTROL, /* in a control sequence, until a final byte */
+                PLAIN_CHARSET, /* in an escape sequence that ends with the next byte */
+                PLAIN_CONTROL, /* in a control sequence, until the final byte */
                 PLAIN_STRING,  /* in a control string, until ST or BEL */
                 PLAIN_STRING_ESCAPE,
         } state;
-        bool held;       /* a byte 0xc2, which C1 characters begin with */
-        unsigned n_left; /* bytes that the character at hand has yet */
+        bool held;       /* a byte 0xc2 is held back, which may begin a C1 control */
+        unsigned n_left; /* bytes that the current character still needs */
 } PlainText;
 
-/* Copies the text of n bytes, and returns how much it is; ret must have room for n + 1, since a byte may have been held back, and
- * is not where they are. */
+/* Converts n bytes and returns the size of the text. `ret` must have room for n + 1 bytes, because a byte
+ * may have been held back before, and must not overlap `data`. */
 size_t plain_text(PlainText *state, const char *data, size_t n, char *ret);

@@ -21,7 +21,8 @@ static int read_proc_file(pid_t pid, const char *name, char **ret)
         return r == -ENOENT ? -ESRCH : r;
 }
 
-/* Reads /proc/PID/stat from its third field on: the second, the name, is the process's own to choose. */
+/* Reads /proc/PID/stat from its third field on. The second field is the name, which the process can choose
+ * freely. */
 static int read_stat(pid_t pid, char *ret_state, unsigned long long *ret_start)
 {
         _cleanup_free_ char *text = NULL;

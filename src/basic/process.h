@@ -5,17 +5,17 @@
 
 #include "macro.h"
 
-/* When a process started, in clock ticks since boot (proc_pid_stat(5), field 22). With its number that names a
- * process for good. -ESRCH when there is none. */
+/* Returns the start time of a process in clock ticks since boot (proc_pid_stat(5), field 22). PID and start
+ * time together identify a process for good. -ESRCH if there is no such process. */
 int process_start_time(pid_t pid, uint64_t *ret_ticks);
 
-/* The number of the process behind a pidfd, from what /proc says of the descriptor. -ESRCH when it has ended, -EBADF for
- * another kind of descriptor. */
+/* Returns the PID of the process of a pidfd, from /proc/self/fdinfo. -ESRCH if the process has ended, -EBADF
+ * for a descriptor of another kind. */
 int pidfd_to_pid(int fd, pid_t *ret);
 
-/* The cgroup of a process in the unified hierarchy ("/system.slice/…"), 0 being ourselves. -ENODATA where there is
- * no unified hierarchy. The caller frees it. */
+/* Returns the cgroup of a process in the unified hierarchy ("/system.slice/…"); `pid` 0 is the calling
+ * process. -ENODATA if there is no unified hierarchy. The caller frees the path. */
 int process_cgroup(pid_t pid, char **ret);
 
-/* Whether the process that began then still runs; one that nobody has waited for yet does not. */
+/* Whether the process with this PID and start time still runs. A zombie does not run. */
 bool process_lives(pid_t pid, uint64_t start_ticks);

@@ -5,7 +5,8 @@
 
 #include "basic/macro.h"
 
-/* A number that nobody can guess. So few bytes the kernel gives at once, or waits for at boot. */
+/* Returns a number that cannot be guessed. getrandom(2) returns 8 bytes at once, but blocks at boot until
+ * the kernel's generator is initialised. */
 static inline uint64_t random_u64(void)
 {
         uint64_t number;

@@ -5,10 +5,10 @@
 #include "basic/str.h"
 #include "basic/syscalls.h"
 
-/* RESOLVE_IN_ROOT answers EAGAIN when something is renamed or mounted meanwhile; a container could do that all
- * the time, so there is an end to our patience. */
+/* RESOLVE_IN_ROOT fails with EAGAIN if a file is renamed or mounted meanwhile. A container could cause that
+ * forever, so the number of tries is limited. */
 #define RESOLVE_TRIES 64
-/* Links that lead to links that lead to nothing. */
+/* Greatest length of a chain of dangling links. */
 #define LINKS_MAX 8U
 
 int rootfs_open(int root_fd, const char *path, int flags)
@@ -45,7 +45,7 @@ bool rootfs_is_link(int root_fd, const char *path)
 
 int rootfs_read_file(int root_fd, const char *path, size_t max, char **ret_data, size_t *ret_size)
 {
-        /* First O_PATH, to look at the type: opening a device can have effects. */
+        /* O_PATH first, to check the type: opening a device can have effects. */
         _cleanup_close_ int path_fd = rootfs_open(root_fd, path, O_PATH);
         struct stat st;
 
@@ -62,7 +62,8 @@ int rootfs_read_file(int root_fd, const char *path, size_t max, char **ret_data,
         return fd_read_all(fd, max, ret_data, ret_size);
 }
 
-/* Opens the parent of a path, made where it is missing, and finds the last component. */
+/* Opens the parent directory of a path, and makes it if it is missing. Returns the last component of the
+ * path in ret_name. */
 static int open_parent(int root_fd, const char *path, const char **ret_name)
 {
         _cleanup_free_ char *parent = strdup(path);
@@ -98,11 +99,11 @@ int rootfs_make_dir(int root_fd, const char *path, mode_t mode)
         if (mkdirat(parent_fd, name, mode) < 0 && errno != EEXIST)
                 return -errno;
 
-        /* What mkdirat() made or found there must be a directory itself, and no link out. */
+        /* A container may have put a link here meanwhile; only a directory is accepted. */
         return RET_NERRNO(openat(parent_fd, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
 }
 
-/* Where a link that leads to nothing would lead to, as a path below the root. */
+/* Reads a dangling link, and returns its target as a path below the root. -EEXIST if `name` is no link. */
 static int read_dangling(int parent_fd, const char *path, const char *name, char **ret)
 {
         char target[PATH_MAX];
@@ -205,7 +206,7 @@ int rootfs_resolve(int root_fd, const char *path, char **ret)
         m = readlink(fd_path(fd, link), full, sizeof(full) - 1);
         if (m < 0)
                 return -errno;
-        root[n == 1 ? 0 : n] = 0; /* the root of all is the empty prefix */
+        root[n == 1 ? 0 : n] = 0; /* the root of the host becomes an empty prefix */
         full[m] = 0;
 
         const char *below = startswith(full, root);

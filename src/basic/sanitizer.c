@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* What the sanitizers are told in builds with them (-Db_sanitize=address,undefined): a report ends the program, and goes where it is looked
- * for. Leaks are looked for where a program lives long, by $ASAN_OPTIONS. */
+/* Defaults of the sanitizers, for builds with -Db_sanitize=address,undefined. A report ends the program, and
+ * goes to a file where the tests look for it. Leaks are not reported; for programs that live long,
+ * $ASAN_OPTIONS enables the search for leaks. */
 
 #define REPORTS "log_path=/run/mctl-sanitizer:abort_on_error=1"
 

@@ -3,6 +3,7 @@
 
 #include "macro.h"
 
-/* SipHash-2-4 (J.-P. Aumasson, D. J. Bernstein: "SipHash: a fast short-input PRF"), 64 bits. For choices that are
- * to be stable by name and spread evenly: ranges of ids, link addresses. */
+/* SipHash-2-4 (J.-P. Aumasson, D. J. Bernstein: "SipHash: a fast short-input PRF") with a result of 64 bits.
+ * For values that are derived from a name, such as ranges of IDs and link addresses: they are stable and
+ * spread evenly. */
 uint64_t siphash24(const void *data, size_t size, const uint8_t key[16]) _pure_;

@@ -40,7 +40,8 @@ int set_invalid(char **ret_error, const char *format, ...)
         return *ret_error ? -EINVAL : -ENOMEM;
 }
 
-/* The length of the clean character at p: 0 for a control character or what is not UTF-8 (RFC 3629). */
+/* Returns the length of the character at `p`. 0 for a control character and for bytes that are not UTF-8
+ * (RFC 3629). */
 static size_t clean_char_length(const char *p)
 {
         const unsigned char *u = (const unsigned char *) p;
@@ -97,6 +98,16 @@ char *str_escape(const char *s)
         }
         *p = 0;
         return out;
+}
+
+void str_repair(char *s)
+{
+        while (*s) {
+                size_t n = clean_char_length(s);
+                if (n == 0)
+                        *s = '?';
+                s += n > 0 ? n : 1;
+        }
 }
 
 void strv_free(Strv l)

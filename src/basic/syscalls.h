@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* System calls that glibc 2.36 does not offer. Each returns what the kernel does: a value, or -1 and errno. */
+/* System calls that glibc 2.36 does not offer. Each returns the result of the kernel: a value, or -1 and
+ * errno. */
 
 #include <linux/openat2.h>
 #include <linux/sched.h>
@@ -15,7 +16,7 @@ static inline int sys_openat2(int dir_fd, const char *path, const struct open_ho
         return syscall(SYS_openat2, dir_fd, path, how, sizeof(*how));
 }
 
-/* Only without a stack: the child goes on where the parent is. */
+/* Only without a stack in `args`: the child continues where the parent called. */
 static inline pid_t sys_clone3(const struct clone_args *args)
 {
         return syscall(SYS_clone3, args, sizeof(*args));

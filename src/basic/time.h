@@ -5,7 +5,7 @@
 
 #include "basic/macro.h"
 
-/* What a clock says, in µs. */
+/* Returns the time of a clock in µs. */
 static inline uint64_t now_usec(clockid_t clock)
 {
         struct timespec ts;

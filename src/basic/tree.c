@@ -12,6 +12,7 @@
 #include <sys/xattr.h>
 
 #include "basic/capability.h"
+#include "basic/list.h"
 #include "basic/random.h"
 #include "basic/str.h"
 #include "basic/syscalls.h"
@@ -22,21 +23,21 @@
 #define NAME_BUFFER 32U
 #define XATTRS_MAX  65536U
 #define NOBODY      65534U
-/* Files with more than one name of which another is still to come: each holds a descriptor. */
+/* Greatest number of files in Crew.linked. Each holds a descriptor. */
 #define LINKED_MAX  4096U
 #define THREADS_MAX 8U
-/* What is copied at once, between two looks at whether it is to end. */
+/* Bytes that are copied between two checks for cancellation. */
 #define STEP      (16U * 1024U * 1024U)
 #define TELL_USEC (100 * USEC_PER_MSEC)
 
 typedef struct Linked {
         dev_t dev;
         ino_t ino;
-        nlink_t left; /* names that we have not seen */
-        int fd;       /* of the copy */
+        nlink_t left; /* names that the copy has not met yet */
+        int fd;       /* of the copied file */
 } Linked;
 
-/* A directory, made already, that whichever thread has nothing to do fills. */
+/* A directory that exists already. An idle thread fills it. */
 typedef struct Job {
         struct Job *next;
         int from_fd, to_fd;
@@ -45,37 +46,37 @@ typedef struct Job {
         char path[TREE_FAILED_MAX];
 } Job;
 
-/* What all threads of a copy have. */
+/* The state that all threads of a copy share. */
 typedef struct Crew {
         TreeCopy *copy;
         pthread_t threads[THREADS_MAX];
         unsigned n_threads;
-        pthread_mutex_t lock; /* of all below, to the next one */
+        pthread_mutex_t lock; /* for all fields up to tell_lock */
         pthread_cond_t changed;
-        Job *jobs; /* that nobody has begun */
+        Job *jobs; /* not taken by a thread yet */
         unsigned n_jobs, n_idle;
         unsigned n_open; /* jobs that are not done */
         bool ending;
-        int error; /* the first */
+        int error; /* the first error */
         uint64_t bytes;
         pthread_mutex_t tell_lock;
-        uint64_t when; /* they are to be told again, µs */
+        uint64_t when; /* the next call of progress(), µs */
         pthread_mutex_t links_lock;
         Linked *linked;
         size_t n_linked;
 } Crew;
 
-/* One thread. */
+/* The state of one thread. */
 typedef struct Copier {
         Crew *crew;
         TreeCopy *copy;
-        uid_t uid; /* who it is for file systems */
+        uid_t uid; /* user for file systems */
         gid_t gid;
-        dev_t plain_dev;            /* of a file system that was looked at, and has files; 0 for none */
-        char path[TREE_FAILED_MAX]; /* of what it is at */
+        dev_t plain_dev;            /* a file system whose files can be copied, or 0 */
+        char path[TREE_FAILED_MAX]; /* of the current file */
 } Copier;
 
-/* Goes on to a name below where it is. Returns how far to go back. */
+/* Appends a name to c->path. Returns the former length of the path. */
 static size_t enter(Copier *c, const char *name)
 {
         size_t n = strlen(c->path);
@@ -84,7 +85,7 @@ static size_t enter(Copier *c, const char *name)
         return n;
 }
 
-/* For the first of all errors, where it was is told. Returns what it was given. */
+/* Stores the first error of the copy and its path. Returns `r`. */
 static int fail(Copier *c, int r)
 {
         if (r >= 0)
@@ -98,10 +99,10 @@ static int fail(Copier *c, int r)
         return r;
 }
 
-/* --- owners and attributes ---------------------------------------------------------------------------------------- */
+/* --- owners and attributes ----------------------------------------------------------------------------- */
 
-/* What is made belongs to who makes it, at once: between its making and a change of owner, a stranger could put something
- * else there. All that this process may do, it still may. */
+/* A new file belongs at once to the thread that makes it. Between its creation and a chown(2), a stranger
+ * could put another file in its place. The thread keeps its capabilities. */
 static int act_as(Copier *c, uid_t uid, gid_t gid)
 {
         if (uid == c->uid && gid == c->gid)
@@ -113,8 +114,8 @@ static int act_as(Copier *c, uid_t uid, gid_t gid)
         return capability_raise();
 }
 
-/* We may do anything to anybody's files, and a machine can mount files of others into its tree. So nothing of that side is
- * read or changed that its root could not read or change. */
+/* This process may access all files, and a machine can mount files of others into its tree. So a file is not
+ * read or changed if the root of the machine could not do that. */
 static bool is_of(const TreeUsers *users, const struct stat *st)
 {
         return st->st_uid >= users->base && st->st_uid - users->base < users->size &&
@@ -128,7 +129,7 @@ static int check_target(const Copier *c, int dir_fd)
         return fstat(dir_fd, &st) < 0 ? -errno : is_of(&c->copy->to, &st) ? 0 : -EACCES;
 }
 
-/* Who is nobody on one side is nobody on the other, or the last that there is. */
+/* User nobody of one side is nobody on the other, or the last user if that side is smaller. */
 static uid_t map_id(const TreeCopy *copy, uid_t id)
 {
         uint32_t inner = id < copy->from.base || id - copy->from.base >= copy->from.size
@@ -150,7 +151,7 @@ static int become_owner(Copier *c, const struct stat *st)
                        : act_as(c, map_id(c->copy, st->st_uid), map_id(c->copy, st->st_gid));
 }
 
-/* The target has its owner. For what was opened with O_PATH, `path` is its magic link. */
+/* The target has its owner already. For an O_PATH descriptor, `path` is its magic link. */
 static int copy_stat(const TreeCopy *copy, const struct stat *st, int fd, const char *path)
 {
         const struct timespec times[] = { st->st_atim, st->st_mtim };
@@ -163,8 +164,8 @@ static int copy_stat(const TreeCopy *copy, const struct stat *st, int fd, const 
         return fchmod(fd, mode) < 0 || futimens(fd, times) < 0 ? -errno : 0;
 }
 
-/* Opens what we have just made by that name, if it is: something else may have been put there meanwhile, by another name
- * that it had or by a mount. */
+/* Opens a file that this thread has just made. If somebody has put another file under its name meanwhile,
+ * the error is -EBUSY, or -EXDEV for a mount. */
 static int open_made(const Copier *c, int parent_fd, const char *name, mode_t type, int flags)
 {
         const struct open_how how = {
@@ -181,7 +182,8 @@ static int open_made(const Copier *c, int parent_fd, const char *name, mode_t ty
                        : -EBUSY;
 }
 
-/* An access list in its form on disk and in system calls (acl(5)): a version, then entries of tag, permissions, ID. */
+/* Maps the IDs of an access list. In system calls and on disk (acl(5)), the list has a version, then entries
+ * of tag, permissions, ID. */
 static void map_access_list(const TreeCopy *copy, uint8_t *list, size_t size)
 {
         enum { TAG_USER = 0x02, TAG_GROUP = 0x08, HEAD = 4, ENTRY = 8 };
@@ -198,8 +200,9 @@ static void map_access_list(const TreeCopy *copy, uint8_t *list, size_t size)
         }
 }
 
-/* File capabilities (capabilities(7)) count in the user namespace of whose root they are: version 2 has that of the mount's,
- * which the kernel lets only its own root write, and version 3 names it. Returns the new size. */
+/* Maps the root user of file capabilities (capabilities(7)), who determines the user namespace they are
+ * valid in. Version 3 names that user. Version 2 means the root of the mount's user namespace, and the
+ * kernel lets only that root write it. Returns the new size. */
 static size_t map_capabilities(const TreeCopy *copy, struct vfs_ns_cap_data *caps, size_t size)
 {
         uint32_t magic = le32toh(caps->magic_etc);
@@ -212,7 +215,8 @@ static size_t map_capabilities(const TreeCopy *copy, struct vfs_ns_cap_data *cap
         return sizeof(*caps);
 }
 
-/* Those that mean something elsewhere. What overlayfs keeps for itself would mean something else there. */
+/* Whether an extended attribute has a meaning elsewhere. In another overlay, the attributes of overlayfs
+ * would have another meaning. */
 static bool is_portable(const TreeCopy *copy, const char *name)
 {
         if (streq(name, "security.capability"))
@@ -250,7 +254,7 @@ static int copy_xattrs(const TreeCopy *copy, int from_fd, int to_fd)
         return r;
 }
 
-/* Procfs and its like have nothing that could be copied. */
+/* Whether a file is in procfs or a similar file system, which has no data of its own. */
 static bool shows_the_kernel(Copier *c, int fd, const struct stat *st)
 {
         static const long magics[] = { PROC_SUPER_MAGIC,   SYSFS_MAGIC,   CGROUP2_SUPER_MAGIC,
@@ -267,9 +271,10 @@ static bool shows_the_kernel(Copier *c, int fd, const struct stat *st)
         return false;
 }
 
-/* --- files -------------------------------------------------------------------------------------------------------- */
+/* --- files --------------------------------------------------------------------------------------------- */
 
-/* While one thread tells, the others go on. */
+/* Checks for cancellation, adds to the count of bytes, and reports progress. Other threads do not wait while
+ * one reports. */
 static int tell(Copier *c, uint64_t bytes)
 {
         Crew *crew = c->crew;
@@ -307,7 +312,7 @@ static int copy_range(Copier *c, int from_fd, int to_fd, off_t from, off_t to)
                 if (n < 0)
                         return -errno;
                 if (n == 0)
-                        return 0; /* it was cut meanwhile */
+                        return 0; /* the file was truncated meanwhile */
                 at += n;
                 int r = tell(c, n);
                 if (r < 0)
@@ -321,7 +326,7 @@ static int copy_data(Copier *c, int from_fd, int to_fd, const struct stat *st)
 {
         off_t size = st->st_size;
 
-        /* Most have none. */
+        /* Most files have no holes. */
         if (st->st_blocks >= size / 512 + (size % 512 > 0))
                 return copy_range(c, from_fd, to_fd, 0, size);
         if (ftruncate(to_fd, size) < 0)
@@ -329,10 +334,10 @@ static int copy_data(Copier *c, int from_fd, int to_fd, const struct stat *st)
         for (off_t at = 0; at < size;) {
                 off_t data = lseek(from_fd, at, SEEK_DATA), hole;
                 if (data < 0)
-                        return errno == ENXIO ? 0 : -errno; /* nothing but a hole */
+                        return errno == ENXIO ? 0 : -errno; /* only a hole is left */
                 hole = lseek(from_fd, data, SEEK_HOLE);
                 if (hole <= data)
-                        return hole < 0 ? -errno : -EIO; /* a file system may be a machine's own */
+                        return hole < 0 ? -errno : -EIO; /* a machine can implement its own file system */
                 int r = copy_range(c, from_fd, to_fd, data, MIN(hole, size));
                 if (r < 0)
                         return r;
@@ -354,7 +359,7 @@ static int copy_file(Copier *c, int source_fd, const struct stat *st, int parent
                                            O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
         if (to_fd < 0)
                 return -errno;
-        /* In a directory with the set-group-ID bit, the group is that of the directory. */
+        /* In a directory with the set-group-ID bit, a new file gets the group of the directory. */
         r = fchown(to_fd, c->uid, c->gid) < 0 ? -errno : copy_data(c, from_fd, to_fd, st);
         if (r >= 0)
                 r = copy_stat(c->copy, st, to_fd, NULL);
@@ -375,7 +380,7 @@ static int copy_link(Copier *c, int source_fd, const struct stat *st, int parent
         _cleanup_close_ int fd = open_made(c, parent_fd, name, S_IFLNK, O_PATH);
         if (fd < 0)
                 return fd;
-        (void) utimensat(fd, "", times, AT_EMPTY_PATH); /* newer kernels can */
+        (void) utimensat(fd, "", times, AT_EMPTY_PATH); /* older kernels cannot do this for links */
         return 0;
 }
 
@@ -389,7 +394,7 @@ static int copy_node(Copier *c, const struct stat *st, int parent_fd, const char
         return fd < 0 ? fd : copy_stat(c->copy, st, fd, fd_path(fd, path));
 }
 
-/* --- hard links --------------------------------------------------------------------------------------------------- */
+/* --- hard links ---------------------------------------------------------------------------------------- */
 
 static Linked *find_linked(Crew *crew, const struct stat *st)
 {
@@ -412,7 +417,8 @@ static int make_link(Crew *crew, Linked *l, int parent_fd, const char *name)
         return 0;
 }
 
-/* Remembers a copy whose other names are to come. Beyond the bound they are files of their own. */
+/* Stores the copy of a file whose other names are still to come. Beyond LINKED_MAX, further names become
+ * files of their own. */
 static int remember(Copier *c, const struct stat *st, int parent_fd, const char *name)
 {
         Crew *crew = c->crew;
@@ -436,12 +442,12 @@ static void forget_links(Crew *crew)
         free(crew->linked);
 }
 
-/* --- directories -------------------------------------------------------------------------------------------------- */
+/* --- directories --------------------------------------------------------------------------------------- */
 
 typedef int (*Place)(Copier *c, int source_fd, const struct stat *st, int parent_fd, const char *name,
                      unsigned depth);
 
-/* `of` is what the directory itself is like. */
+/* `of` is the status of the source directory itself. */
 static int copy_children(Copier *c, int from_fd, int to_fd, const struct stat *of, unsigned depth,
                          Place place)
 {
@@ -463,7 +469,7 @@ static int copy_children(Copier *c, int from_fd, int to_fd, const struct stat *o
                 if (streq(e->d_name, ".") || streq(e->d_name, ".."))
                         continue;
                 size_t above = enter(c, e->d_name);
-                /* Another thread has failed, or somebody has thought better of it. */
+                /* Another thread has failed, or the caller has cancelled the copy. */
                 r = __atomic_load_n(&c->crew->error, __ATOMIC_RELAXED);
                 if (r >= 0)
                         r = fail(c, tell(c, 0));
@@ -495,7 +501,7 @@ static int fill(Copier *c, int from_fd, int to_fd, const struct stat *st, unsign
         return r < 0 ? r : copy_stat(c->copy, st, to_fd, NULL);
 }
 
-/* Leaves a directory to a thread that waits for one; the descriptors go along. False where there is none. */
+/* Passes a directory and its descriptors to an idle thread. False if no thread is idle. */
 static bool hand_over(Copier *c, int from_fd, int to_fd, const struct stat *st, unsigned depth)
 {
         Crew *crew = c->crew;
@@ -511,8 +517,7 @@ static bool hand_over(Copier *c, int from_fd, int to_fd, const struct stat *st, 
         (void) pthread_mutex_lock(&crew->lock);
         wanted = crew->n_idle > crew->n_jobs;
         if (wanted) {
-                job->next = crew->jobs;
-                crew->jobs = job;
+                LIST_PREPEND(&crew->jobs, job);
                 crew->n_jobs++;
                 crew->n_open++;
                 (void) pthread_cond_broadcast(&crew->changed);
@@ -523,7 +528,8 @@ static bool hand_over(Copier *c, int from_fd, int to_fd, const struct stat *st, 
         return wanted;
 }
 
-/* Does the first job, under the lock, which is not held meanwhile. */
+/* Fills the first directory in the list of jobs. The caller holds crew->lock, which is released
+ * meanwhile. */
 static void work_off(Copier *c)
 {
         Crew *crew = c->crew;
@@ -563,7 +569,8 @@ static void *help(void *userdata)
         return NULL;
 }
 
-/* Until all that was left to others is done: what is below a name is whole then. */
+/* Waits until all jobs are done, and does jobs meanwhile. After that, the tree below the hidden name is
+ * complete. */
 static int wait_for_others(Copier *c)
 {
         Crew *crew = c->crew;
@@ -585,7 +592,9 @@ static unsigned count_processors(void)
         return sched_getaffinity(0, sizeof(set), &set) < 0 ? 1 : (unsigned) CPU_COUNT(&set);
 }
 
-/* Where there are no threads, it goes without. What a machine can hold up, such as its own file systems, is for a thread that signals reach: the first. */
+/* If threads cannot be created, the copy continues with fewer. A machine can block an operation on its
+ * files, for example with a file system of its own, and signals reach only the first thread. So no other
+ * thread copies files of a machine. */
 static void crew_begin(Crew *crew)
 {
         const TreeCopy *copy = crew->copy;
@@ -635,13 +644,14 @@ static int make_file(Copier *c, int source_fd, const struct stat *st, int parent
                                       : copy_node(c, st, parent_fd, name);
 }
 
-/* One that has, or had, several names. While it is copied, nobody else looks for it. */
+/* Copies a file that has several names, or had several when it was inspected. Holds links_lock during the
+ * copy, so that no other thread looks for the same file. */
 static int make_linked(Copier *c, int source_fd, const struct stat *st, int parent_fd, const char *name)
 {
         (void) pthread_mutex_lock(&c->crew->links_lock);
         Linked *known = find_linked(c->crew, st);
         int r = known ? make_link(c->crew, known, parent_fd, name) : -EXDEV;
-        /* A file of its own. */
+        /* The first name of the file, or a name that cannot be linked. */
         if (r == -EXDEV || r == -EMLINK) {
                 r = make_file(c, source_fd, st, parent_fd, name);
                 if (r >= 0 && !known)
@@ -651,7 +661,7 @@ static int make_linked(Copier *c, int source_fd, const struct stat *st, int pare
         return r;
 }
 
-/* Copies to a name that nothing has. */
+/* Copies to a name that does not exist. */
 static int make(Copier *c, int source_fd, const struct stat *st, int parent_fd, const char *name,
                 unsigned depth)
 {
@@ -663,7 +673,7 @@ static int make(Copier *c, int source_fd, const struct stat *st, int parent_fd, 
                                       : make_file(c, source_fd, st, parent_fd, name);
 }
 
-/* Copies to a name that something may have. */
+/* Copies to a name that may exist. */
 static int place(Copier *c, int source_fd, const struct stat *st, int parent_fd, const char *name,
                  unsigned depth)
 {
@@ -680,7 +690,7 @@ static int place(Copier *c, int source_fd, const struct stat *st, int parent_fd,
         }
         snprintf(hidden, sizeof(hidden), TREE_HIDDEN "%016" PRIx64, random_u64());
         r = make(c, source_fd, st, parent_fd, hidden, depth);
-        int others = wait_for_others(c); /* which may have changed who we are, and never what we may */
+        int others = wait_for_others(c); /* may change the user of this thread, but not its capabilities */
         if (r >= 0)
                 r = others;
         if (r >= 0)

@@ -3,15 +3,17 @@
 
 #include "basic/fd.h"
 
-/* Copies and removes trees of files. Everything is reached by a descriptor and a single name that is not followed, and what
- * was made is known again by its owner, so who changes the tree meanwhile can change what is copied, and never where.
+/* Copies and removes trees of files. Every file is reached by a descriptor and a single name, and links are
+ * not followed. A new file is recognised by its owner when it is opened again. So if somebody changes the
+ * tree meanwhile, this changes what is copied, and never where.
  *
- * What is new appears under its name when it is whole: until then it has a hidden one. */
+ * A new file or tree has a hidden name until it is complete. */
 
-/* How hidden names begin, so that others can tell what was left by who was killed. */
+/* Prefix of hidden names. By this prefix, other code finds what killed processes have left. */
 #define TREE_HIDDEN ".#mctl-"
 
-/* The users of one side: `base` is user and group 0 there, and `size` follow. The host's own are { 0, UINT32_MAX }. */
+/* The users of one side: `base` is the ID of user and group 0, and `size` IDs belong to the side. All users
+ * of the host are { 0, UINT32_MAX }. */
 typedef struct TreeUsers {
         uid_t base;
         uint32_t size;
@@ -21,31 +23,39 @@ typedef struct TreeUsers {
 
 typedef struct TreeCopy {
         TreeUsers from, to;
-        bool replace; /* files that are there; else -EEXIST. Directories are always merged */
-        /* The source is a stranger's: no program of it gains what its file says (set-user-ID, set-group-ID, file
-         * capabilities), and its device nodes are root's alone. */
+        bool replace; /* replace existing files, else -EEXIST. Directories are always merged */
+        /* The source is not trusted. Its files lose set-user-ID, set-group-ID and file capabilities, and
+         * only root can open its device nodes. */
         bool distrust;
-        bool layer; /* of overlayfs: what it keeps for itself in attributes goes along */
-        /* Asked often, by any thread, whether it is to end: -ECANCELED. And told now and then, by one thread at a time, how many bytes have been
-         * copied. Either may be NULL. */
+        bool layer; /* a layer of overlayfs: copy the "trusted.overlay." attributes as well */
+        /* Any thread often calls is_cancelled(): true ends the copy with -ECANCELED. One thread at a time
+         * calls progress() now and then, with the number of bytes that have been copied. Either may be
+         * NULL. */
         bool (*is_cancelled)(void);
         void (*progress)(void *userdata, uint64_t bytes);
         void *userdata;
-        char failed[TREE_FAILED_MAX]; /* after an error: what it is about, from `name` on */
+        /* after an error: the file that failed, as a path that begins with `name` */
+        char failed[TREE_FAILED_MAX];
 } TreeCopy;
 
-/* From one tree of the host to another. */
+/* Copies from one tree of the host to another. */
 #define TREE_COPY_ALL ((TreeCopy){ .from = { 0, UINT32_MAX }, .to = { 0, UINT32_MAX } })
 
-/* Copies, between trees of the host in several threads, what source_fd (O_PATH, no link followed) points to to `name` below parent_fd: content and holes, owners, modes,
- * times, hard links, extended attributes in "user.", file capabilities, access lists, and nodes of all types. A file of
- * another file system is copied as well, but for those that only show what the kernel knows (procfs and its like), which
- * are empty directories. Where a side is a machine's, its directories and sources must belong to its users: -EACCES for what
- * others have there. */
+/* Copies the file or directory source_fd (O_PATH, a link itself) to `name` below parent_fd: content and
+ * holes, owners, modes, times, hard links, extended attributes in "user.", file capabilities, access lists,
+ * and nodes of all types. Other file systems below the source are copied as well. Directories of procfs and
+ * similar views of the kernel become empty directories; for their files, -EOPNOTSUPP. Between trees of the
+ * host, several threads copy a directory. If a side is a machine's, directories and sources on this side
+ * must belong to the users of the machine, else -EACCES. */
 int tree_copy(TreeCopy *copy, int source_fd, int parent_fd, const char *name);
 
-/* The same for all that is in a directory, and then its owner, mode, times and attributes, into one that is there. */
+/* Copies all files in a directory into an existing directory, then its owner, mode, times and attributes.
+ * See tree_copy(). */
 int tree_copy_children(TreeCopy *copy, int source_fd, int target_fd);
 
-/* Removes `name` below parent_fd with all that is in it. Nothing there is no error. */
+/* Removes `name` below parent_fd and everything in it. Immutable flags of files are lifted, and mounts are
+ * not entered. A missing file is no error. A file that cannot be removed does not keep the others: the
+ * second function then sets ret_failed to the path of the first such file, which begins with `name`. The
+ * caller frees the path. */
 int tree_remove(int parent_fd, const char *name);
+int tree_remove_all(int parent_fd, const char *name, char **ret_failed);

@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* The hidden verb behind the completion of all shells: given the words before the cursor, it prints what could come
- * next, a line each, from the same tables as --help. What a shell knows better (files) is its own. */
+/* The hidden verb __complete, which all shells call. For the words before the cursor, it prints the possible
+ * next words, one a line, from the tables that --help uses. Shells complete files themselves. */
+
+#include "cli/complete.h"
 
 #include <dirent.h>
 
 #include "basic/fd.h"
-#include "cli/cli.h"
+#include "cli/bus.h"
+#include "cli/usage.h"
 
-static void print_options(const Verb *verb)
+static void print_options(const Context *c, const Verb *verb)
 {
-        for (const Option *o = options; o->name; o++)
+        for (const Option *o = c->options; o->name; o++)
                 if (option_goes_with(o, verb))
                         printf("--%s%s\n", o->name,
                                o->argument && !streq(o->argument, "[pretty]") ? "=" : "");
@@ -19,7 +22,8 @@ static void print_options(const Verb *verb)
                         printf("--%s%s\n", settings[i].option, settings[i].type->argument ? "=" : "");
 }
 
-/* That member of each, with what stands before it already. */
+/* Prints the member of each object behind `length` bytes of `prefix`, which is typed already. Releases
+ * `objects`. */
 static void print_members(json_t *objects, const char *member, const char *prefix, int length)
 {
         json_t *object;
@@ -54,9 +58,9 @@ static void print_snapshots(Context *c, const char *image)
                 print_members(snapshots, "name", "", 0);
 }
 
-static void print_files(void)
+static void print_files(const Context *c)
 {
-        _cleanup_(closedir_cleanup) DIR *dir = opendir(SYSCONFDIR);
+        _cleanup_(closedir_cleanup) DIR *dir = opendir(c->scope->config_dir);
 
         for (struct dirent *e; dir && (e = readdir(dir));) {
                 const char *end = endswith(e->d_name, ".machine");
@@ -65,12 +69,12 @@ static void print_files(void)
         }
 }
 
-/* The option that a word is, without its value, or NULL. */
-static const Option *find_option(const char *word)
+/* Returns the option that a word names, with or without a value, or NULL. */
+static const Option *find_option(const Context *c, const char *word)
 {
         size_t n = strcspn(word, "=");
 
-        for (const Option *o = options; o->name; o++)
+        for (const Option *o = c->options; o->name; o++)
                 if ((startswith(word, "--") && strlen(o->name) == n - 2 &&
                      strncmp(word + 2, o->name, n - 2) == 0) ||
                     (o->letter && word[0] == '-' && word[1] == o->letter && !word[2]))
@@ -78,10 +82,10 @@ static const Option *find_option(const char *word)
         return NULL;
 }
 
-/* Whether the word behind this one is its value. */
-static bool takes_next(const char *word)
+/* Whether the next word is the value of the option in this word. */
+static bool takes_next(const Context *c, const char *word)
 {
-        const Option *o = find_option(word);
+        const Option *o = find_option(c, word);
 
         if (o)
                 return o->argument && !option_value_is_optional(o->argument) && !strchr(word, '=');
@@ -102,16 +106,16 @@ static void print_values(Context *c, const Option *option, const char *prefix, i
         }
 }
 
-/* What the words before the cursor say. */
+/* What was parsed from the words before the cursor. */
 typedef struct Before {
         const Verb *verb;
-        const char *argument; /* the first one of the verb */
+        const char *argument; /* first argument of the verb */
         size_t n_arguments;
-        const char *option; /* whose value the word at the cursor is */
-        bool ended;         /* by "--", or by a command: the rest is not ours */
+        const char *option; /* the word at the cursor is the value of this option */
+        bool ended;         /* "--" or a command came: the words after it are not completed */
 } Before;
 
-static Before read_before(char **words)
+static Before read_before(const Context *c, char **words)
 {
         Before b = {};
 
@@ -124,10 +128,10 @@ static Before read_before(char **words)
                         b.ended = true;
                 if (b.ended)
                         continue;
-                if (takes_next(words[i]))
+                if (takes_next(c, words[i]))
                         b.option = words[i];
                 else if (words[i][0] != '-' && !b.verb)
-                        b.verb = verb_find(words[i]);
+                        b.verb = verb_find(c, words[i]);
                 else if (words[i][0] != '-' && b.n_arguments++ == 0)
                         b.argument = words[i];
         }
@@ -136,8 +140,9 @@ static Before read_before(char **words)
         return b;
 }
 
-/* Verb.complete has a word for each argument of the verb: "machine", "image", "snapshot" of the image before it, or "file" of /etc/mctl; for any
- * other number of the same as well, "machines" and so on, as the last one. */
+/* Verb.complete has a word for each argument of the verb: "machine", "image", "snapshot" (of the image in
+ * the first argument), or "file" (a machine file in /etc/mctl). If the last word is a plural, such as
+ * "machines", it stands for any number of further arguments. */
 static void print_arguments(Context *c, const Before *b)
 {
         const char *kind = b->verb->complete, *next;
@@ -157,14 +162,14 @@ static void print_arguments(Context *c, const Before *b)
         else if (startswith(kind, "snapshot"))
                 print_snapshots(c, b->argument);
         else if (startswith(kind, "file"))
-                print_files();
+                print_files(c);
 }
 
 int verb_complete(Context *c, char **args)
 {
         const char *word = args[0] && args[1] ? args[strv_length(args) - 1] : args[0] ?: "";
-        const Before before = read_before(args);
-        const Option *option = find_option(before.option ?: word);
+        const Before before = read_before(c, args);
+        const Option *option = find_option(c, before.option ?: word);
 
         log_set_max_level(LOG_EMERG);
         if (before.ended)
@@ -178,11 +183,11 @@ int verb_complete(Context *c, char **args)
                 return 0;
         }
         if (word[0] == '-') {
-                print_options(before.verb);
+                print_options(c, before.verb);
                 return 0;
         }
         if (!before.verb) {
-                for (const Verb *v = verbs; v->name; v++)
+                for (const Verb *v = c->verbs; v->name; v++)
                         if (v->group)
                                 printf("%s\n%s%s", v->name, v->alias ?: "", v->alias ? "\n" : "");
                 return 0;

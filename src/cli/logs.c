@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* The log of a machine comes from several journals: the host's has what systemd and the launcher say of the unit and
- * what the first process writes to its output; the system inside keeps its own, on disk or in /run. They are merged by
- * time. */
+/* The log of a machine comes from several journals, and is merged by time. The journal of the host has the
+ * messages of systemd and of the launcher about the unit, and the output of the first process. A system in
+ * the machine has its own journal, on disk or in /run. */
+
+#include "cli/logs.h"
 
 #include <inttypes.h>
 #include <poll.h>
@@ -12,26 +14,28 @@
 
 #include "basic/parse.h"
 #include "basic/rootfs.h"
-#include "cli/cli.h"
+#include "cli/bus.h"
+#include "cli/output.h"
+#include "cli/usage.h"
 #include "sandbox/notify.h"
 
 #define SOURCES_MAX 3
 
 typedef struct Source {
         sd_journal *journal;
-        bool has;      /* there is an entry at the cursor */
-        uint64_t time; /* of it */
-        size_t taken;  /* while looking for the last lines */
+        bool has;      /* the journal has an entry at the cursor */
+        uint64_t time; /* of this entry; µs since 1970 */
+        size_t taken;  /* entries that seek_tail() counts from the end */
 } Source;
 
 typedef struct Log {
         Source sources[SOURCES_MAX];
         size_t n;
-        uint64_t start; /* of the machine's last run; µs, 0 when it is not known */
-        char *root;     /* of the image, when the machine does not run */
+        uint64_t start; /* of the last run of the machine; µs since 1970, 0 if unknown */
+        char *root;     /* root directory of the image, for a machine that does not run */
 } Log;
 
-static void log_close(Log *log)
+static void reader_close(Log *log)
 {
         for (size_t i = 0; i < log->n; i++)
                 sd_journal_close(log->sources[i].journal);
@@ -58,9 +62,10 @@ static int add_match(sd_journal *j, const char *field, const char *value)
         return match ? sd_journal_add_match(j, match, 0) : -ENOMEM;
 }
 
-/* What the unit has logged, and root on its behalf: systemd, and the launcher, which may be gone before the journal has
- * seen which unit it was of. The fields with an underscore cannot be forged. What a payload writes is filed under its
- * user, so the journals of users count, too. */
+/* Matches messages of the unit, and messages of root about the unit. The latter come from systemd, and from
+ * a launcher that ended before the journal could find the unit of its process. Fields that begin with an
+ * underscore cannot be forged. Messages of a payload are in the journal of its user, so the journals of
+ * users must be open as well. */
 static int match_unit(sd_journal *j, const char *unit, bool console)
 {
         int r;
@@ -81,7 +86,7 @@ static int match_unit(sd_journal *j, const char *unit, bool console)
         return r;
 }
 
-/* When the first was logged of a run of the unit. */
+/* Returns the time of the first message of an invocation of the unit. */
 static int find_invocation(sd_journal *j, const char *invocation, uint64_t *ret_usec)
 {
         int r;
@@ -101,7 +106,8 @@ static int find_invocation(sd_journal *j, const char *invocation, uint64_t *ret_
         return r <= 0 ? r : sd_journal_get_realtime_usec(j, ret_usec);
 }
 
-/* The last time that the launcher handed this machine over. */
+/* Finds the last start of the machine: the message that the launcher logs after it has handed over to the
+ * payload. */
 static int find_start(Log *log, const char *unit)
 {
         sd_journal *j;
@@ -131,7 +137,7 @@ static int find_start(Log *log, const char *unit)
         return r;
 }
 
-/* Whether a journal inside has anything about this run. */
+/* Whether a journal in the machine has messages of the current run. */
 static bool inner_speaks(const Log *log)
 {
         for (size_t i = 0; i < log->n; i++)
@@ -154,7 +160,7 @@ static int open_host(Log *log, const char *unit, bool console)
         return r < 0 ? log_error_errno(r, "Failed to search the journal") : 0;
 }
 
-/* The journals in a machine's tree: the running one's as it sees it, else its image's. */
+/* Opens the journals below a root directory: of a running machine, or of the image. */
 static void open_inner(Log *log, const char *root)
 {
         static const char *const paths[] = { "/var/log/journal", "/run/log/journal" };
@@ -168,12 +174,12 @@ static void open_inner(Log *log, const char *root)
 
                 if (fd < 0 || sd_journal_open_directory_fd(&j, fd, 0) < 0)
                         continue;
-                TAKE_FD(fd); /* the journal looks at it until it is closed, with the process */
+                TAKE_FD(fd); /* sd_journal uses the descriptor; it is closed when the process ends */
                 log->sources[log->n++].journal = j;
         }
 }
 
-static int log_open(const char *unit, uint64_t leader, Log *log)
+static int reader_open(const char *unit, uint64_t leader, Log *log)
 {
         _cleanup_free_ char *root = leader > 0 ? strf("/proc/%" PRIu64 "/root", leader) : NULL;
 
@@ -181,7 +187,8 @@ static int log_open(const char *unit, uint64_t leader, Log *log)
         (void) find_start(log, unit);
         if (root || log->root)
                 open_inner(log, root ?: log->root);
-        /* What a system says on its console when it starts, its own journal has, and better. */
+        /* The journal in the machine has the messages of the console as well, with more details: leave out
+         * those of the console. */
         return open_host(log, unit, !inner_speaks(log));
 }
 
@@ -195,7 +202,7 @@ static int source_step(Source *s, int (*step)(sd_journal *j))
         return MIN(r, 0);
 }
 
-/* The source whose entry is the first, or with `last` the last. */
+/* Returns the source with the earliest entry or, with `last`, with the latest. NULL for none. */
 static Source *choose(Log *log, bool last)
 {
         Source *best = NULL;
@@ -208,7 +215,7 @@ static Source *choose(Log *log, bool last)
         return best;
 }
 
-/* Puts the sources on the first of the last `lines` entries since a time. */
+/* Moves the sources to the first of the last `lines` entries that are not older than `since`. */
 static int seek_tail(Log *log, size_t lines, uint64_t since)
 {
         Source *s;
@@ -243,7 +250,7 @@ static int seek_tail(Log *log, size_t lines, uint64_t since)
                 if (s->has)
                         r = sd_journal_get_realtime_usec(s->journal, &s->time);
                 else
-                        r = sd_journal_previous(s->journal); /* so that "next" means what is yet to come */
+                        r = sd_journal_previous(s->journal); /* then sd_journal_next() returns new entries */
                 if (r < 0)
                         return r;
         }
@@ -262,7 +269,7 @@ static int seek_since(Log *log, uint64_t since)
         return 0;
 }
 
-/* Where and how lines are printed. */
+/* The output file and the format of lines. */
 typedef struct Printer {
         FILE *f;
         const char *prefix;
@@ -285,7 +292,7 @@ static void print_message(const Printer *p, const char *message, int indent)
         }
 }
 
-/* A field that is a number, unless somebody wrote something else into it. */
+/* Converts a numeric field to JSON. Any program can log another text in the field: then returns NULL. */
 static json_t *number(const char *field)
 {
         uint64_t v;
@@ -313,7 +320,7 @@ static int print_entry(const Source *s, const Printer *p)
                 json_t *o = json_pack("{sI ss* ss* so* so* ss*}", "time", (json_int_t) s->time, "host", host,
                                       "identifier", identifier, "pid", number(pid), "priority",
                                       number(priority), "message", message);
-                /* What is no UTF-8 cannot be said in JSON as it is. */
+                /* JSON strings are UTF-8: escape a message of other bytes. */
                 _cleanup_free_ char *escaped = o ? NULL : str_escape(message);
                 if (!o)
                         o = json_pack("{sI ss*}", "time", (json_int_t) s->time, "message", escaped);
@@ -374,8 +381,8 @@ static int follow(Log *log, const Printer *p)
         }
 }
 
-/* "2026-11-22", "2026-11-22 14:00[:30]", "14:00", "today", "yesterday", "now", "@SECONDS", or a span of time that
- * counts back from now. */
+/* Parses "2026-11-22", "2026-11-22 14:00[:30]", "14:00[:30]", "today", "yesterday", "now", "@SECONDS" or a
+ * span of time before now. *ret is in µs since 1970. */
 static int parse_time(const char *s, uint64_t *ret)
 {
         static const char *const formats[] = { "%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d", "%H:%M:%S",
@@ -417,7 +424,7 @@ static int parse_time(const char *s, uint64_t *ret)
 
 int logs_print_tail(Context *c, const char *name, const char *unit, int lines, FILE *f, const char *prefix)
 {
-        _cleanup_(log_close) Log log = {};
+        _cleanup_(reader_close) Log log = {};
         uint64_t leader = 0;
         json_t *machines, *machine;
         size_t i;
@@ -429,7 +436,7 @@ int logs_print_tail(Context *c, const char *name, const char *unit, int lines, F
                                 leader = json_number(machine, "Leader");
                 json_decref(machines);
         }
-        r = log_open(unit, leader, &log);
+        r = reader_open(unit, leader, &log);
         if (r < 0)
                 return r;
         r = seek_tail(&log, lines, 0);
@@ -438,7 +445,8 @@ int logs_print_tail(Context *c, const char *name, const char *unit, int lines, F
         return r < 0 ? log_error_errno(r, "Failed to read the log of machine '%s'", name) : 0;
 }
 
-/* The unit of a machine that runs or ran: the registry's word, else whichever has a log. */
+/* Finds the unit of a machine: as the registry says or, for a machine that the registry does not know, the
+ * first unit that has a start in the journal. */
 static int find_unit(Context *c, const char *name, char **ret_unit, uint64_t *ret_leader)
 {
         json_t *machine;
@@ -457,7 +465,7 @@ static int find_unit(Context *c, const char *name, char **ret_unit, uint64_t *re
         }
 
         for (MachineUnitKind kind = 0; kind < _MACHINE_UNIT_KIND_MAX && !*ret_unit; kind++) {
-                _cleanup_(log_close) Log log = {};
+                _cleanup_(reader_close) Log log = {};
                 char *unit = machine_unit_name(kind, name);
 
                 if (!unit)
@@ -468,12 +476,14 @@ static int find_unit(Context *c, const char *name, char **ret_unit, uint64_t *re
                         free(unit);
         }
         return *ret_unit ? 0
-                         : log_error_return(-ESRCH, "No machine '%s' runs, or ran and left a log.", name);
+                         : log_error_return(-ESRCH,
+                                            "Machine '%s' does not run, and has no log of an earlier run.",
+                                            name);
 }
 
 int verb_logs(Context *c, char **args)
 {
-        _cleanup_(log_close) Log log = {};
+        _cleanup_(reader_close) Log log = {};
         _cleanup_free_ char *unit = NULL;
         uint64_t leader, since = 0;
         int r;
@@ -486,13 +496,13 @@ int verb_logs(Context *c, char **args)
 
         r = find_unit(c, args[0], &unit, &leader);
         if (r >= 0)
-                r = log_open(unit, leader, &log);
+                r = reader_open(unit, leader, &log);
         if (r < 0)
                 return r;
         if (geteuid() != 0 && !c->quiet)
-                log_warning("Only root can read the log inside a machine.");
+                log_warning("Only root can read the journal inside a machine.");
 
-        /* Without a word on how much, it is the machine's last run. */
+        /* Without --since= and --lines=, show the last run of the machine. */
         if (!c->since && c->lines < 0)
                 since = log.start;
         if (!c->follow)
@@ -504,7 +514,8 @@ int verb_logs(Context *c, char **args)
                 .json_flags = output_json_flags(c),
                 .raw = c->raw,
         };
-        /* From the first look at the descriptor on, the journal is watched: nothing comes unseen behind the last line. */
+        /* sd_journal_get_fd() starts watching a journal. That comes before reading, so that no entry is
+         * missed between the last line and follow(). */
         for (size_t i = 0; i < log.n && c->follow; i++)
                 (void) sd_journal_get_fd(log.sources[i].journal);
         r = c->lines >= 0 ? seek_tail(&log, c->lines, since) : seek_since(&log, since);

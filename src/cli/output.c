@@ -1,22 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "cli/output.h"
+
 #include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
-
-#include "cli/cli.h"
-
-const char *json_text(const json_t *object, const char *key)
-{
-        return json_string_value(json_object_get(object, key));
-}
-
-uint64_t json_number(const json_t *object, const char *key)
-{
-        return json_integer_value(json_object_get(object, key));
-}
 
 char *format_timestamp(const json_t *usec)
 {
@@ -52,7 +42,7 @@ size_t text_width(const char *s)
         return n;
 }
 
-/* Whatever a container may have had a hand in is shown without control characters. */
+/* Strings may come from a machine: they are shown without control characters. */
 static char *cell_text(const json_t *object, const Column *column)
 {
         const json_t *value = json_object_get(object, column->key);
@@ -68,7 +58,7 @@ static char *cell_text(const json_t *object, const Column *column)
         return json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
 }
 
-/* The first characters of a text, in bytes. */
+/* Returns how many bytes the first `width` characters of a text have. */
 static size_t text_cut(const char *s, size_t width)
 {
         size_t i = 0;
@@ -79,7 +69,7 @@ static size_t text_cut(const char *s, size_t width)
         return i;
 }
 
-/* The last cell is cut where the line would be too long. */
+/* Prints a row of a table. The last cell is cut if the row is longer than line_width. */
 static void print_row(char **cells, const size_t *widths, size_t n, size_t line_width)
 {
         size_t at = 0;
@@ -169,7 +159,7 @@ void pager_open(Context *c)
                 close(fds[0]);
                 close(fds[1]);
                 (void) setenv("LESS", "FRSXMK", false);
-                /* Pagers can run commands and write files for whoever sits before them. */
+                /* less can run commands and write files: LESSSECURE disables that. */
                 (void) setenv("LESSSECURE", "1", true);
                 execlp("sh", "sh", "-c", program, NULL);
                 _exit(EXIT_FAILURE);

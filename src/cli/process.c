@@ -27,7 +27,7 @@ static int on_properties(sd_bus_message *m, void *userdata, sd_bus_error *error)
         json_t *properties;
 
         (void) error;
-        if (sd_bus_message_skip(m, "s") < 0 || bus_read_properties(m, &properties) < 0)
+        if (sd_bus_message_skip(m, "s") < 0 || client_read_properties(m, &properties) < 0)
                 return 0;
         const char *state = json_text(properties, "ActiveState");
         if (json_object_get(properties, "ExecMainCode")) {
@@ -56,7 +56,8 @@ static int watch(Context *c, Process *p)
                 r = sd_bus_match_signal_async(c->bus, NULL, SYSTEMD_NAME, path,
                                               "org.freedesktop.DBus.Properties", "PropertiesChanged",
                                               on_properties, NULL, p);
-        return r < 0 ? log_error_errno(r, "Failed to watch unit '%s'", p->unit) : jobs_watch(c, &p->jobs);
+        return r < 0 ? log_error_errno(r, "Failed to watch unit '%s'", p->unit)
+                     : bus_watch_jobs(c, &p->jobs);
 }
 
 int process_block_signals(void)
@@ -80,7 +81,7 @@ int process_prepare(Context *c, Process *p)
         r = watch(c, p);
         if (r < 0)
                 return r;
-        p->signal_fd = process_block_signals(); /* before there is a process that they could be meant for */
+        p->signal_fd = process_block_signals(); /* before the start, so that no signal is lost */
         return 0;
 }
 
@@ -96,7 +97,8 @@ int process_prepare_input(Context *c, Process *p)
         return p->stdin_fd < 0 ? log_error_errno(-errno, "Failed to open '/dev/null'") : 0;
 }
 
-/* Between two lives of a unit with Restart= it is inactive for a moment. */
+/* A unit with Restart= is inactive for a moment before it is started again. So read the state anew, instead
+ * of relying on the last signal. */
 static void check_ended(Context *c, Process *p)
 {
         _cleanup_free_ char *path = NULL, *state = NULL;
@@ -136,12 +138,14 @@ static int wait_end(Context *c, Process *p)
                         continue;
                 if (p->ended && !p->checked) {
                         check_ended(c, p);
-                        continue; /* other messages may have come meanwhile */
+                        continue; /* the call may have queued further messages */
                 }
                 if (more > 0)
                         more = terminal_process(p->terminal);
                 if (more < 0 && p->reopen)
-                        return more == -EPIPE ? more : log_error_errno(more, "Failed to show what is said");
+                        return more == -EPIPE
+                                       ? more
+                                       : log_error_errno(more, "Failed to show the output of the machine");
                 if (more == 0 && p->terminal && terminal_detached(p->terminal)) {
                         p->left = true;
                         p->code = CLD_EXITED;
@@ -149,7 +153,9 @@ static int wait_end(Context *c, Process *p)
                 }
                 if (p->left)
                         return 0;
-                /* Signals are the process's from here on, and keys are not. */
+                /* The terminal of the machine is closed, but the process may still run. Then a console is
+                 * opened again. Without a console, our terminal leaves raw mode: keys such as ^C raise
+                 * signals, which are passed on to the process. */
                 if (more == 0 && p->terminal && !p->ended) {
                         if (!p->reopen)
                                 terminal_restore(p->terminal);
@@ -169,7 +175,8 @@ static int wait_end(Context *c, Process *p)
                 fds[n++] = (struct pollfd){ .fd = p->signal_fd, .events = POLLIN };
                 if (more > 0)
                         n += terminal_poll(p->terminal, fds + n);
-                /* Whoever keeps the terminal open after the machine has ended keeps nobody waiting. */
+                /* Another process may keep the terminal open after the end of the unit: wait for it only one
+                 * second. */
                 if (poll(fds, n, p->ended ? 1000 : -1) == 0)
                         return 0;
                 if (fds[1].revents)
@@ -177,7 +184,7 @@ static int wait_end(Context *c, Process *p)
         }
 }
 
-/* How a unit ended whose last change we may have missed. */
+/* Reads how the unit ended, in case the last signal about it was missed. */
 static void read_end(Context *c, Process *p)
 {
         json_t *unit;
@@ -196,16 +203,17 @@ int process_wait(Context *c, Process *p, const char *job)
         if (p->terminal)
                 p->stdin_fd = fd_close(p->stdin_fd);
         if (job)
-                r = jobs_add(&p->jobs, job, p->unit, p->name);
+                r = bus_add_job(&p->jobs, job, p->unit, p->name);
         if (r >= 0)
                 r = wait_end(c, p);
         if (r < 0)
                 return p->reopen ? EXIT_STATUS_FAILURE : EXIT_STATUS_NOT_RUN;
         if (p->left && p->code == CLD_EXITED && !c->quiet)
-                fprintf(stderr, "\r\nLeft machine '%s'.\r\n", p->name);
+                fprintf(stderr, "\r\nDetached from machine '%s'.\r\n", p->name);
         if (!p->left && p->code == 0)
                 read_end(c, p);
-        /* Without a start there was no program; who was to start it has said why on our standard error. */
+        /* The start failed, so the command did not run. The launcher has printed the reason on our standard
+         * error. */
         if (job && !p->left && !p->started && !streq_ptr(p->jobs.items[0].result, "done"))
                 return p->code == CLD_EXITED && p->status > EXIT_STATUS_NOT_RUN ? p->status
                                                                                 : EXIT_STATUS_NOT_RUN;

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* -H for what needs more than a bus there: streams, a terminal, files. ssh runs the same command on the other host. */
+/* -H for verbs that need more than the bus of the other host: streams, a terminal or files. ssh runs the
+ * same command there. */
+
+#include "cli/remote.h"
 
 #include <unistd.h>
 
-#include "cli/cli.h"
-
-/* The shell there takes the words apart: nothing in '…' means anything to it. */
+/* Quotes a word for the shell on the other host: nothing within '…' has a special meaning. */
 static char *quote(const char *word)
 {
         static const char apostrophe[] = "'\\''";

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* mctl stats and top: what systemd has counted for the units of machines, and the kernel for their processes. Nothing runs to
- * sample them but us. */
+/* mctl stats and top: the counters of systemd for the units of machines, and of the kernel for their
+ * processes. They are sampled only while mctl runs. */
+
+#include "cli/stats.h"
 
 #include <inttypes.h>
 #include <sys/ioctl.h>
@@ -9,9 +11,11 @@
 
 #include "basic/fd.h"
 #include "basic/time.h"
-#include "cli/cli.h"
+#include "cli/bus.h"
+#include "cli/output.h"
 
-/* A property that is unknown, unlimited or not counted is UINT64_MAX for systemd, which JSON for people has as a text. */
+/* If a property is unknown, unlimited or not counted, systemd says UINT64_MAX, which is a string in the JSON
+ * of client/. Then returns null. */
 static json_t *number(const json_t *unit, const char *key)
 {
         const json_t *value = json_object_get(unit, key);
@@ -31,7 +35,7 @@ static int sample_unit(Context *c, const json_t *machine, json_t *rows)
         json_t *unit, *row;
 
         if (bus_get_unit(c, json_text(machine, "Unit"), &unit) < 0)
-                return 0; /* gone meanwhile */
+                return 0; /* the machine has ended meanwhile */
         row = json_pack("{ss ss}", "name", json_text(machine, "Name"), "state",
                         strna(json_text(machine, "State")));
         json_object_set_new(row, "time", json_integer(now_usec(CLOCK_MONOTONIC)));
@@ -42,14 +46,14 @@ static int sample_unit(Context *c, const json_t *machine, json_t *rows)
         return 0;
 }
 
-/* What is shown of machines, each second anew. */
+/* A table that is shown anew each second. */
 typedef struct View {
-        int (*sample)(Context *c, const json_t *machine, json_t *rows); /* appends a machine's rows */
-        const char *key;                                                /* what a row is known by */
+        int (*sample)(Context *c, const json_t *machine, json_t *rows); /* appends the rows of a machine */
+        const char *key;                                                /* field that identifies a row */
         int (*print)(Context *c, const json_t *rows);
 } View;
 
-/* All machines that run, or those that were named. */
+/* Samples the machines in `names` or, if that is empty, all running machines. */
 static int sample_all(Context *c, const View *view, char **names, json_t **ret)
 {
         json_t *machines, *machine, *rows = json_array();
@@ -83,7 +87,7 @@ static int sample_all(Context *c, const View *view, char **names, json_t **ret)
         return 0;
 }
 
-/* Adds the share of one processor that each had since the sample before. */
+/* Adds to each row the processor time since the sample before, as percentage of one processor. */
 static void compare(json_t *rows, const json_t *before, const char *key)
 {
         json_t *row, *old;
@@ -123,7 +127,7 @@ static int print_units(Context *c, const json_t *samples)
         size_t i;
         int r;
 
-        /* The moments are ours to compare, and mean nothing to others. */
+        /* The field "time" is only for compare(). */
         json_array_foreach (rows, i, row)
                 (void) json_object_del(row, "time");
         r = output_array(c, rows, columns, ELEMENTSOF(columns), "machine");
@@ -162,9 +166,10 @@ int verb_stats(Context *c, char **args)
         return watch(c, &(View){ sample_unit, "name", print_units }, args);
 }
 
-/* --- processes ---------------------------------------------------------------------------------------------------- */
+/* --- processes ----------------------------------------------------------------------------------------- */
 
-/* What proc(5) says of one. Its name is its own choice, and may have parentheses in it: what counts begins behind the last. */
+/* Reads /proc/PID/stat (proc(5)). A process chooses its own name, which may have parentheses: the fields
+ * begin behind the last one. Times are in clock ticks. */
 static int read_process(uint32_t pid, uint64_t *ret_ticks, uint64_t *ret_start, uint64_t *ret_pages)
 {
         _cleanup_free_ char *path = strf("/proc/%" PRIu32 "/stat", pid), *text = NULL;
@@ -189,7 +194,7 @@ static int read_process(uint32_t pid, uint64_t *ret_ticks, uint64_t *ret_start, 
         return 0;
 }
 
-/* Its user ID inside. */
+/* Returns the user ID of a process, as the machine numbers it. */
 static json_t *read_user(uint32_t pid, uint64_t base)
 {
         _cleanup_free_ char *path = strf("/proc/%" PRIu32 "/status", pid), *text = NULL;
@@ -212,12 +217,12 @@ static int sample_processes(Context *c, const json_t *machine, json_t *rows)
         size_t n;
 
         if (bus_get_processes(c, json_text(machine, "Unit"), &processes, &n) < 0)
-                return 0; /* gone meanwhile */
+                return 0; /* the machine has ended meanwhile */
         for (size_t i = 0; i < n; i++) {
                 uint32_t pid = processes[i].pid;
                 if (read_process(pid, &ticks, &start, &pages) < 0)
                         continue;
-                /* A number may have been given anew. */
+                /* A PID may be used again: "id" has the start time as well. */
                 json_array_append_new(rows,
                                       json_pack("{ss so si s[i,I] sI sI sI ss}", "machine",
                                                 json_text(machine, "Name"), "user", read_user(pid, base),
@@ -248,7 +253,7 @@ static int compare_load(const void *a, const void *b)
         return d != 0 ? (d > 0 ? 1 : -1) : m > 0 ? 1 : m < 0 ? -1 : 0;
 }
 
-/* The busiest first, as many as there is room for. */
+/* Returns at most `max` rows, the busiest process first. */
 static json_t *sort_processes(const json_t *samples, size_t max)
 {
         size_t n = json_array_size(samples), i;

@@ -16,26 +16,26 @@
 
 #define BUFFER_SIZE 16384U
 
-/* What came from one side and waits for the other. */
+/* Bytes that were read from one side, and not written to the other side yet. */
 typedef struct Buffer {
         char data[BUFFER_SIZE];
         size_t begin, end;
 } Buffer;
 
 struct Terminal {
-        int socket_fd; /* until the master has come */
-        int master_fd; /* or the socket of a console */
-        int window_fd; /* signalfd for changes of the size */
+        int socket_fd; /* to receive the master of the terminal; negative afterwards */
+        int master_fd; /* master of the machine's terminal, or socket of a console */
+        int window_fd; /* signalfd for SIGWINCH */
         bool console;
-        uint64_t backlog; /* bytes that are still to be shown as text */
+        uint64_t backlog; /* number of bytes that are still converted to plain text */
         PlainText plain;
         bool raw;
-        bool mute; /* what is typed goes nowhere */
+        bool mute; /* input is read and dropped */
         bool input_ended, output_ended;
         bool detached;
         DetachKeys keys;
-        size_t n_matched;    /* of them, just now */
-        uint64_t match_usec; /* when the first of these came */
+        size_t n_matched;    /* keys that were typed already */
+        uint64_t match_usec; /* when the first of these keys came */
         struct termios saved;
         Buffer in, out;
 };
@@ -69,7 +69,7 @@ static Terminal *make_terminal(const DetachKeys *keys)
 
         if (!t)
                 return NULL;
-        /* Whoever reads our output may go: the terminal has to be set back all the same. */
+        /* The reader of standard output may close it: mctl must live on to restore the terminal. */
         (void) signal(SIGPIPE, SIG_IGN);
         sigemptyset(&window);
         sigaddset(&window, SIGWINCH);
@@ -132,8 +132,9 @@ static bool same_modes(const struct termios *a, const struct termios *b)
                a->c_cflag == b->c_cflag;
 }
 
-/* We may be killed. So a process that nobody sees waits for our end, and sets the terminal back where it is still as we have
- * left it. It has a session of its own: the terminal stops and ends it not, and lets it. */
+/* mctl may be killed while the terminal is raw. A guard process waits for the end of mctl. It restores the
+ * terminal, unless another program has changed the modes. The guard has a session of its own, so that the
+ * terminal neither stops nor kills it, and lets it change the modes. */
 static void start_guard(const struct termios *saved, const struct termios *raw)
 {
         struct termios now;
@@ -153,7 +154,7 @@ static void start_guard(const struct termios *saved, const struct termios *raw)
         _exit(EXIT_SUCCESS);
 }
 
-/* Keys lose their meaning here. */
+/* In raw mode, keys such as ^C are passed on and raise no signals. */
 static void make_raw(Terminal *t)
 {
         if (tcgetattr(STDIN_FILENO, &t->saved) < 0)
@@ -210,7 +211,7 @@ static void receive_master(Terminal *t)
         }
         (void) fcntl(t->master_fd, F_SETFL, O_NONBLOCK);
         pass_window_size(t);
-        make_raw(t); /* only now, with somebody at the other end */
+        make_raw(t); /* only now, since keys have a receiver now */
 }
 
 size_t terminal_poll(const Terminal *t, struct pollfd *fds)
@@ -233,7 +234,7 @@ size_t terminal_poll(const Terminal *t, struct pollfd *fds)
         return n;
 }
 
-/* Reads when the buffer is empty. 0 at the end. */
+/* Reads if the buffer is empty. Returns 0 at the end of the file, otherwise 1 or a negative errno. */
 static int fill(Buffer *b, int fd)
 {
         ssize_t n;
@@ -250,7 +251,7 @@ static int fill(Buffer *b, int fd)
         return n > 0;
 }
 
-/* To a console, as frames. */
+/* Consoles take input as frames: 'D' and data, or 'W' and a window size. */
 static ssize_t write_frame(int fd, const char *data, size_t n)
 {
         char frame[4096] = "D";
@@ -279,7 +280,7 @@ static bool readable(int fd)
         return poll(&p, 1, 0) > 0;
 }
 
-/* Looks for the keys in what was typed; what comes before the last of them is passed on all the same. */
+/* Looks for the detach keys in the input. All keys before the last of them are passed on all the same. */
 static void look_for_keys(Terminal *t)
 {
         for (size_t i = t->in.begin; i < t->in.end && t->keys.n > 0; i++) {
@@ -314,7 +315,7 @@ static void read_input(Terminal *t)
                 t->in.begin = t->in.end = 0;
 }
 
-/* A raw terminal wants a carriage return with each line break. */
+/* Converts the backlog to plain text. A raw terminal needs a carriage return with each line break. */
 static void make_plain(Terminal *t)
 {
         char text[BUFFER_SIZE + 1];
@@ -324,7 +325,7 @@ static void make_plain(Terminal *t)
         t->backlog -= n;
         k = plain_text(&t->plain, b->data + b->begin, n, text);
         if (k * 2 + size - n > sizeof(b->data))
-                return; /* the registry sends less at a time */
+                return; /* cannot happen: the registry sends less at a time */
         memmove(b->data + sizeof(b->data) - (size - n), b->data + b->begin + n, size - n);
         for (size_t i = 0; i < k; i++) {
                 if (text[i] == '\n')
@@ -361,11 +362,11 @@ int terminal_process(Terminal *t)
                 read_input(t);
                 r = drain(&t->in, t->master_fd, t->console);
                 if (r < 0)
-                        t->in.begin = t->in.end = 0; /* nobody reads any more */
+                        t->in.begin = t->in.end = 0; /* the machine has closed its side */
         }
         r = drain(&t->out, STDOUT_FILENO, false);
         if (r == -EPIPE && !t->console)
-                t->out.begin = t->out.end = 0; /* the machine goes on, unheard */
+                t->out.begin = t->out.end = 0; /* the reader of standard output is gone */
         else if (r < 0)
                 return r;
         if (t->detached)

@@ -1,24 +1,28 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* mctl console, also called attach: the terminal of a machine's first process, which the registry holds. */
+/* mctl console and attach: the terminal of the first process of a machine, which the registry holds. */
+
+#include "cli/verb-console.h"
 
 #include <unistd.h>
 
 #include "basic/fd.h"
 #include "basic/plain-text.h"
-#include "cli/cli.h"
+#include "cli/bus.h"
 #include "cli/process.h"
+#include "cli/terminal.h"
+#include "cli/usage.h"
 
-/* As in OpenConsole(). */
+/* Flags of OpenConsole(), see org.mctl.Registry1(5). */
 #define CONSOLE_READ_ONLY UINT64_C(1)
 #define CONSOLE_ONCE      UINT64_C(2)
 #define CONSOLE_NEW       UINT64_C(4)
 
-/* An open console, as the registry gives it. */
+/* The answer of OpenConsole(). */
 typedef struct Opened {
         int fd;
         bool writes;
-        uint64_t backlog; /* bytes that were said before */
+        uint64_t backlog; /* bytes of older output that come first */
 } Opened;
 
 static int open_console(Context *c, const char *name, uint64_t flags, Opened *ret)
@@ -34,12 +38,13 @@ static int open_console(Context *c, const char *name, uint64_t flags, Opened *re
         if (r >= 0)
                 r = RET_NERRNO(fcntl(fd, F_DUPFD_CLOEXEC, 3));
         if (r < 0)
-                return log_error_errno(r, "The registry gave no console");
+                return log_error_errno(r, "The registry sent an invalid answer");
         *ret = (Opened){ r, writes, backlog };
         return 0;
 }
 
-/* Where the registry was started anew: nothing was lost, and what is said from now on is seen. */
+/* Opens the console again after the registry was restarted. No output was lost, so only new output is
+ * shown. */
 static int reopen(Context *c, Process *p)
 {
         Opened o = { .fd = -EBADF };
@@ -53,7 +58,7 @@ int console_attach(Context *c, Process *p)
         Opened o = { .fd = -EBADF };
         int r;
 
-        /* Before signals are blocked: it may take its time. */
+        /* Open the console before signals are blocked, since it may take long. */
         r = open_console(c, p->name, c->spec->read_only ? CONSOLE_READ_ONLY : 0, &o);
         if (r >= 0)
                 r = process_prepare(c, p);
@@ -63,16 +68,18 @@ int console_attach(Context *c, Process *p)
         }
         p->reopen = reopen;
         if (!o.writes && !c->spec->read_only)
-                log_warning("Somebody else writes to the console of machine '%s': here it can only be read.",
-                            p->name);
+                log_warning(
+                        "Another client can write to the console of machine '%s'; this client only reads.",
+                        p->name);
         if (!c->quiet && isatty(STDIN_FILENO))
                 fprintf(stderr, "Attached to the console of machine '%s'.%s\n", p->name,
-                        c->default_keys ? " To leave, press ^] three times within a second." : "");
+                        c->default_keys ? " To detach, press ^] three times within a second." : "");
         r = terminal_new_console(&c->keys, o.fd, o.writes, o.backlog, &p->terminal);
         return r < 0 ? log_error_errno(r, "Failed to attach") : 0;
 }
 
-/* What was said so far. Nobody answers what a terminal would be asked there. */
+/* Prints the output so far. On a terminal, control sequences are left out: the terminal would answer some of
+ * them, and the machine would not get the answers. */
 static int print_once(Context *c, const char *name)
 {
         bool plain = !c->raw && isatty(STDOUT_FILENO);

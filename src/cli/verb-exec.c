@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* mctl exec and shell: one more program in a machine that is up. mctl-enter does it; we are that program, or, where it is on
- * a terminal, its other end. */
+/* mctl exec, shell and login: run one more program in a machine. For root, mctl executes mctl-enter, which
+ * runs the program. With a terminal, mctl-enter is a child, and mctl passes the terminal on. For other
+ * users, the registry starts the program. */
+
+#include "cli/verb-exec.h"
 
 #include <inttypes.h>
 #include <poll.h>
@@ -15,8 +18,12 @@
 
 #include "basic/fd.h"
 #include "basic/random.h"
-#include "cli/cli.h"
+#include "cli/bus.h"
+#include "cli/output.h"
 #include "cli/process.h"
+#include "cli/terminal.h"
+#include "cli/usage.h"
+#include "cli/verb-run.h"
 #include "spec/enter.h"
 
 static EnterRequest make_request(const Context *c, const char *name, char **words, bool login)
@@ -39,7 +46,7 @@ static int become(char **command)
         return log_error_errno(-errno, "Failed to run '%s'", command[0]);
 }
 
-/* Passes on what there is until the program has ended, and what it said last. */
+/* Passes data and signals on until the program has ended, and then its last output. */
 static int copy_terminal(Terminal *terminal, int pid_fd, int signal_fd)
 {
         struct signalfd_siginfo info;
@@ -61,7 +68,8 @@ static int copy_terminal(Terminal *terminal, int pid_fd, int signal_fd)
                         return -errno;
                 if (read(signal_fd, &info, sizeof(info)) == sizeof(info))
                         (void) pidfd_send_signal(pid_fd, (int) info.ssi_signo, NULL, 0);
-                /* Whoever keeps the terminal open after the program has ended keeps nobody waiting. */
+                /* Another process may keep the terminal open after the end of the program: stop when no
+                 * output comes for 100 ms. */
                 if (r > 0 && fds[0].revents) {
                         while (more > 0 && (more = terminal_process(terminal)) > 0 &&
                                poll(fds + 2, n - 2, 100) > 0)
@@ -97,7 +105,7 @@ static int run_on_terminal(Context *c, char **command)
         bool left = terminal_detached(terminal);
         terminal_free(terminal);
         if (r >= 0 && left)
-                return 0; /* the terminal is hung up now */
+                return 0; /* terminal_free() has hung up the terminal of the program */
         if (r < 0 && pid_fd >= 0)
                 (void) pidfd_send_signal(pid_fd, SIGKILL, NULL, 0);
         if (r < 0)
@@ -107,9 +115,9 @@ static int run_on_terminal(Context *c, char **command)
         return info.si_code == CLD_EXITED ? info.si_status : 128 + info.si_status;
 }
 
-/* --- by the registry ---------------------------------------------------------------------------------------------- */
+/* --- by the registry ----------------------------------------------------------------------------------- */
 
-/* Ours to choose: its unit can be watched before it is there. */
+/* The ID of a program. mctl chooses it, so that the unit can be watched before it exists. */
 typedef struct Id {
         char *name; /* "MACHINE-NUMBER" */
         char *unit;
@@ -154,7 +162,7 @@ static int make_call(Context *c, const char *method, const EnterRequest *request
         return 0;
 }
 
-/* The first times as they are; who insists, ends it. */
+/* Passes the first three signals on as they are; further ones become SIGKILL. */
 static int pass_signal(Context *c, const char *name, int sig, unsigned count)
 {
         const char *dash = strrchr(name, '-');
@@ -191,7 +199,7 @@ static int run_by_registry(Context *c, const EnterRequest *request)
         if (r < 0)
                 return r;
         r = sd_bus_message_read(reply, "o", &job);
-        return r < 0 ? log_error_errno(r, "The registry gave no clear answer") : process_wait(c, &p, job);
+        return r < 0 ? log_error_errno(r, "The registry sent an invalid answer") : process_wait(c, &p, job);
 }
 
 static int run_detached(Context *c, const EnterRequest *request)
@@ -213,7 +221,7 @@ static int run_detached(Context *c, const EnterRequest *request)
         return 0;
 }
 
-/* --- programs that nobody waits for ------------------------------------------------------------------------------- */
+/* --- programs that nobody waits for -------------------------------------------------------------------- */
 
 static bool has_ended(const json_t *unit)
 {
@@ -231,7 +239,8 @@ static int on_change(sd_bus_message *m, void *userdata, sd_bus_error *error)
         return 0;
 }
 
-/* It is remembered until somebody has asked, or its machine ends. */
+/* Waits for the end of a program, and returns its exit status. systemd keeps the unit until it is stopped
+ * here, or its machine ends. */
 static int wait_for(Context *c, const char *name)
 {
         _cleanup_free_ char *unit = strf("mctl-exec-%s.service", name), *path = NULL;
@@ -240,7 +249,7 @@ static int wait_for(Context *c, const char *name)
         int r;
 
         if (!str_is_clean(name))
-                return log_error_return(-EINVAL, "That is no name of a program.");
+                return log_error_return(-EINVAL, "The name of the program is invalid.");
         if (!unit)
                 return log_oom();
         r = bus_connect(c);
@@ -260,8 +269,7 @@ static int wait_for(Context *c, const char *name)
                                 return r;
                         if (streq_ptr(json_text(properties, "LoadState"), "not-found")) {
                                 json_decref(properties);
-                                return log_error_return(-ENOENT, "There is no program '%s' in a machine.",
-                                                        name);
+                                return log_error_return(-ENOENT, "No machine has a program '%s'.", name);
                         }
                         if (has_ended(properties))
                                 break;
@@ -312,9 +320,9 @@ static int list_programs(Context *c)
         return r;
 }
 
-/* --- the verbs ---------------------------------------------------------------------------------------------------- */
+/* --- the verbs ----------------------------------------------------------------------------------------- */
 
-/* Root needs nobody else for that. */
+/* Runs a program in a machine. Root executes mctl-enter; other users call the registry. */
 static int enter(Context *c, const char *name, char **words, bool login)
 {
         _cleanup_strv_ Strv command = NULL;
@@ -323,9 +331,9 @@ static int enter(Context *c, const char *name, char **words, bool login)
         if (!machine_name_valid(name))
                 return usage_bad_name(name), -EINVAL;
         if (c->run.detach && (c->run.terminal || c->run.interactive))
-                return log_error_return(-EINVAL, "-d has no use for -i and -t.");
+                return log_error_return(-EINVAL, "-d cannot be combined with -i or -t.");
         if (c->run.terminal && !isatty(STDIN_FILENO))
-                return log_error_return(-ENOTTY, "That needs a terminal on standard input.");
+                return log_error_return(-ENOTTY, "The command needs a terminal on standard input.");
         r = run_fill_environment(c);
         if (r < 0)
                 return r;
@@ -349,18 +357,20 @@ int verb_exec(Context *c, char **args)
         if (c->run.wait && n == 1)
                 return wait_for(c, args[0]);
         if (c->run.list || c->run.wait || n < 2)
-                return log_error_return(-EINVAL, "Expected: mctl exec NAME COMMAND…, --list or --wait ID");
+                return log_error_return(
+                        -EINVAL,
+                        "Expected: mctl exec NAME COMMAND…, mctl exec --list, or mctl exec --wait ID");
         return enter(c, args[0], args + 1, false);
 }
 
-/* --- the host itself ---------------------------------------------------------------------------------------------- */
+/* --- the host itself ----------------------------------------------------------------------------------- */
 
 static bool is_host(const char *name)
 {
         return isempty(name) || streq(name, ".host");
 }
 
-/* A session by PAM, as in a machine. */
+/* Runs a login session on the host (PAM), like the one of 'mctl shell' in a machine. */
 static int host_shell(Context *c, const char *user, char **words)
 {
         const struct passwd *p = getpwnam(user);
@@ -380,9 +390,9 @@ static int host_shell(Context *c, const char *user, char **words)
         return r < 0 ? log_error_errno(r, "Failed to make a session") : become(l);
 }
 
-/* --- shells ------------------------------------------------------------------------------------------------------- */
+/* --- shells -------------------------------------------------------------------------------------------- */
 
-/* "USER@NAME" */
+/* args[0] is "[USER@]NAME". */
 int verb_shell(Context *c, char **args)
 {
         char *nothing[] = { (char *) "", NULL };
@@ -402,7 +412,7 @@ int verb_shell(Context *c, char **args)
         return enter(c, at ? at + 1 : args[0], args + 1, true);
 }
 
-/* What asks for a name and a password there, as on a terminal of a machine that stands on a desk. */
+/* Runs agetty(8) in the machine, which asks for a name and a password. */
 int verb_login(Context *c, char **args)
 {
         char *getty[] = { (char *) "/sbin/agetty", (char *) "--noclear", (char *) "-",

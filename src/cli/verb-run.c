@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* mctl run: a command in a machine, that behaves like one here. Options are those of Docker and Podman; each becomes a
- * setting or a property of the unit. */
+/* mctl run: runs a command in a machine like a command of the host. Options are those of Docker and Podman;
+ * each becomes a setting or a property of the unit. */
+
+#include "cli/verb-run.h"
 
 #include <poll.h>
 #include <signal.h>
@@ -12,8 +14,12 @@
 #include "basic/fd.h"
 #include "basic/parse.h"
 #include "basic/random.h"
-#include "cli/cli.h"
+#include "cli/bus.h"
+#include "cli/output.h"
 #include "cli/process.h"
+#include "cli/verbs-start.h"
+#include "spec/image-ref.h"
+#include "spec/mount.h"
 
 static int assign(Context *c, SpecSection section, const char *key, const char *value)
 {
@@ -31,7 +37,7 @@ static int assign_resource(Context *c, const char *key, const char *value)
         return r < 0 ? log_error_return(r, "%s", strna(error)) : 0;
 }
 
-/* NAME=VALUE, or NAME for the value that it has here. */
+/* `s` is NAME=VALUE, or NAME for the value of the variable in our environment. */
 static int add_environment(Context *c, const char *s)
 {
         _cleanup_free_ char *assignment = NULL;
@@ -68,10 +74,11 @@ static int add_environment_file(Context *c, const char *path)
         return 0;
 }
 
-/* A source that is no path names a volume, which we have none of. */
-static int add_bind(Context *c, const char *source, const char *target, bool read_only, const char *id_map)
+/* If the source is not a path, it names a volume of Docker, which mctl does not have. */
+static int add_bind(Context *c, const char *source, const char *target, const Strv options)
 {
-        _cleanup_free_ char *absolute = NULL, *entry = NULL;
+        _cleanup_free_ char *absolute = NULL, *entry = NULL,
+                            *words = options ? strv_join(options, ",") : NULL;
 
         if (source[0] == '.' && !c->host) {
                 absolute = realpath(source, NULL);
@@ -81,16 +88,26 @@ static int add_bind(Context *c, const char *source, const char *target, bool rea
         if ((absolute ?: source)[0] != '/')
                 return log_error_return(-EINVAL, "'%s' is no path: named volumes are not supported.",
                                         source);
-        entry = strf("%s:%s%s%s", absolute ?: source, target, id_map ? ":" : "", id_map ?: "");
-        return entry ? assign(c, SPEC_SECTION_FILES, read_only ? "BindReadOnly" : "Bind", entry) : log_oom();
+        entry = strf("%s:%s%s%s", absolute ?: source, target, words ? ":" : "", words ?: "");
+        return entry ? assign(c, SPEC_SECTION_FILES, "Bind", entry) : log_oom();
+}
+
+/* Docker options without a meaning here: labels of SELinux, and the consistency of file caches. */
+static bool is_ignored_option(const char *word)
+{
+        static const char *const words[] = { "z", "Z", "cached", "consistent", "delegated" };
+
+        for (size_t i = 0; i < ELEMENTSOF(words); i++)
+                if (streq(word, words[i]))
+                        return true;
+        return false;
 }
 
 /* -v SOURCE:TARGET[:OPTION,…] */
 static int add_volume(Context *c, const char *s)
 {
         _cleanup_free_ char *copy = strdup(s);
-        bool read_only = false;
-        const char *id_map = NULL;
+        _cleanup_strv_ Strv options = NULL;
 
         if (!copy)
                 return log_oom();
@@ -103,55 +120,85 @@ static int add_volume(Context *c, const char *s)
                 *words++ = 0;
         for (char *state, *word = strtok_r(words ?: (char[]){ "" }, ",", &state); word;
              word = strtok_r(NULL, ",", &state))
-                if (streq(word, "ro"))
-                        read_only = true;
-                else if (streq(word, "idmap") || streq(word, "noidmap") || streq(word, "rootidmap") ||
-                         streq(word, "owneridmap"))
-                        id_map = word;
-                else if (!streq(word, "rw") && !streq(word, "z") && !streq(word, "Z"))
-                        return log_error_return(-EINVAL, "--volume does not know the option '%s'.", word);
-        return add_bind(c, copy, target, read_only, id_map);
+                if (!mount_option_is_of_bind(word) && !is_ignored_option(word))
+                        return log_error_return(-EINVAL, "Unknown option '%s' of --volume.", word);
+                else if (!is_ignored_option(word) && strv_append(&options, word) < 0)
+                        return log_oom();
+        return add_bind(c, copy, target, options);
+}
+
+/* The parsed value of --mount. */
+typedef struct MountWords {
+        const char *type, *source, *target;
+        Strv options; /* as in Bind= and TemporaryFileSystem= */
+} MountWords;
+
+static void mount_words_clear(MountWords *m)
+{
+        strv_free(m->options);
+}
+
+static int add_mount_option(MountWords *m, const char *prefix, const char *value)
+{
+        return strv_appendf(&m->options, "%s%s", prefix, value) < 0 ? log_oom() : 0;
+}
+
+/* Parses one KEY or KEY=VALUE of Docker and Podman. -EINVAL, logged, for an unknown key. */
+static int read_mount_word(MountWords *m, char *key)
+{
+        static const struct {
+                const char *key, *prefix;
+        } options[] = {
+                { "tmpfs-size", "size=" },
+                { "tmpfs-mode", "mode=" },
+                { "bind-propagation", "" },
+        };
+        char *value = strchr(key, '=');
+        int yes;
+
+        if (value)
+                *value++ = 0;
+        if (streq(key, "type") && value)
+                return m->type = value, 0;
+        if ((streq(key, "source") || streq(key, "src")) && value)
+                return m->source = value, 0;
+        if ((streq(key, "target") || streq(key, "destination") || streq(key, "dst")) && value)
+                return m->target = value, 0;
+        for (size_t i = 0; i < ELEMENTSOF(options); i++)
+                if (streq(key, options[i].key) && value)
+                        return add_mount_option(m, options[i].prefix, value);
+        yes = value ? parse_boolean(value) : 1;
+        if (yes >= 0 && (streq(key, "readonly") || streq(key, "ro")))
+                return yes ? add_mount_option(m, "ro", "") : 0;
+        if (yes >= 0 && streq(key, "bind-nonrecursive"))
+                return add_mount_option(m, yes ? "norbind" : "rbind", "");
+        if (value || (!mount_option_is_of_bind(key) && !is_ignored_option(key)))
+                return log_error_return(-EINVAL, "Unknown key '%s%s%s' of --mount.", key, value ? "=" : "",
+                                        value ?: "");
+        return is_ignored_option(key) ? 0 : add_mount_option(m, key, "");
 }
 
 /* --mount type=bind|tmpfs,KEY=VALUE,… */
 static int add_mount(Context *c, const char *s)
 {
-        _cleanup_free_ char *copy = strdup(s), *entry = NULL;
-        const char *type = "bind", *source = NULL, *target = NULL, *size = NULL, *mode = NULL;
-        int read_only = 0;
+        _cleanup_(mount_words_clear) MountWords m = { .type = "bind" };
+        _cleanup_free_ char *copy = strdup(s), *words = NULL, *entry = NULL;
 
         if (!copy)
                 return log_oom();
-        for (char *state, *key = strtok_r(copy, ",", &state); key; key = strtok_r(NULL, ",", &state)) {
-                char *value = strchr(key, '=');
-                if (value)
-                        *value++ = 0;
-                if (streq(key, "type") && value)
-                        type = value;
-                else if ((streq(key, "source") || streq(key, "src")) && value)
-                        source = value;
-                else if ((streq(key, "target") || streq(key, "destination") || streq(key, "dst")) && value)
-                        target = value;
-                else if (streq(key, "tmpfs-size") && value)
-                        size = value;
-                else if (streq(key, "tmpfs-mode") && value)
-                        mode = value;
-                else if (streq(key, "readonly") || streq(key, "ro"))
-                        read_only = value ? parse_boolean(value) : 1;
-                else
-                        return log_error_return(-EINVAL, "--mount does not know '%s'.", key);
+        for (char *state, *word = strtok_r(copy, ",", &state); word; word = strtok_r(NULL, ",", &state)) {
+                int r = read_mount_word(&m, word);
+                if (r < 0)
+                        return r;
         }
-        if (read_only < 0 || (read_only && streq(type, "tmpfs")))
-                return log_error_return(
-                        -EINVAL, "--mount takes readonly, or readonly=true or false, with type=bind.");
-        if (!target)
+        if (!m.target)
                 return log_error_return(-EINVAL, "--mount needs target=.");
-        if (streq(type, "bind") && source)
-                return add_bind(c, source, target, read_only, NULL);
-        if (!streq(type, "tmpfs"))
+        if (streq(m.type, "bind") && m.source)
+                return add_bind(c, m.source, m.target, m.options);
+        if (!streq(m.type, "tmpfs"))
                 return log_error_return(-EINVAL, "--mount takes type=bind with source=, or type=tmpfs.");
-        entry = strf("%s:%s%s%s%s", target, size ? "size=" : "", size ?: "",
-                     mode ? size ? ",mode=" : "mode=" : "", mode ?: "");
+        words = m.options ? strv_join(m.options, ",") : strdup("");
+        entry = words ? strf("%s:%s", m.target, words) : NULL;
         return entry ? assign(c, SPEC_SECTION_FILES, "TemporaryFileSystem", entry) : log_oom();
 }
 
@@ -184,7 +231,7 @@ static int set_cpus(Context *c, const char *s)
         return assign_resource(c, "CPUQuota", percent);
 }
 
-/* Docker's units may be small letters, with a "b". */
+/* Docker also allows small letters, and a "b" behind the unit. */
 static int set_memory(Context *c, const char *s)
 {
         _cleanup_free_ char *size = strdup(s);
@@ -213,7 +260,9 @@ static int set_restart(Context *c, const char *s)
         int r;
 
         if (!c->run.detach && !streq(s, "no"))
-                return log_error_return(-EINVAL, "--restart needs -d: another life has not these streams.");
+                return log_error_return(
+                        -EINVAL,
+                        "--restart needs -d: after a restart, nobody is attached to the new process.");
         if (streq(s, "no") || streq(s, "always") || streq(s, "on-failure"))
                 return assign_resource(c, "Restart", s);
         if (streq(s, "unless-stopped"))
@@ -227,7 +276,8 @@ static int set_restart(Context *c, const char *s)
         if (parse_u64(times, 1, 1000000, &n) < 0)
                 return log_error_return(-EINVAL, "--restart=on-failure: takes a number of times, not '%s'.",
                                         times);
-        snprintf(burst, sizeof(burst), "%u", (unsigned) n + 1); /* the first start counts, too */
+        /* StartLimitBurst= counts the first start as well. */
+        snprintf(burst, sizeof(burst), "%u", (unsigned) n + 1);
         r = assign_resource(c, "Restart", "on-failure");
         if (r >= 0)
                 r = assign_resource(c, "StartLimitBurst", burst);
@@ -241,7 +291,7 @@ static int set_pull(const char *s)
         return log_error_return(-EINVAL, "--pull takes never or missing: images are not pulled yet.");
 }
 
-/* With Docker, what is added counts more than what is dropped, but for "all". */
+/* As in Docker, --cap-add overrides --cap-drop, except with --cap-add=all. */
 static int settle_capabilities(Context *c)
 {
         if (c->spec->capability != CAPABILITY_ALL)
@@ -282,24 +332,25 @@ static int fill_options(Context *c)
                 return r;
         if (o->pull && (r = set_pull(o->pull)) < 0)
                 return r;
-        /* Nobody comes back for a name that we made up. */
+        /* A generated name is not used again: systemd need not keep the failed unit. */
         if ((o->remove || !c->name) && (r = assign_resource(c, "CollectMode", "inactive-or-failed")) < 0)
                 return r;
         return settle_capabilities(c);
 }
 
-/* "IMAGE-x7k2m9": a name of its own for each run. */
+/* Without --name, generates a name for each run: "IMAGE-x7k2m9". */
 static int choose_name(Context *c, const char *image)
 {
         static const char letters[] = "abcdefghijklmnopqrstuvwxyz0123456789";
-        const char *slash = strrchr(image, '/');
-        _cleanup_free_ char *base = NULL;
+        _cleanup_free_ char *base = NULL, *text = NULL;
+        ImageRef ref;
         uint64_t random = random_u64();
         char suffix[8] = "-";
 
         if (c->spec->name)
                 return 0;
-        if (machine_name_from(slash ? slash + 1 : image, &base) < 0)
+        text = image_ref_parse(image, &ref) < 0 ? NULL : strndup(ref.base, ref.n_base);
+        if (!text || machine_name_from(text, &base) < 0)
                 base = strdup("run");
         if (!base)
                 return log_oom();
@@ -338,7 +389,7 @@ static int fill_spec(Context *c, char **args)
                 r = choose_name(c, args[0]);
         if (r >= 0)
                 r = assign(c, SPEC_SECTION_EXEC, "Boot", "no");
-        /* The image serves many: what a run changes is its own. */
+        /* Many runs share the image, so each run keeps its changes to itself. */
         if (r >= 0 && *volatile_source == SPEC_SOURCE_DEFAULT && !c->spec->read_only)
                 r = assign(c, SPEC_SECTION_FILES, "Volatile", "overlay");
         if (r >= 0 && c->run.terminal)
@@ -361,7 +412,7 @@ static int fill_spec(Context *c, char **args)
         return r;
 }
 
-/* Signals meant for the command: passed on, the first time as they are; who insists, ends the machine. */
+/* Passes the first signal on as it is; further ones terminate the machine. */
 static int pass_signal(Context *c, const char *name, int sig, unsigned count)
 {
         return count == 0 ? bus_call_registry(c, "Failed to pass a signal on", "KillMachine", NULL, "ssi",
@@ -399,17 +450,17 @@ static int run_detached(Context *c, const char *spec)
         const char *unit, *job;
         int r;
 
-        r = jobs_watch(c, &jobs);
+        r = bus_watch_jobs(c, &jobs);
         if (r >= 0)
                 r = bus_call_registry(c, "Failed to start the machine", "StartMachine", &reply, "s", spec);
         if (r >= 0)
                 r = start_read_reply(reply, &unit, &job);
         if (r >= 0)
-                r = jobs_add(&jobs, job, unit, c->spec->name);
+                r = bus_add_job(&jobs, job, unit, c->spec->name);
         if (r >= 0)
-                r = jobs_wait(c, &jobs);
+                r = bus_wait_jobs(&jobs);
         if (r >= 0)
-                r = jobs_report_start(c, &jobs);
+                r = start_report_jobs(c, &jobs);
         if (r != 0)
                 return EXIT_STATUS_NOT_RUN;
         if (c->output != OUTPUT_TEXT)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* The files of machines, and what comes of them. */
+/* Verbs about machine files and properties of machines. */
+
+#include "cli/verbs-config.h"
 
 #include <signal.h>
 #include <sys/stat.h>
@@ -8,28 +10,34 @@
 #include <unistd.h>
 
 #include "basic/fd.h"
-#include "cli/cli.h"
+#include "cli/bus.h"
+#include "cli/output.h"
+#include "cli/usage.h"
+#include "cli/verbs-images.h"
+#include "cli/verbs-start.h"
+#include "state/spec-load.h"
+#include "systemd/bus.h"
 
 static int check_name(const char *name)
 {
         return machine_name_valid(name) && !streq(name, "_default") ? 0 : usage_bad_name(name);
 }
 
-/* Lets systemd judge what [Resources] assigns, where there is one to be asked. */
+/* Lets systemd check the assignments of [Resources]. Without a bus or a registry, nothing is checked. */
 static int check_resources(Context *c, const Spec *spec, char **ret_error)
 {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *request = NULL, *reply = NULL;
         _cleanup_strv_ Strv problems = NULL;
         int r;
 
-        if (!spec->resources || (!c->bus && sd_bus_open_system(&c->bus) < 0))
+        if (!spec->resources || (!c->bus && bus_open(c->scope->bus, &c->bus) < 0))
                 return 0;
         r = sd_bus_message_new_method_call(c->bus, &request, REGISTRY_NAME, REGISTRY_PATH,
                                            REGISTRY_INTERFACE, "CheckProperties");
         if (r >= 0)
                 r = sd_bus_message_append_strv(request, spec->resources);
         if (r >= 0 && sd_bus_call(c->bus, request, 0, NULL, &reply) < 0)
-                return 0; /* no registry there */
+                return 0; /* the registry cannot be reached */
         if (r >= 0)
                 r = sd_bus_message_read_strv(reply, &problems);
         if (r < 0)
@@ -37,7 +45,7 @@ static int check_resources(Context *c, const Spec *spec, char **ret_error)
         return problems ? set_invalid(ret_error, "%s", problems[0]) : 0;
 }
 
-/* Reads one file as the machine's of that name, and judges it. Returns an error with what is wrong. */
+/* Reads and checks one file, as the file of machine `name`. On failure, ret_error says what is wrong. */
 static int judge_file(Context *c, const char *path, const char *name, Strv *warnings, char **ret_error)
 {
         _cleanup_spec_ Spec *spec = spec_new(name);
@@ -59,7 +67,7 @@ static int judge_file(Context *c, const char *path, const char *name, Strv *warn
         return error ? set_invalid(ret_error, "%s: %s", path, error) : r;
 }
 
-/* Logs the warnings, and what is wrong. Returns the number of warnings. */
+/* Checks a file, and logs warnings and errors. Returns the number of warnings, or a negative errno. */
 static int verify_file(Context *c, const char *path, const char *name)
 {
         _cleanup_strv_ Strv warnings = NULL;
@@ -103,11 +111,11 @@ static int verify_path(Context *c, const char *path, json_t *all)
                 return log_oom();
         r = all ? verify_as_json(c, path, valid, all) : verify_file(c, path, valid);
         if (r >= 0 && !all && !c->quiet)
-                printf("%s: nothing %swrong.\n", path, r > 0 ? "else " : "");
+                printf("%s: no %serrors.\n", path, r > 0 ? "further " : "");
         return r;
 }
 
-/* Names of images have no slashes. */
+/* Whether a word is a path of a machine file, and not the name of an image, which has no slash. */
 static bool is_path(const char *word)
 {
         return strchr(word, '/') || endswith(word, ".machine") || endswith(word, ".nspawn") ||
@@ -120,7 +128,7 @@ int verb_verify(Context *c, char **args)
         int status = 0;
 
         if (c->digest && (args[1] || is_path(args[0])))
-                return log_error("--digest= is that of one image."), EXIT_STATUS_USAGE;
+                return log_error("--digest= needs exactly one image."), EXIT_STATUS_USAGE;
         if (c->digest)
                 c->digest = startswith(c->digest, "sha256:") ?: c->digest;
         if (c->digest && (strlen(c->digest) != 64 || strspn(c->digest, "0123456789abcdefABCDEF") != 64))
@@ -141,7 +149,7 @@ int verb_cat(Context *c, char **args)
 
         json_t *all = json_array();
         _cleanup_strv_ Strv files = NULL;
-        int r = spec_list_files(args[0], &files);
+        int r = spec_list_files(c->scope, args[0], &files);
         if (r < 0)
                 return log_error_errno(r, "Failed to look for the files of machine '%s'", args[0]);
         if (!files)
@@ -160,7 +168,7 @@ int verb_cat(Context *c, char **args)
         return c->output == OUTPUT_TEXT ? 0 : output_json(c, all);
 }
 
-/* What the generator makes of the files counts from the next reload on. */
+/* mctl-generator reads the files at each reload of systemd. */
 static int reload(Context *c)
 {
         return bus_call_manager(c, "Failed to reload systemd", "Reload", NULL, "");
@@ -170,15 +178,15 @@ static int write_file(Context *c, const char *path, const char *text)
 {
         int r;
 
-        if (mkdir(SYSCONFDIR, 0755) < 0 && errno != EEXIST)
-                return log_error_errno(-errno, "Failed to make '%s'", SYSCONFDIR);
+        if (mkdir(c->scope->config_dir, 0755) < 0 && errno != EEXIST)
+                return log_error_errno(-errno, "Failed to make '%s'", c->scope->config_dir);
         r = file_write_atomic_at(AT_FDCWD, path, 0644, text, strlen(text));
         if (r < 0)
                 return log_error_errno(r, "Failed to write '%s'", path);
         return reload(c);
 }
 
-/* It may come later. */
+/* A missing image is only a warning: it may be made later. */
 static void warn_of_missing_image(Context *c)
 {
         _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
@@ -198,7 +206,7 @@ int verb_create(Context *c, char **args)
 
         if (check_name(args[0]) != 0)
                 return EXIT_STATUS_USAGE;
-        path = strf("%s/%s.machine", SYSCONFDIR, args[0]);
+        path = strf("%s/%s.machine", c->scope->config_dir, args[0]);
         if (!path || free_and_strdup(&c->spec->name, args[0]) < 0)
                 return log_oom();
         if (access(path, F_OK) >= 0)
@@ -215,8 +223,8 @@ int verb_create(Context *c, char **args)
                 return r == -EINVAL ? EXIT_STATUS_USAGE : r;
         r = spec_to_text(c->spec, false, &text);
         if (r == -EINVAL)
-                return log_error(
-                               "A machine file cannot hold a value that has a blank at an end, or a backslash behind."),
+                return log_error("A machine file cannot hold a value that begins or ends with a blank, or "
+                                 "that ends with a backslash."),
                        EXIT_STATUS_USAGE;
         if (r < 0)
                 return log_oom();
@@ -227,7 +235,7 @@ int verb_create(Context *c, char **args)
         if (c->output != OUTPUT_TEXT)
                 return output_json(c, json_pack("{ss ss}", "name", args[0], "file", path));
         if (!c->quiet)
-                printf("Wrote '%s'. Start it with: mctl start %s\n", path, args[0]);
+                printf("Wrote '%s'. Start the machine with: mctl start %s\n", path, args[0]);
         return 0;
 }
 
@@ -269,11 +277,12 @@ int verb_edit(Context *c, char **args)
 
         if (check_name(args[0]) != 0)
                 return EXIT_STATUS_USAGE;
-        path = strf("%s/%s.machine", SYSCONFDIR, args[0]);
+        path = strf("%s/%s.machine", c->scope->config_dir, args[0]);
         if (!path)
                 return log_oom();
-        /* One of the distribution is where to begin; the administrator's takes its place. */
-        r = spec_find_file(args[0], &present);
+        /* If only the distribution has a file, start with its text. The file of the administrator then
+         * overrides it. */
+        r = spec_find_file(c->scope, args[0], &present);
         if (r >= 0 && !endswith(present, ".nspawn"))
                 r = file_read_at(AT_FDCWD, present, SPEC_FILE_MAX, &text, NULL);
         else if (r >= 0 || r == -ENOENT)
@@ -292,7 +301,7 @@ int verb_edit(Context *c, char **args)
         }
         r = file_read_at(AT_FDCWD, temp, SPEC_FILE_MAX, &edited, NULL);
         if (r < 0)
-                return log_error_errno(r, "Failed to read '%s', where your text is; '%s' was left as it was",
+                return log_error_errno(r, "Failed to read the edited text in '%s'; '%s' was not changed",
                                        temp, path);
         if (streq(edited, text)) {
                 (void) unlink(temp);
@@ -302,47 +311,13 @@ int verb_edit(Context *c, char **args)
         }
         r = verify_file(c, temp, args[0]);
         if (r < 0) {
-                log_error("'%s' was left as it was; your text is in '%s'.", path, temp);
+                log_error("'%s' was not changed; the edited text is in '%s'.", path, temp);
                 return r;
         }
         r = write_file(c, path, edited);
         if (r >= 0)
                 (void) unlink(temp);
         return r;
-}
-
-/* The spec that a machine runs with, or that it would be started with. */
-int config_effective_spec(Context *c, const char *name, Spec **ret)
-{
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-        _cleanup_(sd_bus_error_free) sd_bus_error bus_error = SD_BUS_ERROR_NULL;
-        _cleanup_strv_ Strv warnings = NULL;
-        _cleanup_free_ char *error = NULL;
-        _cleanup_spec_ Spec *spec = NULL;
-        const char *text;
-        int r;
-
-        r = bus_connect(c);
-        if (r < 0)
-                return r;
-        r = sd_bus_call_method(c->bus, REGISTRY_NAME, REGISTRY_PATH, REGISTRY_INTERFACE, "GetMachineSpec",
-                               &bus_error, &reply, "s", name);
-        if (r >= 0) {
-                spec = spec_new(name);
-                r = spec ? sd_bus_message_read(reply, "s", &text) : -ENOMEM;
-                if (r >= 0)
-                        r = spec_from_json_text(spec, SPEC_SOURCE_COMMAND, text, &error);
-        } else if (sd_bus_error_has_name(&bus_error, "org.mctl.Registry1.NoSuchMachine") && !c->host) {
-                r = spec_merge(name, NULL, &spec, &warnings, &error);
-                if (r == 0)
-                        return log_error_return(-ESRCH, "No machine '%s' runs or has a file.", name);
-        } else
-                error = strdup(bus_error.message ?: strerror(-r));
-        if (r < 0)
-                return log_error_return(r, "Failed to read the spec of machine '%s': %s", name,
-                                        strna(error));
-        *ret = TAKE_PTR(spec);
-        return 0;
 }
 
 int verb_set_property(Context *c, char **args)

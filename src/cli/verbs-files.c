@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Files between the host and machines: copies, and mounts that are made while they run. */
+/* Verbs about files of the host and of machines: copies, bind mounts, and mounts of images. */
+
+#include "cli/verbs-files.h"
 
 #include <unistd.h>
 
-#include "cli/cli.h"
+#include "cli/bus.h"
+#include "cli/remote.h"
+#include "cli/usage.h"
 
-/* A path of the host that a person typed, as one that the registry understands. Where it is another host, it has no
- * directory that we are in. The caller frees it. */
+/* Makes an absolute path of a path of the host, since the registry has no working directory of the caller.
+ * On another host (-H), the path must be absolute already. The caller frees it. Errors are logged. */
 static int absolute_path(const Context *c, const char *path, char **ret)
 {
         _cleanup_free_ char *directory = NULL;
@@ -27,10 +31,10 @@ static int check_inside(const char *path)
 {
         return path[0] == '/'
                        ? 0
-                       : log_error_return(-EINVAL, "A path in a machine is absolute, not '%s'.", path);
+                       : log_error_return(-EINVAL, "A path in a machine must be absolute, not '%s'.", path);
 }
 
-/* Flags of copies. */
+/* Flags of CopyToMachine(), CopyFromMachine() and ExtractToMachine(). */
 enum {
         FLAG_REPLACE = 1,
         FLAG_INTO = 2,
@@ -63,7 +67,8 @@ int verb_copy_from(Context *c, char **args)
         return copy(c, "CopyFromMachine", args[0], args[1], destination ?: "", c->force ? FLAG_REPLACE : 0);
 }
 
-/* "NAME:PATH", as Docker has it; what begins with a slash or a dot is a path of the host. */
+/* Splits "NAME:PATH", as in Docker. A word that begins with a slash or a dot is a path of the host. Returns
+ * 1 for a path in a machine, 0 for a path of the host. */
 static int split_place(const char *place, char **ret_name, const char **ret_path)
 {
         const char *colon = strchr(place, ':');
@@ -77,7 +82,7 @@ static int split_place(const char *place, char **ret_name, const char **ret_path
         return *ret_name ? 1 : log_oom();
 }
 
-/* A tar archive on standard input or output in the place of a tree here. */
+/* Copies a tree of a machine as a tar archive to standard output, or from standard input. */
 static int copy_archive(Context *c, const char *from, const char *to, const char *path)
 {
         const char *name = from ?: to;
@@ -87,7 +92,7 @@ static int copy_archive(Context *c, const char *from, const char *to, const char
         if (check_inside(path) < 0)
                 return EXIT_STATUS_USAGE;
         if (isatty(from ? STDOUT_FILENO : STDIN_FILENO))
-                return log_error_return(-EINVAL, "An archive is nothing for a terminal.");
+                return log_error_return(-EINVAL, "An archive cannot be read from or written to a terminal.");
         return from ? bus_call_registry(c, "Not copied", "ArchiveFromMachine", NULL, "ssh", from, path,
                                         STDOUT_FILENO)
                     : bus_call_registry(c, "Not copied", "ExtractToMachine", NULL, "ssht", to, path,
@@ -102,8 +107,8 @@ int verb_cp(Context *c, char **args)
         if (split_place(args[0], &from, &source) < 0 || split_place(args[1], &to, &destination) < 0)
                 return -ENOMEM;
         if (!from == !to)
-                return log_error(
-                               "One of the two is a path in a machine: mctl cp NAME:PATH PATH, or PATH NAME:PATH."),
+                return log_error("One of the two arguments must be a path in a machine: mctl cp NAME:PATH "
+                                 "PATH, or mctl cp PATH NAME:PATH."),
                        EXIT_STATUS_USAGE;
         if (streq(from ? destination : source, "-") && c->host)
                 return remote_run(c, (char *[]){ (char *) "cp", args[0], args[1], NULL }, false);
@@ -128,15 +133,15 @@ int verb_bind(Context *c, char **args)
                                  args[2] ?: source, c->spec->read_only, c->make_target);
 }
 
-/* The tree of an image is as much of the host as any other. */
+/* BindMachine() takes the path of an image like any path of the host. */
 int verb_mount_image(Context *c, char **args)
 {
-        _cleanup_free_ char *source = strf(IMAGE_STORE "/%s", args[1]);
+        _cleanup_free_ char *source = scope_store_path(c->scope, args[1]);
 
         if (!machine_name_valid(args[0]))
                 return usage_bad_name(args[0]);
         if (!image_name_valid(args[1]))
-                return log_error("'%s' is no name of an image.", args[1]), EXIT_STATUS_USAGE;
+                return log_error("'%s' is not a valid name of an image.", args[1]), EXIT_STATUS_USAGE;
         if (check_inside(args[2]) < 0)
                 return EXIT_STATUS_USAGE;
         if (!source)
@@ -155,7 +160,7 @@ int verb_mount(Context *c, char **args)
                                  c->spec->read_only);
 }
 
-/* An image, or where one is. */
+/* args[0] is the name of an image, or a path with a slash where an image is mounted. */
 int verb_umount(Context *c, char **args)
 {
         _cleanup_free_ char *path = NULL;

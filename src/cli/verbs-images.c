@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Images of the store. The registry has them changed. */
+/* Verbs about images of the store. Workers of the registry change the images. */
+
+#include "cli/verbs-images.h"
 
 #include <inttypes.h>
 #include <unistd.h>
 
 #include "basic/parse.h"
-#include "cli/cli.h"
+#include "cli/bus.h"
+#include "cli/output.h"
+#include "cli/verbs-transfers.h"
 
-/* Adds what is counted: bytes on disk, and who has a share in them. */
+/* Adds the fields of one image in the answer of MeasureImages() to the object of this image. */
 static int read_size(sd_bus_message *reply, json_t *images)
 {
         _cleanup_strv_ Strv shares = NULL;
@@ -173,7 +177,7 @@ static void print_status(const json_t *image)
                                 json_is_true(json_object_get(image, "ReadOnly")) ? ", read-only" : ""));
         print_line("Path", str_escape(strna(json_text(image, "Path"))));
         if (size)
-                print_line("Size", strf("%s, %s of it nobody else's", strna(all), strna(own)));
+                print_line("Size", strf("%s, %s of it exclusive", strna(all), strna(own)));
         print_line("Limit", format_bytes(json_object_get(image, "Limit")));
         if (layers > 0)
                 print_line("Layers", strf("%" PRIu64, layers));
@@ -219,7 +223,7 @@ enum {
         CLONE_READ_ONLY = 1,
         CLONE_COPY = 2,
         CLONE_KEEP_IDENTITY = 4,
-        CLONE_PLAIN = 8, /* in one piece */
+        CLONE_PLAIN = 8, /* no stack: all layers become one tree */
 };
 
 static int clone(Context *c, char **args, uint64_t flags, const char *what)
@@ -244,9 +248,10 @@ int verb_commit(Context *c, char **args)
         return clone(c, args, CLONE_PLAIN, "Commit");
 }
 
-/* --- prune -------------------------------------------------------------------------------------------------------- */
+/* --- prune --------------------------------------------------------------------------------------------- */
 
-/* What is removed, or would be. */
+/* Calls PruneImages(). *ret lists the images that were removed or, with dry_run, would be removed. The
+ * caller releases it, also after an error. */
 static int call_prune(Context *c, bool dry_run, json_t **ret)
 {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
@@ -280,12 +285,12 @@ static int print_pruned(Context *c, json_t *images, bool done)
                 return r;
         json_t *total = json_integer((json_int_t) sum);
         _cleanup_free_ char *text = format_bytes(total);
-        printf("%s %s free.\n", strna(text), done ? "are" : "would be");
+        printf("%s %s.\n", done ? "Freed" : "Would free", strna(text));
         json_decref(total);
         return 0;
 }
 
-/* All is much: people at a terminal are asked. */
+/* Removing all images is dangerous: ask on a terminal, and require --force otherwise. */
 int verb_prune(Context *c, char **args)
 {
         json_t *images = NULL;
@@ -295,8 +300,8 @@ int verb_prune(Context *c, char **args)
         (void) args;
         if (c->all && !c->force && !c->dry_run) {
                 if (!isatty(STDIN_FILENO))
-                        return log_error(
-                                       "This would remove all images that are not in use. Say --force if that is meant."),
+                        return log_error("'mctl prune --all' removes all images that are not in use; "
+                                         "confirm it with --force."),
                                EXIT_STATUS_USAGE;
                 r = call_prune(c, true, &images);
                 if (r >= 0)
@@ -306,7 +311,7 @@ int verb_prune(Context *c, char **args)
                 images = NULL;
                 if (r < 0 || nothing)
                         return r;
-                fprintf(stderr, "Remove them? [y/N] ");
+                fprintf(stderr, "Remove these images? [y/N] ");
                 if (!fgets(answer, sizeof(answer), stdin) || (answer[0] != 'y' && answer[0] != 'Y'))
                         return EXIT_STATUS_FAILURE;
         }
@@ -317,9 +322,9 @@ int verb_prune(Context *c, char **args)
         return r;
 }
 
-/* --- snapshots ---------------------------------------------------------------------------------------------------- */
+/* --- snapshots ----------------------------------------------------------------------------------------- */
 
-/* Calls a method with an image and a snapshot, and prints the name of that. */
+/* Calls a method with an image and a snapshot, and prints the name of the snapshot in the answer. */
 static int call_and_name(Context *c, char **args, const char *failure, const char *method)
 {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
@@ -386,9 +391,8 @@ int image_verify(Context *c, const char *name, json_t *all)
                                                      "digest", digest, "rootHash",
                                                      isempty(hash) ? NULL : hash, "signed", is_signed));
         else if (r >= 0 && !c->quiet)
-                printf("%s: sha256:%s%s%s%s\n", name, digest,
-                       isempty(hash) ? "" : ", as its root hash says: ", hash,
-                       is_signed ? ", which is signed" : "");
+                printf("%s: sha256:%s%s%s%s\n", name, digest, isempty(hash) ? "" : ", matches root hash ",
+                       hash, is_signed ? " (trusted signature)" : "");
         return r;
 }
 
@@ -397,7 +401,7 @@ static int compare_rows(const void *a, const void *b)
         return strcmp(json_text(*(json_t *const *) a, "path"), json_text(*(json_t *const *) b, "path"));
 }
 
-/* A line each, as others have it. Paths are escaped already. */
+/* Prints one change a line, as 'docker diff' does. Paths are escaped already. Takes over the rows. */
 static int print_changes(Context *c, json_t **rows, size_t n)
 {
         json_t *all = json_array();
@@ -436,7 +440,7 @@ int verb_diff(Context *c, char **args)
         return r < 0 ? r : print_changes(c, rows, n);
 }
 
-/* --- names, flags, limits ------------------------------------------------------------------------------------------- */
+/* --- names, flags, limits ------------------------------------------------------------------------------ */
 
 int verb_rename(Context *c, char **args)
 {
@@ -448,9 +452,15 @@ int verb_remove(Context *c, char **args)
         int r, status = 0;
 
         STRV_FOREACH (name, args) {
-                r = bus_call_registry(c, "Not removed", "RemoveImage", NULL, "s", *name);
+                _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+                const char *left = "";
+                r = bus_call_registry(c, "Not removed", "RemoveImage", &reply, "s", *name);
                 if (r < 0)
                         status = EXIT_STATUS_FAILURE;
+                else if (sd_bus_message_read(reply, "s", &left) >= 0 && !isempty(left))
+                        log_warning(
+                                "Image '%s' is removed, but %s. The next change of the store tries again.",
+                                *name, left);
         }
         return status;
 }
@@ -473,7 +483,7 @@ int verb_set_limit(Context *c, char **args)
                 return log_error("A limit is a size such as 10G, or - for none, not '%s'.", args[1]),
                        EXIT_STATUS_USAGE;
         if (limit == UINT64_MAX && c->enable_quotas)
-                return log_error("--enable-quotas is for a limit, and '%s' is none.", args[1]),
+                return log_error("--enable-quotas needs a limit; '%s' removes the limit.", args[1]),
                        EXIT_STATUS_USAGE;
         int r = !c->enable_quotas ? 0
                                   : bus_call_registry(c, "Not limited", "EnableQuotas", NULL, "s", args[0]);

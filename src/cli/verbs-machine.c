@@ -1,12 +1,19 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "cli/verbs-machine.h"
+
 #include <inttypes.h>
 #include <signal.h>
 #include <unistd.h>
 
 #include "basic/parse.h"
-#include "cli/cli.h"
+#include "cli/bus.h"
+#include "cli/effective-spec.h"
+#include "cli/logs.h"
+#include "cli/output.h"
+#include "cli/usage.h"
 
-/* The registry's keys are properties of an object on the bus; in JSON for people and scripts they are fields. */
+/* Converts the properties of a machine on the bus to the fields of the JSON output, which have other
+ * names. */
 static json_t *machine_fields(json_t *machine)
 {
         static const struct {
@@ -85,8 +92,9 @@ static int show_effective(Context *c, const char *name)
                 return output_json(c, spec_to_json(spec, true));
         r = spec_to_text(spec, true, &text);
         if (r < 0)
-                return log_error_errno(r, "Failed to write the settings of '%s' as a file; --json can",
-                                       name);
+                return log_error_errno(
+                        r, "Failed to write the settings of machine '%s' as a machine file; use --json",
+                        name);
         fputs(text, stdout);
         return 0;
 }
@@ -129,11 +137,12 @@ static unsigned shared_depth(const char *a, const char *b)
         for (; *a && *a == *b; a++, b++)
                 if (*a == '/')
                         depth++;
-        /* A common beginning of names is no common directory. */
+        /* Components with a common prefix, such as "ab" and "ac", are not the same directory. */
         return (*a == 0 || *a == '/') && (*b == 0 || *b == '/') ? depth + 1 : depth;
 }
 
-/* Prints each part of a cgroup's path that the one before did not have, then its processes, indented. */
+/* Prints processes as a tree of cgroups. Components of a path that the previous process has as well are not
+ * repeated. */
 static void print_processes(const char *control_group, const CgroupProcess *processes, size_t n)
 {
         _cleanup_free_ char *previous = strdup("");
@@ -141,7 +150,7 @@ static void print_processes(const char *control_group, const CgroupProcess *proc
         printf("  CGroup: %s\n", control_group);
         for (size_t i = 0; i < n; i++) {
                 const char *below = startswith(processes[i].cgroup, control_group) ?: processes[i].cgroup;
-                /* The names of cgroups in there are the machine's own to choose. */
+                /* The machine chooses the names of cgroups: escape them. */
                 char *shown = str_escape(below + (*below == '/'));
                 const char *path = shown;
                 unsigned depth = 0;
@@ -230,26 +239,26 @@ int verb_status(Context *c, char **args)
         return 0;
 }
 
-int jobs_report_stop(const Jobs *jobs)
+int machine_report_jobs(const Jobs *jobs)
 {
         int status = 0;
 
         for (size_t i = 0; i < jobs->n; i++)
                 if (!streq(jobs->items[i].result, "done")) {
-                        log_error("Failed to stop machine '%s': its job was '%s'.", jobs->items[i].name,
-                                  jobs->items[i].result);
+                        log_error("Failed to stop machine '%s': the stop job ended with result '%s'.",
+                                  jobs->items[i].name, jobs->items[i].result);
                         status = EXIT_STATUS_FAILURE;
                 }
         return status;
 }
 
-/* Asks for all of them first, then waits: machines go down side by side. */
+/* Sends all calls first, and then waits for the jobs: machines stop in parallel. */
 static int end_machines(Context *c, char **names, const char *method)
 {
         _cleanup_(jobs_clear) Jobs jobs = {};
         int r, status = 0;
 
-        r = c->wait ? jobs_watch(c, &jobs) : 0;
+        r = c->wait ? bus_watch_jobs(c, &jobs) : 0;
         if (r < 0)
                 return r;
         STRV_FOREACH (name, names) {
@@ -263,15 +272,15 @@ static int end_machines(Context *c, char **names, const char *method)
                         continue;
                 }
                 r = sd_bus_message_read(reply, "o", &job);
-                /* Of what systemd has no job for, it is only known that it was asked to. */
+                /* "/" stands for no job: then the end of the machine cannot be waited for. */
                 if (r >= 0 && c->wait && !streq(job, "/"))
-                        r = jobs_add(&jobs, job, "", *name);
+                        r = bus_add_job(&jobs, job, "", *name);
                 if (r < 0)
                         return r;
         }
-        r = c->wait ? jobs_wait(c, &jobs) : 0;
+        r = c->wait ? bus_wait_jobs(&jobs) : 0;
         if (r >= 0)
-                r = jobs_report_stop(&jobs);
+                r = machine_report_jobs(&jobs);
         return r != 0 ? r : status;
 }
 
@@ -285,7 +294,7 @@ int verb_terminate(Context *c, char **args)
         return end_machines(c, args, "TerminateMachine");
 }
 
-/* A method that takes a name and says nothing, for each of them. */
+/* Calls a method without an answer for each machine. */
 static int call_each(Context *c, char **names, const char *method, const char *what)
 {
         int status = 0;
@@ -296,11 +305,6 @@ static int call_each(Context *c, char **names, const char *method, const char *w
                         status = EXIT_STATUS_FAILURE;
         }
         return status;
-}
-
-int verb_reboot(Context *c, char **args)
-{
-        return call_each(c, args, "RebootMachine", "reboot");
 }
 
 int verb_pause(Context *c, char **args)
@@ -330,7 +334,8 @@ int verb_kill(Context *c, char **args)
         return status;
 }
 
-/* The state of a machine, or NULL where there is none. */
+/* Returns the state of a machine, or NULL if there is no such machine. The caller frees it. Errors are
+ * logged. */
 static int read_state(Context *c, const char *name, char **ret)
 {
         json_t *machine;
@@ -345,7 +350,7 @@ static int read_state(Context *c, const char *name, char **ret)
         return r < 0 ? log_oom() : 0;
 }
 
-/* Any change of a unit's state may be the one. */
+/* Any change may be the one that verb_wait() waits for: verb_wait() reads the state again. */
 static int on_change(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
         (void) m;
@@ -372,7 +377,8 @@ static int watch_units(Context *c, const char *name, bool *changed)
         return 0;
 }
 
-/* 1 when what was waited for is so, 0 when not yet; an error, logged, when it will not be. */
+/* Returns 1 if the machine has the wanted state, 0 if it does not yet, or a negative errno, logged, if it
+ * will not get this state. */
 static int check_state(const char *name, const char *state, bool ready)
 {
         if (ready && !state)
@@ -384,6 +390,29 @@ static int check_state(const char *name, const char *state, bool ready)
         return ready ? streq(state, "running") : !state;
 }
 
+/* Waits until a unit of the machine changes. */
+static int wait_change(Context *c, const bool *changed)
+{
+        while (!*changed) {
+                int r = sd_bus_process(c->bus, NULL);
+                if (r == 0)
+                        r = sd_bus_wait(c->bus, UINT64_MAX);
+                if (r < 0 && r != -EINTR)
+                        return log_error_errno(r, "Failed to wait");
+        }
+        return 0;
+}
+
+static int watch_manager(Context *c, bool *changed)
+{
+        int r = bus_connect(c);
+
+        if (r >= 0)
+                r = sd_bus_match_signal(c->bus, NULL, SYSTEMD_NAME, SYSTEMD_PATH, SYSTEMD_MANAGER,
+                                        "UnitRemoved", on_change, changed);
+        return r < 0 ? r : bus_call_manager(c, "Failed to watch units", "Subscribe", NULL, "");
+}
+
 int verb_wait(Context *c, char **args)
 {
         bool ready = !c->wait_for || streq(c->wait_for, "ready"), changed = false;
@@ -393,12 +422,7 @@ int verb_wait(Context *c, char **args)
                 return log_error("--for= takes 'ready' or 'stopped', not '%s'.", c->wait_for),
                        EXIT_STATUS_USAGE;
 
-        r = bus_connect(c);
-        if (r >= 0)
-                r = sd_bus_match_signal(c->bus, NULL, SYSTEMD_NAME, SYSTEMD_PATH, SYSTEMD_MANAGER,
-                                        "UnitRemoved", on_change, &changed);
-        if (r >= 0)
-                r = bus_call_manager(c, "Failed to watch units", "Subscribe", NULL, "");
+        r = watch_manager(c, &changed);
         if (r < 0)
                 return r;
         STRV_FOREACH (name, args) {
@@ -419,14 +443,107 @@ int verb_wait(Context *c, char **args)
                                 return r;
                         if (r > 0)
                                 break;
-                        while (!changed) {
-                                r = sd_bus_process(c->bus, NULL);
-                                if (r == 0)
-                                        r = sd_bus_wait(c->bus, UINT64_MAX);
-                                if (r < 0 && r != -EINTR)
-                                        return log_error_errno(r, "Failed to wait");
-                        }
+                        r = wait_change(c, &changed);
+                        if (r < 0)
+                                return r;
                 }
         }
         return 0;
+}
+
+/* --- reboot -------------------------------------------------------------------------------------------- */
+
+/* A life of a machine: the leader is another one after a reboot. */
+typedef struct Life {
+        char *unit;
+        uint64_t leader;
+} Life;
+
+static void life_clear(Life *life)
+{
+        free(life->unit);
+}
+
+static int read_life(Context *c, const char *name, Life *ret, bool *ret_running)
+{
+        json_t *machine;
+        int r = bus_find_machine(c, name, &machine);
+
+        if (r < 0)
+                return r;
+        *ret_running = machine && streq_ptr(json_text(machine, "State"), "running");
+        ret->leader = machine ? json_number(machine, "Leader") : 0;
+        r = machine ? free_and_strdup(&ret->unit, json_text(machine, "Unit")) : 0;
+        json_decref(machine);
+        return r < 0 ? log_oom() : 0;
+}
+
+/* systemd starts a unit again that has ended with a reboot. -ENODEV, logged, where the unit stays down. */
+static int check_restart(Context *c, const char *name, const char *unit)
+{
+        json_t *properties = NULL;
+        int r = bus_get_unit(c, unit, &properties);
+
+        if (r < 0)
+                return r;
+        const char *state = json_text(properties, "ActiveState");
+        if (streq_ptr(state, "inactive") || streq_ptr(state, "failed"))
+                r = log_error_return(-ENODEV, "Machine '%s' did not start again: its unit is %s.", name,
+                                     state);
+        json_decref(properties);
+        return r;
+}
+
+static int wait_reboot(Context *c, const char *name, const Life *before, bool *changed)
+{
+        int r;
+
+        for (;;) {
+                _cleanup_(life_clear) Life life = {};
+                bool running;
+
+                *changed = false;
+                r = read_life(c, name, &life, &running);
+                if (r < 0 || (running && life.leader != before->leader))
+                        return r;
+                r = check_restart(c, name, before->unit);
+                if (r >= 0)
+                        r = wait_change(c, changed);
+                if (r < 0)
+                        return r;
+        }
+}
+
+/* Only units of mctl are known to be started again by systemd. */
+static bool is_own_unit(const char *unit)
+{
+        return unit && (startswith(unit, "machine-") || startswith(unit, "container@"));
+}
+
+static int reboot_one(Context *c, const char *name, bool *changed)
+{
+        _cleanup_free_ char *what = strf("Failed to reboot machine '%s'", name);
+        _cleanup_(life_clear) Life life = {};
+        bool running;
+        int r = c->wait ? watch_units(c, name, changed) : 0;
+
+        if (r < 0)
+                return log_error_errno(r, "Failed to watch machine '%s'", name);
+        r = c->wait ? read_life(c, name, &life, &running) : 0;
+        if (r >= 0)
+                r = bus_call_registry(c, strna(what), "RebootMachine", NULL, "s", name);
+        return r < 0 || !c->wait || !is_own_unit(life.unit) ? r : wait_reboot(c, name, &life, changed);
+}
+
+int verb_reboot(Context *c, char **args)
+{
+        bool changed = false;
+        int status = 0, r = c->wait ? watch_manager(c, &changed) : 0;
+
+        if (r < 0)
+                return r;
+        STRV_FOREACH (name, args)
+                if (reboot_one(c, *name, &changed) < 0)
+                        status = EXIT_STATUS_FAILURE;
+        return status;
 }

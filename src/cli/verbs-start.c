@@ -1,34 +1,22 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "cli/verbs-start.h"
+
 #include <signal.h>
 #include <unistd.h>
 
 #include "basic/fd.h"
 #include "basic/parse.h"
-#include "cli/cli.h"
+#include "cli/bus.h"
+#include "cli/logs.h"
+#include "cli/output.h"
 #include "cli/process.h"
+#include "cli/usage.h"
+#include "cli/verbs-machine.h"
+#include "spec/image-ref.h"
+#include "state/spec-load.h"
 
-/* The lines of its log that a machine's failure is shown with. */
+/* Number of lines of the log that report_failure() prints. */
 #define FAILURE_LINES 10
-
-/* Why a unit is not up, in words. */
-static char *describe_failure(json_t *unit)
-{
-        const char *result = json_text(unit, "Result");
-        int status = json_number(unit, "ExecMainStatus");
-        char signal_name[SIGNAL_NAME_MAX];
-
-        if (streq_ptr(result, "exit-code") && status == 0)
-                return strdup("a command of its unit failed (ExecStartPre= or its like)");
-        if (streq_ptr(result, "exit-code"))
-                return strf("its main process ended with status %i", status);
-        if (streq_ptr(result, "signal") || streq_ptr(result, "core-dump"))
-                return strf("its main process was killed by %s", signal_to_string(status, signal_name));
-        if (streq_ptr(result, "timeout"))
-                return strdup("it was not up in time (TimeoutStartSec=)");
-        if (streq_ptr(result, "protocol") || streq_ptr(result, "success"))
-                return strdup("it ended before it was up");
-        return strf("result '%s'", strna(result));
-}
 
 static void report_failure(Context *c, const struct Job *job)
 {
@@ -36,19 +24,20 @@ static void report_failure(Context *c, const struct Job *job)
         json_t *unit = NULL;
 
         if (!streq(job->result, "failed")) {
-                log_error("Machine '%s' did not come up: its job was '%s'.", job->name, job->result);
+                log_error("Machine '%s' did not come up: the start job ended with result '%s'.", job->name,
+                          job->result);
                 return;
         }
         if (bus_get_unit(c, job->unit, &unit) < 0)
                 return;
-        why = describe_failure(unit);
+        why = unit_describe_failure(unit);
         log_error("Machine '%s' did not come up: %s.", job->name, strna(why));
         json_decref(unit);
         if (!c->quiet && !c->host)
                 (void) logs_print_tail(c, job->name, job->unit, FAILURE_LINES, stderr, "    ");
 }
 
-int jobs_report_start(Context *c, const Jobs *jobs)
+int start_report_jobs(Context *c, const Jobs *jobs)
 {
         int status = 0;
 
@@ -60,13 +49,22 @@ int jobs_report_start(Context *c, const Jobs *jobs)
         return status;
 }
 
-/* A path of ours means nothing to the registry unless it is absolute. */
+/* The registry has no working directory of the caller: make the path absolute. */
 static int assign_image(Context *c, const char *image)
 {
         _cleanup_free_ char *path = NULL, *error = NULL;
+        ImageRef ref;
         int r;
 
-        if (strchr(image, '/') || streq(image, ".") || streq(image, "..")) {
+        if (image_ref_parse(image, &ref) < 0)
+                return log_error_return(
+                        -EINVAL,
+                        "'%s' is not a valid name of an image; a path begins with '/', './' or '../'.",
+                        image);
+        if (ref.kind == IMAGE_REF_OCI && !c->host && access(image, F_OK) >= 0)
+                return log_error_return(-EINVAL, "'%s' names an OCI image; write './%s' for the path.",
+                                        image, image);
+        if (ref.kind == IMAGE_REF_PATH) {
                 path = c->host ? strdup(image) : realpath(image, NULL);
                 if (!path)
                         return log_error_errno(-errno, "Cannot open image '%s'", image);
@@ -102,8 +100,9 @@ int start_fill_image(Context *c, const char *image)
         if (r < 0)
                 return r;
         if (c->name && !machine_name_valid(c->name))
-                return log_error_return(
-                        -EINVAL, "Invalid name of a machine: '%s'. It has " MACHINE_NAME_RULE ".", c->name);
+                return log_error_return(-EINVAL,
+                                        "Invalid name of a machine: '%s'. A name has " MACHINE_NAME_RULE ".",
+                                        c->name);
         if (c->name && free_and_strdup(&c->spec->name, c->name) < 0)
                 return log_oom();
         return assign_properties(c);
@@ -155,7 +154,7 @@ int start_read_reply(sd_bus_message *reply, const char **ret_unit, const char **
         return r;
 }
 
-/* From the first thing that it says. Returns what the machine does. */
+/* Attaches to the console from the first output on. Returns the exit status of the machine. */
 static int boot_attached(Context *c, Process *p, const char *job)
 {
         int r;
@@ -165,7 +164,7 @@ static int boot_attached(Context *c, Process *p, const char *job)
                 r = process_wait(c, p, job);
         if (r < 0 || p->left || streq_ptr(p->jobs.items[0].result, "done"))
                 return r;
-        return jobs_report_start(c, &p->jobs);
+        return start_report_jobs(c, &p->jobs);
 }
 
 int verb_boot(Context *c, char **args)
@@ -185,7 +184,7 @@ int verb_boot(Context *c, char **args)
         if (c->dry_run)
                 return start_print_plan(c, text);
 
-        r = c->wait || c->attach ? jobs_watch(c, &p.jobs) : 0;
+        r = c->wait || c->attach ? bus_watch_jobs(c, &p.jobs) : 0;
         if (r >= 0)
                 r = bus_call_registry(c, "Failed to start the machine", "StartMachine", &reply, "s", text);
         if (r < 0)
@@ -194,7 +193,7 @@ int verb_boot(Context *c, char **args)
         if (r >= 0)
                 r = machine_name_from_unit(unit, &name, NULL);
         if (r < 0)
-                return log_error_errno(r, "The registry sent no clear answer");
+                return log_error_errno(r, "The registry sent an invalid answer");
 
         if (c->attach) {
                 p.unit = unit;
@@ -202,11 +201,11 @@ int verb_boot(Context *c, char **args)
                 return boot_attached(c, &p, job);
         }
         if (c->wait) {
-                r = jobs_add(&p.jobs, job, unit, name);
+                r = bus_add_job(&p.jobs, job, unit, name);
                 if (r >= 0)
-                        r = jobs_wait(c, &p.jobs);
+                        r = bus_wait_jobs(&p.jobs);
                 if (r >= 0)
-                        r = jobs_report_start(c, &p.jobs);
+                        r = start_report_jobs(c, &p.jobs);
                 if (r != 0)
                         return r;
         }
@@ -218,7 +217,7 @@ int verb_boot(Context *c, char **args)
         return 0;
 }
 
-/* The units of machines that have a file. */
+/* Makes the names of the units of machines that have a machine file. */
 static int template_units(char **args, Strv *ret)
 {
         _cleanup_strv_ Strv units = NULL;
@@ -235,20 +234,20 @@ static int template_units(char **args, Strv *ret)
         return 0;
 }
 
-/* Where we can look, a missing file is told before systemd's assertion fails. */
+/* Reports a missing machine file before the launcher would. mctl cannot look for files on another host. */
 static int check_files(Context *c, char **args)
 {
         STRV_FOREACH (name, args) {
                 _cleanup_free_ char *path = NULL;
-                int r = c->host ? 0 : spec_find_file(*name, &path);
+                int r = c->host ? 0 : spec_find_file(c->scope, *name, &path);
                 if (r == -ENOENT)
-                        return log_error_return(r, "No machine '%s': there is no file '%s/%s.machine'.",
-                                                *name, SYSCONFDIR, *name);
+                        return log_error_return(r, "Machine '%s' has no file '%s/%s.machine'.", *name,
+                                                c->scope->config_dir, *name);
         }
         return 0;
 }
 
-/* A machine of the name that came by the other door is told before the launcher has to refuse. */
+/* Reports a running machine of the same name with another unit, before the launcher refuses the start. */
 static int check_running(Context *c, char **names, Strv units)
 {
         json_t *machines, *machine;
@@ -275,7 +274,7 @@ static int call_units(Context *c, char **names, Strv units, bool start)
         _cleanup_(jobs_clear) Jobs jobs = {};
         int r, status = 0;
 
-        r = jobs_watch(c, &jobs);
+        r = bus_watch_jobs(c, &jobs);
         if (r < 0)
                 return r;
         for (size_t i = 0; units && units[i]; i++) {
@@ -294,15 +293,15 @@ static int call_units(Context *c, char **names, Strv units, bool start)
                 }
                 r = sd_bus_message_read(reply, "o", &job);
                 if (r >= 0 && c->wait)
-                        r = jobs_add(&jobs, job, units[i], names[i]);
+                        r = bus_add_job(&jobs, job, units[i], names[i]);
                 if (r < 0)
                         return r;
         }
         if (!c->wait)
                 return status;
-        r = jobs_wait(c, &jobs);
+        r = bus_wait_jobs(&jobs);
         if (r >= 0)
-                r = start ? jobs_report_start(c, &jobs) : jobs_report_stop(&jobs);
+                r = start ? start_report_jobs(c, &jobs) : machine_report_jobs(&jobs);
         return r != 0 ? r : status;
 }
 
@@ -326,7 +325,8 @@ static int reload_manager(Context *c)
         return bus_call_manager(c, "Failed to reload systemd", "Reload", NULL, "");
 }
 
-/* A link may be left of a machine whose file is gone; but a name with neither is a wrong one. */
+/* Disabling a machine without a file is allowed, since a link may be left. If there was no link either, the
+ * name is wrong. */
 static int check_disabled(Context *c, char **args, sd_bus_message *reply)
 {
         int r = sd_bus_message_enter_container(reply, 'a', "(sss)");

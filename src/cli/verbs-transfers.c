@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Images from archives, disks and servers, and archives of them. The registry has them made; how far it is, is shown. */
+/* Verbs about transfers: import, export and download of images. A worker of the registry does the transfer;
+ * mctl shows the progress. */
+
+#include "cli/verbs-transfers.h"
 
 #include <poll.h>
 #include <signal.h>
@@ -13,18 +16,19 @@
 #include "basic/fd.h"
 #include "basic/parse.h"
 #include "basic/time.h"
-#include "cli/cli.h"
+#include "cli/bus.h"
+#include "cli/output.h"
 
 #define SIGN LIBEXECDIR "/mctl-sign"
 #include "cli/process.h"
 
 typedef struct Transfer {
         uint32_t id;
-        const char *what; /* of the line that shows how far it is */
-        uint64_t begun;   /* µs */
+        const char *what; /* title of the progress line, or NULL for none */
+        uint64_t begun;   /* µs of CLOCK_MONOTONIC */
         bool shown;
         bool cancelled;
-        bool uncertain; /* whether it is still under way */
+        bool uncertain; /* the registry was restarted: the transfer may have ended or not */
         char *result, *message;
 } Transfer;
 
@@ -34,7 +38,7 @@ static void transfer_clear(Transfer *t)
         free(t->message);
 }
 
-/* A bar, the share, how fast it goes, and the time that is left if it goes on like this. */
+/* Shows a bar, the percentage, the speed, and an estimate of the time that is left. */
 static void show_progress(Transfer *t, double share, uint64_t bytes)
 {
         static const char bar[] = "########################################";
@@ -76,7 +80,7 @@ static int on_removed(sd_bus_message *m, void *userdata, sd_bus_error *error)
         return 0;
 }
 
-/* The registry crashed, and is there again: it should know of it. */
+/* The registry was restarted: ask it whether the transfer is still running. */
 static int on_owner_changed(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
         Transfer *t = userdata;
@@ -89,7 +93,8 @@ static int on_owner_changed(sd_bus_message *m, void *userdata, sd_bus_error *err
         return 0;
 }
 
-/* It ended while nobody could tell, or was lost. */
+/* If the registry does not list the transfer any more, the transfer ended while the registry did not run, or
+ * was lost. */
 static int look_for(Context *c, Transfer *t)
 {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
@@ -106,7 +111,8 @@ static int look_for(Context *c, Transfer *t)
         if (r >= 0 && !t->result) {
                 t->result = strdup("lost");
                 t->message = strdup(
-                        "The registry crashed, and nobody knows how it ended: see the unit mctl-work-….service.");
+                        "The registry crashed, and the result of the transfer is unknown: see the unit "
+                        "mctl-work-….service.");
         }
         return r;
 }
@@ -144,7 +150,7 @@ static int report(const Transfer *t)
         return EXIT_STATUS_FAILURE;
 }
 
-/* Whoever interrupts us has it cancelled, and sees it cleaned up; who insists does not wait for that. */
+/* The first signal cancels the transfer, and mctl waits for its end. The second signal ends mctl. */
 static int wait_transfer(Context *c, Transfer *t, int signal_fd)
 {
         struct signalfd_siginfo info;
@@ -159,7 +165,7 @@ static int wait_transfer(Context *c, Transfer *t, int signal_fd)
                         r = look_for(c, t);
                 if (r < 0)
                         return r;
-                /* What came with the answer waits already. */
+                /* Messages that came with the answer are queued: process them before poll(). */
                 if (r > 0 || asked)
                         continue;
                 struct pollfd fds[] = {
@@ -191,7 +197,8 @@ int transfer_run(Context *c, sd_bus_message *call, const char *what)
         r = watch(c, &t);
         if (r < 0)
                 return r;
-        r = bus_call(c, what, call, &reply); /* somebody may be typing a password, and think better of it */
+        /* Signals are not blocked yet: the user may interrupt a question for a password. */
+        r = bus_call(c, what, call, &reply);
         if (r >= 0)
                 r = sd_bus_message_read(reply, "u", &id);
         if (r < 0)
@@ -204,7 +211,7 @@ int transfer_run(Context *c, sd_bus_message *call, const char *what)
         return 0;
 }
 
-/* What the name of a file says of how it was made. */
+/* Compression by the suffix of a file name. */
 static const struct {
         const char *suffix, *format;
 } compressions[] = {
@@ -228,8 +235,9 @@ static size_t strip(const char *name, size_t n, const char *suffix)
         return n > length && strncmp(name + n - length, suffix, length) == 0 ? n - length : n;
 }
 
-/* A file's name without that: "debian-12.tar.xz" is "debian-12", which the caller frees, and a tar archive. What says nothing is
- * one as well. */
+/* Returns the name of a file or URL without the suffixes of type and compression, and its type: for
+ * "debian-12.tar.xz", "debian-12" and "tar". Without a suffix, the type is "tar". The caller frees the
+ * name. */
 static char *name_from_file(const char *path, const char **ret_type)
 {
         size_t end = strcspn(path, strstr(path, "://") ? "?#" : ""), begin, n;
@@ -251,7 +259,7 @@ static char *name_from_file(const char *path, const char **ret_type)
         return strndup(name, n);
 }
 
-/* Flags of imports. */
+/* Flags of ImportImage() and PullImage(). */
 enum {
         TRANSFER_REPLACE = 1,
         TRANSFER_READ_ONLY = 2,
@@ -281,7 +289,7 @@ int verb_import(Context *c, char **args)
         int r;
 
         if (from_stdin && !args[1])
-                return log_error("What comes from standard input needs a name: mctl import - NAME."),
+                return log_error("An image from standard input needs a name: mctl import - NAME."),
                        EXIT_STATUS_USAGE;
         name = name_from_file(args[0], &type);
         if (args[1] && free_and_strdup(&name, args[1]) < 0)
@@ -294,7 +302,7 @@ int verb_import(Context *c, char **args)
         if (file_fd < 0 || fstat(file_fd, &st) < 0)
                 return log_error_errno(-errno, "Cannot open '%s'", args[0]);
         if (from_stdin && isatty(file_fd))
-                return log_error_return(-EINVAL, "Standard input is a terminal, and no archive.");
+                return log_error_return(-EINVAL, "Standard input is a terminal: redirect an archive to it.");
         type = c->image_type         ? c->image_type
                : S_ISDIR(st.st_mode) ? "directory"
                : S_ISBLK(st.st_mode) ? "raw"
@@ -305,7 +313,7 @@ int verb_import(Context *c, char **args)
         return r < 0 ? r : transfer_run(c, call, what);
 }
 
-/* What leads to servers; the names are those of curl(1). */
+/* Passes the environment variables for proxies on; the names are those of curl(1). */
 static int append_proxies(sd_bus_message *call)
 {
         static const char *const names[] = { "http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy",
@@ -329,7 +337,7 @@ static int pull(Context *c, char **args, const char *type)
         int r;
 
         if (!strstr(args[0], "://"))
-                return log_error("'%s' is no URL; 'mctl import' takes files.", args[0]), EXIT_STATUS_USAGE;
+                return log_error("'%s' is no URL; 'mctl import' takes a file.", args[0]), EXIT_STATUS_USAGE;
         name = args[1] ? strdup(args[1]) : name_from_file(args[0], &unused);
         what = name ? strf("Download of '%s'", name) : NULL;
         if (!what)
@@ -353,14 +361,15 @@ int verb_pull_raw(Context *c, char **args)
         return pull(c, args, "raw");
 }
 
-/* What the name of the file says, unless somebody said otherwise. */
+/* Returns the compression of --format= or, without this option, the compression that the file name stands
+ * for. */
 static const char *choose_format(Context *c, const char *path)
 {
         const char *dot = strrchr(path, '.');
 
         if (c->format)
                 return c->format;
-        /* ".tgz" is as good as ".tar.gz". */
+        /* ".tgz" is short for ".tar.gz". */
         for (size_t i = 0; dot && i < ELEMENTSOF(compressions); i++)
                 if (streq(dot, compressions[i].suffix) ||
                     (startswith(dot, ".t") && streq(dot + 2, compressions[i].suffix + 1)))
@@ -368,7 +377,7 @@ static const char *choose_format(Context *c, const char *path)
         return "uncompressed";
 }
 
-/* A file is there when it is whole: until then it has no name. */
+/* The file has no name (O_TMPFILE) until the export is complete. */
 static int export_to_file(Context *c, sd_bus_message *call, const char *path, int fd, const char *what)
 {
         _cleanup_free_ char *temporary = strf("%s.mctl-%i", path, getpid());
@@ -390,7 +399,8 @@ static int export_to_file(Context *c, sd_bus_message *call, const char *path, in
         return r < 0 ? log_error_errno(r, "Failed to write '%s'", path) : 0;
 }
 
-/* mctl-sign, which has what signatures need. Without a word, it ends as we do. */
+/* A process of mctl-sign, which has the libraries for signatures. When mctl ends, the socket closes, and
+ * mctl-sign ends without signing. */
 typedef struct Signer {
         pid_t pid;
         int fd;
@@ -401,7 +411,8 @@ static void signer_clear(Signer *s)
         fd_close(s->fd);
 }
 
-/* Waits until it has looked at the key, and at what is there. It says itself what is wrong. */
+/* Starts mctl-sign, and waits until it has checked the key and existing checksums. mctl-sign logs its errors
+ * itself. */
 static int signer_start(Signer *s, const char *key, const char *path)
 {
         int fds[2];
@@ -447,17 +458,18 @@ int verb_export(Context *c, char **args)
         if (!path && isatty(STDOUT_FILENO))
                 return log_error_return(-EINVAL, "Standard output is a terminal: name a file.");
         if (epoch && parse_u64(epoch, 0, INT64_MAX, &clamp) < 0)
-                return log_error_return(-EINVAL, "$SOURCE_DATE_EPOCH is no number of seconds.");
+                return log_error_return(-EINVAL, "$SOURCE_DATE_EPOCH must be a number of seconds.");
         if (path && c->run.detach)
-                return log_error_return(-EINVAL,
-                                        "A file is made when its export is done: -d goes with standard "
-                                        "output only.");
+                return log_error_return(
+                        -EINVAL, "-d cannot be combined with a file: mctl names the file when the export "
+                                 "is done.");
         if (c->sign && !path)
-                return log_error_return(-EINVAL, "A signature goes beside a file: name one.");
+                return log_error_return(-EINVAL,
+                                        "--sign needs a file: the signature is written beside the file.");
         if (path && stat(path, &st) >= 0 && !S_ISREG(st.st_mode))
-                return log_error_return(-EEXIST, "'%s' is there already, and no file.", path);
+                return log_error_return(-EEXIST, "'%s' exists already, and is not a regular file.", path);
         if (path && !c->force && access(path, F_OK) >= 0)
-                return log_error_return(-EEXIST, "'%s' is there already; --force replaces it.", path);
+                return log_error_return(-EEXIST, "'%s' exists already; --force replaces the file.", path);
         directory = path ? strndup(path, strrchr(path, '/') ? strrchr(path, '/') - path + 1 : 0) : NULL;
         if (!what || (path && !directory))
                 return log_oom();

@@ -1,26 +1,25 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* mctl-generator: what the files of machines say to systemd becomes drop-ins of their units. It also makes
- * machines.target where systemd's own tools for containers did not bring it: a generator can give way to a file that
- * is there, which a package cannot. See systemd.generator(7). */
+/* mctl-generator (systemd.generator(7)) makes drop-ins for the units of machines from the settings in
+ * machine files. It also makes machines.target, for hosts without the package of systemd that has this unit.
+ * A generated unit gives way to an existing file, which a packaged unit cannot do. */
 
-#include <dirent.h>
 #include <signal.h>
 #include <unistd.h>
 
 #include "basic/fd.h"
 #include "basic/log.h"
-#include "basic/names.h"
 #include "basic/parse.h"
 #include "spec/cdi.h"
 #include "spec/spec.h"
+#include "state/spec-load.h"
 
 static const char target_text[] = "# Made by mctl-generator\n"
                                   "[Unit]\n"
                                   "Description=Machines\n"
                                   "Before=multi-user.target\n";
 
-/* Of the directories for units, the "late" one counts least: a machines.target from elsewhere is preferred. */
+/* Units in the "late" directory have the lowest priority: any other machines.target is preferred. */
 static int make_target(int late_fd)
 {
         int r;
@@ -35,7 +34,7 @@ static int make_target(int late_fd)
                                                                                                    : 0;
 }
 
-/* The properties of the unit that settings of the machine stand for. */
+/* Adds the lines for settings of the machine that are properties of its unit. */
 static int settings_lines(const Spec *spec, Strv *lines)
 {
         char signal_name[SIGNAL_NAME_MAX];
@@ -57,8 +56,9 @@ static int settings_lines(const Spec *spec, Strv *lines)
         return r < 0 ? r : strv_extend(lines, spec->resources);
 }
 
-/* A file with an error leaves the unit as it is: starting it then fails, and says why. */
-static int make_drop_in(int dir_fd, const char *name)
+/* If a machine file has an error, the unit gets no drop-in. A start of the machine then fails, and reports
+ * the error. */
+static int make_drop_in(const Scope *scope, int dir_fd, const char *name)
 {
         _cleanup_free_ char *dir = strf("container@%s.service.d", name), *text = NULL, *error = NULL;
         _cleanup_strv_ Strv lines = NULL, warnings = NULL;
@@ -67,7 +67,7 @@ static int make_drop_in(int dir_fd, const char *name)
 
         if (!dir || !spec)
                 return -ENOMEM;
-        r = spec_load(spec, NULL, &warnings, &error);
+        r = spec_load(scope, spec, NULL, &warnings, &error);
         if (r >= 0)
                 r = cdi_expand(spec, &error);
         if (error) {
@@ -92,25 +92,20 @@ static int make_drop_in(int dir_fd, const char *name)
                        : file_write_atomic_at(drop_in_fd, "50-machine.conf", 0644, text, strlen(text));
 }
 
-/* All machines that have a file, ours or systemd-nspawn's. */
-static void make_drop_ins(int dir_fd, const char *const *places, const char *suffix)
+static int make_drop_ins(const Scope *scope, int dir_fd)
 {
-        for (const char *const *place = places; *place; place++) {
-                _cleanup_(closedir_cleanup) DIR *dir = opendir(*place);
+        _cleanup_strv_ Strv names = NULL;
+        int r = spec_list_names(scope, &names);
 
-                for (struct dirent *e; dir && (e = readdir(dir));) {
-                        const char *end = endswith(e->d_name, suffix);
-                        _cleanup_free_ char *name = end ? strndup(e->d_name, end - e->d_name) : NULL;
-                        if (!name || !machine_name_valid(name) || streq(name, "_default"))
-                                continue;
-                        int r = make_drop_in(dir_fd, name);
-                        if (r < 0)
-                                log_error_errno(r, "Failed to make a drop-in for machine '%s'", name);
-                }
+        STRV_FOREACH (name, names) {
+                int q = make_drop_in(scope, dir_fd, *name);
+                if (q < 0)
+                        log_error_errno(q, "Failed to make a drop-in for machine '%s'", *name);
         }
+        return r;
 }
 
-/* Nobody reads what a generator writes to its output: what is wrong goes to the kernel's log. */
+/* systemd drops the output of generators, so messages go to the kernel's log. */
 static void log_to_kernel(void)
 {
         _cleanup_close_ int fd = open("/dev/kmsg", O_WRONLY | O_NOCTTY | O_CLOEXEC);
@@ -121,8 +116,10 @@ static void log_to_kernel(void)
 
 int main(int argc, char *argv[])
 {
+        _cleanup_scope_ Scope *scope = NULL;
         int r;
 
+        log_open();
         if (argc != 4) {
                 log_error("mctl-generator is run by systemd, with three directories.");
                 return EXIT_FAILURE;
@@ -131,10 +128,11 @@ int main(int argc, char *argv[])
         _cleanup_close_ int normal_fd = open(argv[1], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         _cleanup_close_ int late_fd = open(argv[3], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         r = normal_fd < 0 || late_fd < 0 ? -errno : make_target(late_fd);
-        if (r >= 0) {
-                make_drop_ins(normal_fd, spec_nspawn_dirs, ".nspawn");
-                make_drop_ins(normal_fd, spec_machine_dirs, ".machine");
-        } else {
+        if (r >= 0)
+                r = scope_new(&scope);
+        if (r >= 0)
+                r = make_drop_ins(scope, normal_fd);
+        if (r < 0) {
                 log_error_errno(r, "Failed to make units");
                 return EXIT_FAILURE;
         }

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* mctl-init -- COMMAND [ARGUMENT…]: PID 1 for a command that is no init. It starts the command, passes signals on to
- * it, waits for whoever loses his parent, and ends when the command ends, with its status (128 and the number of the
- * signal where one ended it).
+/* mctl-init -- COMMAND [ARGUMENT…]: PID 1 for a command that is no init. mctl-init starts the command,
+ * forwards signals to it, and reaps all processes that lose their parent. When the command ends, mctl-init
+ * exits with its status, or with 128 plus the number of the signal that ended it.
  *
- * It runs in any tree, whatever C library is there or none, so it has none: it makes its system calls itself. */
+ * mctl-init runs in trees with any C library, or without one. It therefore uses no C library, and makes its
+ * system calls itself. */
 
 #include <asm/signal.h>
 #include <asm/unistd.h>
@@ -31,7 +32,7 @@ static long call(long number, long a, long b, long c, long d, long e)
         return result;
 }
 
-/* The kernel leaves the arguments on the stack: their number, their addresses, NULL, the environment, NULL. */
+/* The kernel puts the arguments on the stack: their number, their addresses, NULL, the environment, NULL. */
 __asm__(".globl _start\n"
         "_start:\n"
         "        xor %ebp, %ebp\n"
@@ -143,7 +144,7 @@ _Noreturn static void become_command(char **argv, char **environment)
         quit(r == -ENOENT ? STATUS_NOT_FOUND : STATUS_CANNOT_EXECUTE);
 }
 
-/* Waits for all that have ended. Ends with the command. */
+/* Reaps all children that have ended. If the command is among them, exits with its status. */
 static void reap(long command)
 {
         int status;

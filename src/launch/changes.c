@@ -6,9 +6,10 @@
 
 #include "basic/fd.h"
 #include "basic/tree.h"
-#include "spec/spec.h"
 
-#define MARKER "reboot"
+/* Beside the images, where there is room, and under a name that is no image's. */
+#define CHANGES ".#mctl.changes"
+#define MARKER  "reboot"
 
 static int make(int dir_fd, uid_t base)
 {
@@ -28,11 +29,13 @@ static bool is_kept(int dir_fd, int machine_fd, uid_t base)
                st.st_uid == base;
 }
 
-int changes_open(const char *unit, int machine_fd, uid_t base)
+int changes_open(const Scope *scope, const char *unit, int machine_fd, uid_t base)
 {
         int r;
 
-        _cleanup_close_ int parent_fd = dir_open_or_make_at(AT_FDCWD, CHANGES_DIR, 0700);
+        _cleanup_free_ char *path = scope_store_path(scope, CHANGES);
+        OOM_CHECK(path);
+        _cleanup_close_ int parent_fd = dir_open_or_make_at(AT_FDCWD, path, 0700);
         if (parent_fd < 0)
                 return parent_fd;
         _cleanup_close_ int old_fd = dir_open_at(parent_fd, unit);
@@ -54,9 +57,11 @@ static bool is_reboot(void)
         return streq_ptr(code, "killed") && streq_ptr(status, "HUP");
 }
 
-int changes_end(const char *unit, int machine_fd)
+int changes_end(const Scope *scope, const char *unit, int machine_fd)
 {
-        _cleanup_close_ int parent_fd = open(CHANGES_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        _cleanup_free_ char *path = scope_store_path(scope, CHANGES);
+        OOM_CHECK(path);
+        _cleanup_close_ int parent_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (parent_fd < 0)
                 return errno == ENOENT ? 0 : -errno;
         if (faccessat(parent_fd, unit, F_OK, AT_SYMLINK_NOFOLLOW) < 0)

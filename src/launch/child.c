@@ -10,20 +10,21 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 
+#include "basic/failure.h"
 #include "basic/fd.h"
-#include "basic/log.h"
 #include "basic/socket.h"
 #include "basic/syscalls.h"
 #include "launch/child.h"
 #include "launch/program.h"
+#include "mount/tree.h"
 #include "sandbox/cgroup.h"
 #include "sandbox/limits.h"
 #include "sandbox/mounts.h"
 
 #define ENABLE_TRIES 100
 
-/* Waits for a byte, and returns the descriptor that comes with it. The end of the channel is the end of the launcher,
- * and so ours. */
+/* Waits for a byte, and returns the descriptor that comes with it. The end of the channel is the end of the
+ * launcher, and so ours. */
 static int await(const Child *child, char expected)
 {
         char c;
@@ -34,94 +35,96 @@ static int await(const Child *child, char expected)
         return fd;
 }
 
-static int become_root(const Child *child)
+static int become_root(const Child *child, char **ret_error)
 {
         if (!(child->plan->namespaces & CLONE_NEWUSER))
                 return 0;
         if (setgroups(0, NULL) < 0 || setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0)
-                return log_error_errno(-errno, "Failed to become root of the user namespace");
+                return set_failure_errno(ret_error, -errno, "Failed to become root of the user namespace");
         (void) prctl(PR_SET_DUMPABLE, 0); /* a change of user resets it */
         return 0;
 }
 
-/* Makes the launcher's tree the root. Our own mount namespace is a copy of the launcher's, and for the kernel a less
- * privileged one, so all mounts in the copy are locked: below each other, and in their flags. The copy of the tree
- * itself must not be, to become the root; open_tree() makes such a one. */
-static int enter_tree(const Child *child, int root_fd)
+/* Makes the launcher's tree the root. Our own mount namespace is a copy of the launcher's, and for the
+ * kernel a less privileged one, so all mounts in the copy are locked: below each other, and in their flags.
+ * The copy of the tree itself must not be, to become the root; open_tree() makes such a one. */
+static int enter_tree(const Child *child, int root_fd, char **ret_error)
 {
         const Plan *plan = child->plan;
         const Step *step;
         int r;
 
         if (fchdir(root_fd) < 0)
-                return log_error_errno(-errno, "Failed to enter the root of the machine");
+                return set_failure_errno(ret_error, -errno, "Failed to enter the root of the machine");
         if (unshare(CLONE_NEWNS | CLONE_NEWCGROUP) < 0)
-                return log_error_errno(-errno, "Failed to create the mount and cgroup namespaces");
+                return set_failure_errno(ret_error, -errno,
+                                         "Failed to create the mount and cgroup namespaces");
 
-        _cleanup_close_ int tree_fd = mounts_clone_path(AT_FDCWD, ".");
+        _cleanup_close_ int tree_fd = mount_clone(AT_FDCWD, ".");
         if (tree_fd < 0)
-                return log_error_errno(tree_fd, "Failed to copy the tree");
+                return set_failure_errno(ret_error, tree_fd, "Failed to copy the tree");
         if (move_mount(tree_fd, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH) < 0)
-                return log_error_errno(-errno, "Failed to attach the tree");
+                return set_failure_errno(ret_error, -errno, "Failed to attach the tree");
         r = mounts_carry_out(plan->inner_steps, plan->n_inner_steps,
                              &(Site){ .root_fd = tree_fd, .userns_fd = -EBADF }, &step);
         if (r < 0)
-                return log_error_errno(r, "Failed to set up '%s'", step->target);
+                return set_failure_errno(ret_error, r, "Failed to set up '%s'", step->target);
 
         if (fchdir(tree_fd) < 0 || sys_pivot_root(".", ".") < 0 || umount2(".", MNT_DETACH) < 0)
-                return log_error_errno(-errno, "Failed to make the tree the root");
+                return set_failure_errno(ret_error, -errno, "Failed to make the tree the root");
 
         struct mount_attr attr = { .propagation = MS_SHARED };
         if (mount_setattr(AT_FDCWD, "/", AT_RECURSIVE, &attr, sizeof(attr)) < 0)
-                return log_error_errno(-errno, "Failed to make mounts shared");
-        return chdir("/") < 0 ? log_error_errno(-errno, "Failed to enter '/'") : 0;
+                return set_failure_errno(ret_error, -errno, "Failed to make mounts shared");
+        return chdir("/") < 0 ? set_failure_errno(ret_error, -errno, "Failed to enter '/'") : 0;
 }
 
-static int bring_up_loopback(void)
+static int bring_up_loopback(char **ret_error)
 {
         struct ifreq request = { .ifr_name = "lo", .ifr_flags = IFF_UP };
 
         _cleanup_close_ int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
         if (fd < 0 || ioctl(fd, SIOCSIFFLAGS, &request) < 0)
-                return log_error_errno(-errno, "Failed to bring up the loopback interface");
+                return set_failure_errno(ret_error, -errno, "Failed to bring up the loopback interface");
         return 0;
 }
 
-static int set_identity(const Plan *plan)
+static int set_identity(const Plan *plan, char **ret_error)
 {
         if (sethostname(plan->hostname, strlen(plan->hostname)) < 0)
-                return log_error_errno(-errno, "Failed to set the host name");
-        return plan->namespaces & CLONE_NEWNET ? bring_up_loopback() : 0;
+                return set_failure_errno(ret_error, -errno, "Failed to set the host name");
+        return plan->namespaces & CLONE_NEWNET ? bring_up_loopback(ret_error) : 0;
 }
 
 /* The terminal has a number in /dev/pts, and programs know it as /dev/console. */
-static int bind_console(void)
+static int bind_console(char **ret_error)
 {
         _cleanup_close_ int target_fd = open("/dev/console", O_PATH | O_NOFOLLOW | O_CLOEXEC);
-        _cleanup_close_ int tree_fd = target_fd < 0 ? -errno : mounts_clone_path(STDIN_FILENO, "");
-        int r = tree_fd < 0 ? tree_fd : mounts_attach(tree_fd, target_fd);
+        _cleanup_close_ int tree_fd = target_fd < 0 ? -errno : mount_clone(STDIN_FILENO, "");
+        int r = tree_fd < 0 ? tree_fd : mount_attach(tree_fd, target_fd);
 
-        return r < 0 ? log_error_errno(r, "Failed to make the terminal '/dev/console'") : 0;
+        return r < 0 ? set_failure_errno(ret_error, r, "Failed to make the terminal '/dev/console'") : 0;
 }
 
-static int open_console(const Child *child)
+static int open_console(const Child *child, char **ret_error)
 {
         int r;
 
         if (child->console == CONSOLE_PIPE) {
                 (void) unlink("/dev/console"); /* where one was planned */
-                return program_replace_null();
+                return program_replace_null(ret_error);
         }
         r = program_open_terminal(child->console == CONSOLE_PTY ? child->channel_fd : STDIN_FILENO,
-                                  !child->plan->spec->boot);
-        return r < 0 ? r : bind_console();
+                                  !child->plan->spec->boot, ret_error);
+        return r < 0 ? r : bind_console(ret_error);
 }
 
-/* Controllers can be handed on to us only once the launcher has left the unit's cgroup, which it does by exiting.
- * The kernel may take a moment longer than the pidfd. */
-static int enable_controllers(const Child *child)
+/* Controllers can be handed on to us only once the launcher has left the unit's cgroup, which it does by
+ * exiting. The kernel may take a moment longer than the pidfd. */
+static void enable_controllers(const Child *child)
 {
         struct pollfd p = { .fd = child->launcher_fd, .events = POLLIN };
+        _cleanup_free_ char *error = NULL;
         int r;
 
         while (poll(&p, 1, -1) < 0 && errno == EINTR)
@@ -132,59 +135,94 @@ static int enable_controllers(const Child *child)
                         break;
                 usleep(500);
         }
-        if (r < 0)
-                return log_warning_errno(r, "Failed to hand on the controllers of the cgroup");
-        return 0;
+        if (r >= 0)
+                return;
+        (void) set_failure_errno(&error, r, "Failed to hand on the controllers of the cgroup");
+        child->last_words(strna(error));
 }
 
-void child_main(const Child *child)
+/* The launcher returns the text as the reason why there is no machine; who is on its terminal sees it too.
+ */
+static _Noreturn void fail(const Child *child, bool on_terminal, int status, const char *error)
 {
-        const Plan *plan = child->plan;
-        Person person = {};
-        Strv environment;
-        char *program;
+        char message[CHILD_MESSAGE_MAX];
+        int n = snprintf(message, sizeof(message), "%c%c%s", CHILD_HAS_FAILED, status, strna(error));
+
+        if (on_terminal)
+                child->last_words(strna(error));
+        (void) socket_send(child->channel_fd, message, MIN((size_t) n, sizeof(message) - 1), -EBADF);
+        _exit(status);
+}
+
+/* Out of reach of the host, and into the machine. */
+static int enter(const Child *child, char **ret_error)
+{
         int r;
 
         /* Nobody may look at this process while it still has to do with the host. */
         (void) prctl(PR_SET_DUMPABLE, 0);
         r = program_join_keyring();
-        if (r < 0) {
-                log_error_errno(r, "Failed to make a session key ring");
-                _exit(EXIT_FAILURE);
-        }
-        if (fd_close_others((const int[]){ child->channel_fd, child->launcher_fd, child->control_fd }, 3) <
-            0)
-                _exit(EXIT_FAILURE);
-
+        if (r < 0)
+                return set_failure_errno(ret_error, r, "Failed to make a session key ring");
+        r = fd_close_others((const int[]){ child->channel_fd, child->launcher_fd, child->control_fd }, 3);
+        if (r < 0)
+                return set_failure_errno(ret_error, r, "Failed to close descriptors");
         _cleanup_close_ int root_fd = await(child, CHILD_MAY_ENTER);
-        if (become_root(child) < 0 || enter_tree(child, root_fd) < 0 || set_identity(plan) < 0)
-                _exit(EXIT_FAILURE);
+        r = become_root(child, ret_error);
+        if (r >= 0)
+                r = enter_tree(child, root_fd, ret_error);
+        if (r < 0)
+                return r;
+        r = set_identity(child->plan, ret_error);
         umask(0022);
         /* A session of our own: no terminal of the host controls it. */
         (void) setsid();
-        if (open_console(child) < 0)
-                _exit(EXIT_FAILURE);
+        return r;
+}
+
+/* Becomes the user of the program, with its environment. */
+static int become(const Child *child, Person *person, Strv *environment, char **ret_error)
+{
+        const Plan *plan = child->plan;
+        int r;
+
         program_reset_signals();
-        environment = strv_copy(plan->environment);
-        if (!environment)
-                _exit(EXIT_FAILURE);
+        *environment = strv_copy(plan->environment);
+        OOM_CHECK(*environment);
         r = limits_apply_self(plan->spec);
         if (r < 0)
-                log_error_errno(r, "Failed to set NUMA policy or personality");
-        if (r < 0 || program_become(plan->spec, plan->capabilities, &person, &environment) < 0)
-                _exit(EXIT_FAILURE);
+                return set_failure_errno(ret_error, r,
+                                         "Failed to set resource limits, NUMA policy or personality");
+        return program_become(plan->spec, plan->capabilities, person, environment, ret_error);
+}
 
+void child_main(const Child *child)
+{
+        const Plan *plan = child->plan;
+        Strv environment = NULL;
+        Person person = {};
+        char *program = NULL, *error = NULL;
+        int r;
+
+        r = enter(child, &error);
+        if (r >= 0)
+                r = open_console(child, &error);
+        if (r < 0)
+                fail(child, false, EXIT_FAILURE, error ?: strerror(-r));
+        bool on_terminal = child->console != CONSOLE_PIPE;
+        r = become(child, &person, &environment, &error);
+        if (r < 0)
+                fail(child, on_terminal, EXIT_FAILURE, error ?: strerror(-r));
         /* What can be known before it counts as started. */
         r = program_find(plan->argv[0], environment, &program);
         if (r < 0) {
-                r = program_failed(plan->argv[0], r);
-                (void) socket_send(child->channel_fd, &(char){ r }, 1, -EBADF);
-                _exit(r);
+                int status = program_failed(plan->argv[0], r, &error);
+                fail(child, on_terminal, status, error);
         }
         if (socket_send(child->channel_fd, &(char){ CHILD_IS_READY }, 1, -EBADF) < 0)
                 _exit(EXIT_FAILURE);
         (void) await(child, CHILD_MAY_EXEC);
-        (void) enable_controllers(child);
+        enable_controllers(child);
 
         program_execute(&(Program){
                 .path = program,
@@ -196,5 +234,6 @@ void child_main(const Child *child)
                 .filter = child->filter,
                 .filter_size = child->filter_size,
                 .status_on_failure = EXIT_FAILURE,
+                .last_words = child->last_words,
         });
 }

@@ -1,10 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "launch/enter.h"
 
-/* mctl-enter: runs one more program in a machine that is up, for "mctl exec" and "mctl shell". It is in the namespaces, the
- * unit's cgroup and the user namespace of the machine, with its bounding set, its filter and its limits. See
- * mctl(1). */
-
-#include <getopt.h>
 #include <linux/sched.h>
 #include <sched.h>
 #include <signal.h>
@@ -14,24 +10,16 @@
 #include <sys/wait.h>
 
 #include "basic/capability.h"
+#include "basic/failure.h"
 #include "basic/fd.h"
-#include "basic/log.h"
 #include "basic/syscalls.h"
-#include "config.h"
 #include "launch/program.h"
 #include "sandbox/cgroup.h"
 #include "sandbox/filter.h"
-#include "sandbox/leader.h"
 #include "sandbox/limits.h"
 #include "sandbox/plan.h"
 #include "sandbox/privileges.h"
-
-typedef struct Options {
-        const char *name, *user, *directory;
-        Strv environment;
-        bool input, terminal, privileged, login;
-        char **argv; /* NULL for the user's shell */
-} Options;
+#include "state/leader.h"
 
 /* A machine that runs, and what its processes are bound by. */
 typedef struct Target {
@@ -46,31 +34,14 @@ typedef struct Target {
         size_t filter_size;
 } Target;
 
-static void help(void)
-{
-        printf("mctl-enter [OPTION…] NAME [COMMAND…]\n"
-               "\n"
-               "Runs a command in a machine that is up; without one, the shell of the user.\n"
-               "\n"
-               "  -h --help        Show this help\n"
-               "     --version     Show the version\n"
-               "  -u --user=       User inside\n"
-               "  -w --workdir=    Directory inside\n"
-               "  -e --env=        Environment variable\n"
-               "  -i --interactive Keep standard input\n"
-               "  -t --tty         Make a terminal, and send it over standard input\n"
-               "  -l --login       The program is a login shell\n"
-               "     --privileged  With all capabilities of the user namespace, and no filter\n");
-}
-
-/* --- the machine -------------------------------------------------------------------------------------------------- */
+/* --- the machine --------------------------------------------------------------------------------------- */
 
 /* By whichever unit it runs. Returns the directory of its record. */
-static int find_machine(const char *name, Record *ret)
+static int find_machine(const Scope *scope, const char *name, Record *ret, char **ret_error)
 {
-        _cleanup_close_ int run_fd = run_dir_open();
+        _cleanup_close_ int run_fd = run_dir_open(scope);
         if (run_fd < 0)
-                return log_error_errno(run_fd, "Failed to open '%s'", RUN_DIR);
+                return set_failure_errno(ret_error, run_fd, "Failed to open '%s'", scope->run_dir);
         for (MachineUnitKind kind = 0; kind < _MACHINE_UNIT_KIND_MAX; kind++) {
                 _cleanup_record_ Record record = {};
                 _cleanup_close_ int fd = machine_dir_open(run_fd, kind, name, false);
@@ -80,7 +51,7 @@ static int find_machine(const char *name, Record *ret)
                 record = (Record){};
                 return TAKE_FD(fd);
         }
-        return log_error_return(-ESRCH, "No machine '%s' of mctl is running.", name);
+        return set_failure(ret_error, -ESRCH, "No machine '%s' of mctl is running.", name);
 }
 
 /* All of the leader's; the kernel refuses to enter a user namespace that we are in already. */
@@ -94,40 +65,44 @@ static int find_namespaces(const Record *record, uint64_t *ret)
         return 0;
 }
 
-static int open_machine(const Options *o, Target *t)
+static int open_machine(const Scope *scope, const EnterRequest *q, Target *t, char **ret_error)
 {
-        _cleanup_free_ char *error = NULL, *filter = NULL;
+        _cleanup_free_ char *filter = NULL;
         int r;
 
-        _cleanup_close_ int machine_fd = find_machine(o->name, &t->record);
+        _cleanup_close_ int machine_fd = find_machine(scope, q->machine, &t->record, ret_error);
         if (machine_fd < 0)
                 return machine_fd;
-        r = machine_spec_read(machine_fd, o->name, &t->spec, &error);
+        r = machine_spec_read(machine_fd, q->machine, &t->spec, ret_error);
         if (r < 0)
-                return error ? log_error_return(r, "%s", error)
-                             : log_error_errno(r, "Failed to read the spec of machine '%s'", o->name);
+                return *ret_error ? r
+                                  : set_failure_errno(ret_error, r,
+                                                      "Failed to read the spec of machine '%s'", q->machine);
         t->leader_fd = pidfd_open(t->record.leader, 0);
         /* The number was the leader's before it was opened, if it still is now. */
         r = t->leader_fd < 0 ? -errno : find_namespaces(&t->record, &t->namespaces);
         if (r < 0)
-                return log_error_errno(r, "Failed to open machine '%s'", o->name);
+                return set_failure_errno(ret_error, r, "Failed to open machine '%s'", q->machine);
 
-        t->capabilities = o->privileged ? CAPABILITY_ALL : capability_bounding_set(t->spec);
-        r = o->privileged ? 0 : filter_name(t->spec, t->capabilities, &filter);
+        t->capabilities = (q->flags & ENTER_PRIVILEGED) ? CAPABILITY_ALL : capability_bounding_set(t->spec);
+        r = (q->flags & ENTER_PRIVILEGED) ? 0 : filter_name(t->spec, t->capabilities, &filter);
         if (r >= 0 && filter)
-                r = filter_read(t->spec, t->capabilities, filter, &t->filter, &t->filter_size);
-        return r < 0 ? log_error_errno(r, "Failed to read the system call filter") : 0;
+                r = filter_read(scope, t->spec, t->capabilities, filter, &t->filter, &t->filter_size,
+                                ret_error);
+        if (r < 0 && !*ret_error)
+                return set_failure_errno(ret_error, r, "Failed to read the system call filter");
+        return r;
 }
 
 /* What runs in the cgroup of the unit ends with it. */
-static int make_cgroup(Target *t)
+static int make_cgroup(Target *t, char **ret_error)
 {
         t->unit_fd = cgroup_open_unit_of(t->record.leader);
         if (t->unit_fd < 0)
-                return log_error_errno(t->unit_fd, "Failed to open the cgroup of the unit");
+                return set_failure_errno(ret_error, t->unit_fd, "Failed to open the cgroup of the unit");
         snprintf(t->cgroup, sizeof(t->cgroup), CGROUP_GUEST "%i", getpid());
         t->cgroup_fd = cgroup_make_guest(t->unit_fd, t->cgroup);
-        return t->cgroup_fd < 0 ? log_error_errno(t->cgroup_fd, "Failed to make a cgroup") : 0;
+        return t->cgroup_fd < 0 ? set_failure_errno(ret_error, t->cgroup_fd, "Failed to make a cgroup") : 0;
 }
 
 static void target_clear(Target *t)
@@ -144,9 +119,9 @@ static void target_clear(Target *t)
         free(t->filter);
 }
 
-/* --- the program -------------------------------------------------------------------------------------------------- */
+/* --- the program --------------------------------------------------------------------------------------- */
 
-static int make_environment(const Options *o, const Target *t, Strv *ret)
+static int make_environment(const EnterRequest *q, const Target *t, Strv *ret)
 {
         _cleanup_strv_ Strv l = NULL;
         int r;
@@ -155,7 +130,7 @@ static int make_environment(const Options *o, const Target *t, Strv *ret)
         STRV_FOREACH (s, t->spec->environment)
                 if (r >= 0)
                         r = strv_env_set(&l, *s);
-        STRV_FOREACH (s, o->environment)
+        STRV_FOREACH (s, q->environment)
                 if (r >= 0)
                         r = strv_env_set(&l, *s);
         if (r >= 0)
@@ -163,37 +138,39 @@ static int make_environment(const Options *o, const Target *t, Strv *ret)
         return r;
 }
 
-static int close_input(void)
+static int close_input(char **ret_error)
 {
         _cleanup_close_ int null_fd = open("/dev/null", O_RDONLY | O_NOCTTY | O_CLOEXEC);
 
         return null_fd < 0 || dup2(null_fd, STDIN_FILENO) < 0
-                       ? log_error_errno(-errno, "Failed to open '/dev/null' in the machine")
+                       ? set_failure_errno(ret_error, -errno, "Failed to open '/dev/null' in the machine")
                        : 0;
 }
 
 /* A login shell is called by its name with a dash, and stands in its home. */
-static int choose_program(const Options *o, const Person *person, Strv environment, char **ret_path,
+static int choose_program(const EnterRequest *q, const Person *person, Strv environment, char **ret_path,
                           Strv *ret_argv)
 {
         const char *shell = person->shell ?: "/bin/sh";
         _cleanup_strv_ Strv argv = NULL;
         int r;
 
-        if (o->argv[0])
-                r = strv_extend(&argv, o->argv);
+        if (q->command && q->command[0])
+                r = strv_extend(&argv, q->command);
         else {
                 const char *slash = strrchr(shell, '/');
-                r = strv_appendf(&argv, "%s%s", o->login ? "-" : "", slash ? slash + 1 : shell);
+                r = strv_appendf(&argv, "%s%s", (q->flags & ENTER_LOGIN) ? "-" : "",
+                                 slash ? slash + 1 : shell);
         }
         if (r >= 0)
-                r = program_find(o->argv[0] ? argv[0] : shell, environment, ret_path);
+                r = program_find(q->command && q->command[0] ? argv[0] : shell, environment, ret_path);
         if (r >= 0)
                 *ret_argv = TAKE_PTR(argv);
         return r;
 }
 
-/* Whether the system inside makes login sessions: then its systemd does, with PAM, and its logind knows them. */
+/* Whether the system inside makes login sessions: then its systemd does, with PAM, and its logind knows
+ * them. */
 static bool has_sessions(void)
 {
         return access("/run/systemd/system", F_OK) >= 0 && access("/usr/bin/systemd-run", X_OK) >= 0 &&
@@ -201,7 +178,7 @@ static bool has_sessions(void)
 }
 
 /* The command that has it do so, which returns the exit status. */
-static int make_session(const Options *o, const char *user, Strv *ret)
+static int make_session(const EnterRequest *q, const char *user, Strv *ret, char **ret_error)
 {
         _cleanup_person_ Person person = {};
         int r;
@@ -209,57 +186,96 @@ static int make_session(const Options *o, const char *user, Strv *ret)
         _cleanup_close_ int root_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
         r = root_fd < 0 ? -errno : person_find(root_fd, user, &person);
         if (r == -ESRCH)
-                return log_error_return(r, "There is no user '%s' in the machine.", user);
+                return set_failure(ret_error, r, "There is no user '%s' in the machine.", user);
         if (r >= 0)
-                r = session_command(&(EnterRequest){ .user = user,
-                                                     .directory = o->directory,
-                                                     .environment = o->environment,
-                                                     .command = o->argv,
-                                                     .flags = o->terminal ? ENTER_TERMINAL : 0 },
-                                    person.shell, ret);
+                r = session_command(
+                        &(EnterRequest){ .user = user,
+                                         .directory = q->directory,
+                                         .environment = q->environment,
+                                         .command = q->command,
+                                         .flags = (q->flags & ENTER_TERMINAL) ? ENTER_TERMINAL : 0 },
+                        person.shell, ret);
         if (r < 0)
-                return log_error_errno(r, "Failed to make a session");
+                return set_failure_errno(ret_error, r, "Failed to make a session");
         return 0;
 }
 
-_Noreturn static void child_main(const Options *o, Target *t)
+/* The last steps: out of our own user and streams. */
+static int leave_host(const EnterRequest *q, const Target *t, char **ret_error)
 {
-        _cleanup_strv_ Strv environment = NULL, argv = NULL;
-        _cleanup_free_ char *path = NULL;
-        Person person = {};
-        int r;
+        bool terminal = q->flags & ENTER_TERMINAL;
+        int r = 0;
 
-        /* Last: into a cgroup that is outside of its own namespace nobody gets where cgroup2 is mounted with nsdelegate, as systemd
-         * does. */
-        if (setns(t->leader_fd, CLONE_NEWCGROUP) < 0) {
-                log_error_errno(-errno, "Failed to enter the cgroup namespace of machine '%s'", o->name);
-                _exit(STATUS_NOT_RUN);
-        }
+        /* Last: into a cgroup that is outside of its own namespace nobody gets where cgroup2 is mounted with
+         * nsdelegate, as systemd does. */
+        if (setns(t->leader_fd, CLONE_NEWCGROUP) < 0)
+                return set_failure_errno(ret_error, -errno,
+                                         "Failed to enter the cgroup namespace of machine '%s'", q->machine);
         if (t->namespaces & CLONE_NEWUSER && (setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0))
-                _exit(STATUS_NOT_RUN);
+                return set_failure_errno(ret_error, -errno, "Failed to become root of machine '%s'",
+                                         q->machine);
         (void) prctl(PR_SET_DUMPABLE, 0);
         (void) setsid();
-        if (o->terminal ? program_open_terminal(STDIN_FILENO, true) < 0 : !o->input && close_input() < 0)
-                _exit(STATUS_NOT_RUN);
-        if (program_replace_null() < 0)
-                _exit(STATUS_NOT_RUN);
+        if (terminal)
+                r = program_open_terminal(STDIN_FILENO, true, ret_error);
+        else if (!(q->flags & ENTER_INTERACTIVE))
+                r = close_input(ret_error);
+        return r < 0 ? r : program_replace_null(ret_error);
+}
+
+/* Becomes the user, with the environment; `argv` is set for a login that the system inside makes. */
+static int become(const EnterRequest *q, Target *t, Person *person, Strv *environment, Strv *argv,
+                  char **ret_error)
+{
+        int r;
+
         program_reset_signals();
         umask(0022);
-        if (o->login && has_sessions()) {
-                if (make_session(o, t->spec->user ?: "root", &argv) < 0)
-                        _exit(STATUS_NOT_RUN);
+        if (q->flags & ENTER_LOGIN && has_sessions()) {
+                r = make_session(q, t->spec->user ?: "root", argv, ret_error);
+                if (r < 0)
+                        return r;
                 free(t->spec->user);
                 t->spec->user = NULL;
         }
-        if (make_environment(o, t, &environment) < 0 || limits_apply_self(t->spec) < 0 ||
-            program_become(t->spec, t->capabilities, &person, &environment) < 0)
-                _exit(STATUS_NOT_RUN);
-        if (o->login && !o->directory && person.home)
+        /* Root has a home and a name as well; its number needs no entry in passwd. */
+        if (!t->spec->user) {
+                t->spec->user = strdup("0");
+                OOM_CHECK(t->spec->user);
+        }
+        r = make_environment(q, t, environment);
+        if (r >= 0)
+                r = limits_apply_self(t->spec);
+        return r < 0 ? r : program_become(t->spec, t->capabilities, person, environment, ret_error);
+}
+
+static _Noreturn void fail(LaunchTell tell, int status, const char *error)
+{
+        tell(error);
+        _exit(status);
+}
+
+static _Noreturn void child_main(const EnterRequest *q, Target *t, LaunchTell tell)
+{
+        Strv environment = NULL, argv = NULL;
+        char *path = NULL, *error = NULL;
+        Person person = {};
+        int r;
+
+        r = leave_host(q, t, &error);
+        if (r >= 0)
+                r = become(q, t, &person, &environment, &argv, &error);
+        if (r < 0)
+                fail(tell, STATUS_NOT_RUN, error ?: strerror(-r));
+        if (q->flags & ENTER_LOGIN && !q->directory && person.home)
                 (void) program_enter_directory(person.home); /* it may not have been made */
         r = argv ? program_find(argv[0], environment, &path)
-                 : choose_program(o, &person, environment, &path, &argv);
-        if (r < 0)
-                _exit(program_failed(argv ? argv[0] : o->argv[0] ?: strna(person.shell), r));
+                 : choose_program(q, &person, environment, &path, &argv);
+        if (r < 0) {
+                const char *name = argv ? argv[0] : q->command ? q->command[0] : NULL;
+                int status = program_failed(name ?: strna(person.shell), r, &error);
+                fail(tell, status, strna(error));
+        }
         /* Whoever waits for it may be killed. */
         (void) prctl(PR_SET_PDEATHSIG, SIGKILL);
         program_execute(&(Program){
@@ -272,10 +288,11 @@ _Noreturn static void child_main(const Options *o, Target *t)
                 .filter = t->filter,
                 .filter_size = t->filter_size,
                 .status_on_failure = STATUS_NOT_RUN,
+                .last_words = tell,
         });
 }
 
-/* --- waiting ------------------------------------------------------------------------------------------------------ */
+/* --- waiting ------------------------------------------------------------------------------------------- */
 
 static const int passed_on[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2 };
 
@@ -297,46 +314,55 @@ static int wait_for(pid_t pid, const sigset_t *set)
 }
 
 /* What is closed here would be the number of something of ours, and given to the program. */
-static int check_streams(const Options *o)
+static int check_streams(const EnterRequest *q, char **ret_error)
 {
         for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
-                if (fcntl(fd, F_GETFD) < 0 || (!fd_is_stream(fd) && (fd != STDIN_FILENO || o->input)))
-                        return log_error_return(
-                                -EBADF, "Standard input and output must be open, and no directories.");
+                if (fcntl(fd, F_GETFD) < 0 ||
+                    (!fd_is_stream(fd) && (fd != STDIN_FILENO || (q->flags & ENTER_INTERACTIVE))))
+                        return set_failure(ret_error, -EBADF,
+                                           "Standard input and output must be open, and no directories.");
         return 0;
 }
 
-static int run(const Options *o, char *argv[])
+/* All that takes the rights of the host. */
+static int prepare(const Scope *scope, const EnterRequest *q, char *argv[], Target *t, char **ret_error)
+{
+        int r;
+
+        r = check_streams(q, ret_error);
+        if (r >= 0)
+                r = open_machine(scope, q, t, ret_error);
+        if (r < 0)
+                return r;
+        r = program_seal(t->spec, argv);
+        if (r < 0)
+                return set_failure_errno(ret_error, r, "Failed to run from a sealed copy");
+        if (!isempty(q->user) && free_and_strdup(&t->spec->user, q->user) < 0)
+                return -ENOMEM;
+        if (!isempty(q->directory) && free_and_strdup(&t->spec->working_directory, q->directory) < 0)
+                return -ENOMEM;
+        r = limits_apply(0, t->spec);
+        if (r < 0)
+                return set_failure_errno(ret_error, r, "Failed to set resource limits");
+        if (cgroup_is_frozen(t->record.leader) > 0)
+                return set_failure(ret_error, -EBUSY,
+                                   "Machine '%s' is paused; resume it with 'mctl resume %s'.", q->machine,
+                                   q->machine);
+        r = make_cgroup(t, ret_error);
+        if (r < 0)
+                return r;
+        r = program_join_keyring();
+        return r < 0 ? set_failure_errno(ret_error, r, "Failed to make a session key ring") : 0;
+}
+
+int enter_run(const Scope *scope, const EnterRequest *q, char *argv[], LaunchTell tell, char **ret_error)
 {
         _cleanup_(target_clear) Target t = { .leader_fd = -EBADF, .cgroup_fd = -EBADF, .unit_fd = -EBADF };
         sigset_t set;
-        int r;
+        int r = prepare(scope, q, argv, &t, ret_error);
 
-        if (check_streams(o) < 0)
-                return STATUS_NOT_RUN;
-        r = open_machine(o, &t);
         if (r < 0)
-                return STATUS_NOT_RUN;
-        r = program_seal(t.spec, argv);
-        if (r < 0)
-                return log_error_errno(r, "Failed to run from a sealed copy"), STATUS_NOT_RUN;
-        if (o->user && free_and_strdup(&t.spec->user, o->user) < 0)
-                return log_oom(), STATUS_NOT_RUN;
-        if (o->directory && free_and_strdup(&t.spec->working_directory, o->directory) < 0)
-                return log_oom(), STATUS_NOT_RUN;
-        r = limits_apply(0, t.spec);
-        if (r < 0)
-                return log_error_errno(r, "Failed to set resource limits"), STATUS_NOT_RUN;
-        if (cgroup_is_frozen(t.record.leader) > 0)
-                return log_error("Machine '%s' is paused; 'mctl resume %s' lets it go on.", o->name,
-                                 o->name),
-                       STATUS_NOT_RUN;
-        if (make_cgroup(&t) < 0)
-                return STATUS_NOT_RUN;
-        r = program_join_keyring();
-        if (r < 0)
-                return log_error_errno(r, "Failed to make a session key ring"), STATUS_NOT_RUN;
-
+                return r;
         sigemptyset(&set);
         sigaddset(&set, SIGCHLD);
         for (size_t i = 0; i < ELEMENTSOF(passed_on); i++)
@@ -345,7 +371,7 @@ static int run(const Options *o, char *argv[])
         /* Nobody inside may look at a process that still has to do with the host. */
         (void) prctl(PR_SET_DUMPABLE, 0);
         if (setns(t.leader_fd, t.namespaces & ~(uint64_t) CLONE_NEWCGROUP) < 0)
-                return log_error_errno(-errno, "Failed to enter machine '%s'", o->name), STATUS_NOT_RUN;
+                return set_failure_errno(ret_error, -errno, "Failed to enter machine '%s'", q->machine);
 
         const struct clone_args args = {
                 .flags = CLONE_INTO_CGROUP,
@@ -354,68 +380,8 @@ static int run(const Options *o, char *argv[])
         };
         pid_t pid = sys_clone3(&args);
         if (pid < 0)
-                return log_error_errno(-errno, "Failed to make a process"), STATUS_NOT_RUN;
+                return set_failure_errno(ret_error, -errno, "Failed to make a process");
         if (pid == 0)
-                child_main(o, &t);
+                child_main(q, &t, tell);
         return wait_for(pid, &set);
-}
-
-int main(int argc, char *argv[])
-{
-        static const struct option options[] = {
-                { "help", no_argument, NULL, 'h' },       { "version", no_argument, NULL, 'v' },
-                { "user", required_argument, NULL, 'u' }, { "workdir", required_argument, NULL, 'w' },
-                { "env", required_argument, NULL, 'e' },  { "interactive", no_argument, NULL, 'i' },
-                { "tty", no_argument, NULL, 't' },        { "login", no_argument, NULL, 'l' },
-                { "privileged", no_argument, NULL, 'p' }, {},
-        };
-        Options o = {};
-        int c;
-
-        while ((c = getopt_long(argc, argv, "+hu:w:e:itl", options, NULL)) >= 0)
-                switch (c) {
-                case 'h':
-                        help();
-                        return 0;
-                case 'v':
-                        puts("mctl " MCTL_VERSION);
-                        return 0;
-                case 'u':
-                        o.user = optarg;
-                        break;
-                case 'w':
-                        o.directory = optarg;
-                        break;
-                case 'e':
-                        if (strv_append(&o.environment, optarg) < 0)
-                                return log_oom(), STATUS_NOT_RUN;
-                        break;
-                case 'i':
-                        o.input = true;
-                        break;
-                case 't':
-                        o.terminal = true;
-                        break;
-                case 'l':
-                        o.login = true;
-                        break;
-                case 'p':
-                        o.privileged = true;
-                        break;
-                default:
-                        return STATUS_NOT_RUN;
-                }
-        o.name = argv[optind];
-        if (!o.name || !machine_name_valid(o.name)) {
-                log_error("Expected the name of a machine; see 'mctl-enter --help'.");
-                return STATUS_NOT_RUN;
-        }
-        o.argv = argv + optind + 1;
-        if (!o.argv[0] && !o.login) {
-                log_error("Expected a command; see 'mctl-enter --help'.");
-                return STATUS_NOT_RUN;
-        }
-        int status = run(&o, argv);
-        strv_free(o.environment);
-        return status;
 }

@@ -2,8 +2,8 @@
 #include <sys/stat.h>
 #include <sys/xattr.h>
 
+#include "basic/failure.h"
 #include "basic/fd.h"
-#include "basic/log.h"
 #include "basic/names.h"
 #include "launch/journal.h"
 
@@ -18,7 +18,8 @@ static int make_link(int dir_fd, const char *root, const char *uuid)
         OOM_CHECK(target);
         journal_unlink(root, uuid);
         r = RET_NERRNO(symlinkat(target, dir_fd, uuid));
-        /* A directory of that name has the journal of such a machine already, in mode "host" or from elsewhere. */
+        /* A directory of that name has the journal of such a machine already, in mode "host" or from
+         * elsewhere. */
         return r == -EEXIST ? 0 : r;
 }
 
@@ -55,7 +56,7 @@ static bool is_directory(const char *path)
         return stat(path, &st) >= 0 && S_ISDIR(st.st_mode);
 }
 
-int journal_link(const Spec *spec, const char *root, const char *uuid)
+int journal_link(const Spec *spec, const char *root, const char *uuid, char **ret_error)
 {
         LinkJournal mode = spec->link_journal;
         bool attempt = mode == LINK_JOURNAL_AUTO || mode == LINK_JOURNAL_TRY_HOST ||
@@ -72,13 +73,14 @@ int journal_link(const Spec *spec, const char *root, const char *uuid)
         if (attempt && !host && !is_directory(root))
                 return 0;
         if (!host && !is_directory(root))
-                return log_error_return(
-                        -EOPNOTSUPP,
+                return set_failure(
+                        ret_error, -EOPNOTSUPP,
                         "The journal of a disk cannot be linked to: set LinkJournal=host or =no.");
         if (is_host_id(uuid))
-                return log_error_return(
-                        -EEXIST, "The image has the machine ID of this host; give it one of its own, or set "
-                                 "LinkJournal=no.");
+                return set_failure(
+                        ret_error, -EEXIST,
+                        "The image has the machine ID of this host; give it one of its own, or set "
+                        "LinkJournal=no.");
         _cleanup_close_ int dir_fd = open(JOURNAL_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (dir_fd < 0)
                 r = -errno;
@@ -86,8 +88,9 @@ int journal_link(const Spec *spec, const char *root, const char *uuid)
                 r = make_dir(dir_fd, spec->name, uuid);
         else
                 r = make_link(dir_fd, root, uuid);
-        return r < 0 && !attempt ? log_error_errno(r, "Failed to link the journal of the machine into '%s'",
-                                                   JOURNAL_DIR)
+        return r < 0 && !attempt ? set_failure_errno(ret_error, r,
+                                                     "Failed to link the journal of the machine into '%s'",
+                                                     JOURNAL_DIR)
                                  : 0;
 }
 

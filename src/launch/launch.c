@@ -7,7 +7,8 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 
-#include "basic/log.h"
+#include "basic/capability.h"
+#include "basic/failure.h"
 #include "basic/process.h"
 #include "basic/rootfs.h"
 #include "basic/socket.h"
@@ -17,19 +18,21 @@
 #include "launch/child.h"
 #include "launch/journal.h"
 #include "launch/launch.h"
+#include "launch/notify.h"
 #include "launch/program.h"
 #include "launch/root.h"
+#include "mount/id-map.h"
 #include "sandbox/cgroup.h"
-#include "sandbox/console.h"
 #include "sandbox/filter.h"
 #include "sandbox/limits.h"
 #include "sandbox/link.h"
 #include "sandbox/mounts.h"
 #include "sandbox/notify.h"
 #include "sandbox/users.h"
+#include "state/handover.h"
 
-/* For the test that kills the launcher at each of its steps: $MCTL_LAUNCH_KILL_AT is the number of the step. Only
- * the unit's own settings can put that into our environment, and these are root's. */
+/* For the test that kills the launcher at each of its steps: $MCTL_LAUNCH_KILL_AT is the number of the step.
+ * Only the unit's own settings can put that into our environment, and these are root's. */
 static void checkpoint(void)
 {
         static int step;
@@ -40,33 +43,34 @@ static void checkpoint(void)
                 raise(SIGKILL);
 }
 
-/* Under the lock: all claims, and the record that makes them count. -EAGAIN when the range has been taken meanwhile. */
+/* Under the lock: all claims, and the record that makes them count. -EAGAIN when the range has been taken
+ * meanwhile. */
 static int claim_all(const Spec *spec, MachineUnitKind kind, int run_fd, int machine_fd, const char *holder,
-                     Record *record)
+                     Record *record, char **ret_error)
 {
-        _cleanup_free_ char *unit = NULL, *error = NULL;
+        _cleanup_free_ char *unit = NULL;
         char users[CLAIM_MAX];
         int r;
 
         _cleanup_close_ int lock_fd = run_dir_lock(run_fd, true);
         if (lock_fd < 0)
-                return log_error_errno(lock_fd, "Failed to lock '%s'", RUN_DIR);
+                return set_failure_errno(ret_error, lock_fd, "Failed to lock the runtime directory");
 
         /* The other door to the same name. */
         r = machine_is_running(
                 run_fd, kind == MACHINE_UNIT_TEMPLATE ? MACHINE_UNIT_TRANSIENT : MACHINE_UNIT_TEMPLATE,
                 spec->name, &unit);
         if (r < 0)
-                return log_error_errno(r, "Failed to look for other machines");
+                return set_failure_errno(ret_error, r, "Failed to look for other machines");
         if (r > 0)
-                return log_error_return(-EBUSY, "Machine '%s' is already running, as %s.", spec->name, unit);
+                return set_failure(ret_error, -EBUSY, "Machine '%s' is already running, as %s.", spec->name,
+                                   unit);
 
-        r = claim_look_image(run_fd, spec, record->root, holder, record->image_claim, &error);
+        r = claim_look_image(run_fd, spec, record->root, holder, record->image_claim, ret_error);
         if (r == 0 && record->image_claim[0])
                 r = claim_take(run_fd, record->image_claim, holder);
         if (r < 0)
-                return error ? log_error_return(r, "%s", error)
-                             : log_error_errno(r, "Failed to claim the image");
+                return *ret_error ? r : set_failure_errno(ret_error, r, "Failed to claim the image");
 
         if (spec->private_users.mode == USERS_PICK) {
                 claim_users_path(spec->private_users.base, users);
@@ -76,7 +80,7 @@ static int claim_all(const Spec *spec, MachineUnitKind kind, int run_fd, int mac
                 if (r == 0)
                         r = claim_take(run_fd, users, holder);
                 if (r < 0)
-                        return log_error_errno(r, "Failed to claim a range of user ids");
+                        return set_failure_errno(ret_error, r, "Failed to claim a range of user ids");
         }
 
         record->leader = getpid();
@@ -85,24 +89,26 @@ static int claim_all(const Spec *spec, MachineUnitKind kind, int run_fd, int mac
         r = process_start_time(record->leader, &record->start_time);
         if (r >= 0)
                 r = record_write(machine_fd, record);
-        return r < 0 ? log_error_errno(r, "Failed to record the start of the machine") : 0;
+        return r < 0 ? set_failure_errno(ret_error, r, "Failed to record the start of the machine") : 0;
 }
 
-int launch_claim(Spec *spec, MachineUnitKind kind, int run_fd, int machine_fd, Record *record)
+int launch_claim(const Scope *scope, Spec *spec, MachineUnitKind kind, int run_fd, int machine_fd,
+                 Record *record, char **ret_error)
 {
         _cleanup_free_ char *holder = machine_dir_path(kind, spec->name);
         unsigned attempt = 0;
         int r;
 
         if (!holder)
-                return log_oom();
+                return -ENOMEM;
         do {
                 if (spec->private_users.mode == USERS_PICK) {
-                        r = users_propose_range(run_fd, holder, &attempt, &spec->private_users.base);
+                        r = users_propose_range(scope, run_fd, holder, &attempt, &spec->private_users.base);
                         if (r < 0)
-                                return log_error_errno(r, "Failed to find a free range of user ids");
+                                return set_failure_errno(ret_error, r,
+                                                         "Failed to find a free range of user ids");
                 }
-                r = claim_all(spec, kind, run_fd, machine_fd, holder, record);
+                r = claim_all(spec, kind, run_fd, machine_fd, holder, record, ret_error);
         } while (r == -EAGAIN);
         return r;
 }
@@ -120,11 +126,16 @@ typedef struct Launch {
         int self_fd;    /* our pidfd, for the child to see us go */
         int channel_fd, child_channel_fd;
         ConsoleMode console; /* as planned, or pipe */
-        int console_fd;      /* to the registry */
+        int registry_fd;     /* a connection, or negative */
+        int notify_fd;       /* the socket that the init notifies, or negative */
+        bool ready_later;    /* when the init says so */
         char *controllers;
         void *filter;
         size_t filter_size;
         pid_t pid;
+        Record *record; /* the caller's */
+        LaunchTell tell;
+        char **ret_error; /* the caller's */
 } Launch;
 
 static void launch_clear(Launch *l)
@@ -137,10 +148,20 @@ static void launch_clear(Launch *l)
         fd_close(l->self_fd);
         fd_close(l->channel_fd);
         fd_close(l->child_channel_fd);
-        fd_close(l->console_fd);
+        fd_close(l->registry_fd);
+        fd_close(l->notify_fd);
         free(l->controllers);
         free(l->unit);
         free(l->filter);
+}
+
+/* Tells of what fails and does no harm. */
+static void warn(LaunchTell tell, int error, const char *what)
+{
+        _cleanup_free_ char *text = NULL;
+
+        (void) set_failure_errno(&text, error, "%s", what);
+        tell(strna(text));
 }
 
 /* A network that is there already is joined before the child is born into it. */
@@ -152,9 +173,11 @@ static int join_network(Launch *l)
                 return 0;
         _cleanup_close_ int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
         if (fd < 0)
-                return log_error_errno(-errno, "Failed to open the network namespace '%s'", path);
+                return set_failure_errno(l->ret_error, -errno, "Failed to open the network namespace '%s'",
+                                         path);
         if (setns(fd, CLONE_NEWNET) < 0)
-                return log_error_errno(-errno, "Failed to join the network namespace '%s'", path);
+                return set_failure_errno(l->ret_error, -errno, "Failed to join the network namespace '%s'",
+                                         path);
         return 0;
 }
 
@@ -165,25 +188,35 @@ static int prepare_filter(Launch *l)
 
         if (!plan->filter)
                 return 0;
-        r = filter_read(plan->spec, plan->capabilities, plan->filter, &l->filter, &l->filter_size);
-        if (r == -EINVAL)
-                return r; /* the compiler has said why */
-        return r < 0 ? log_error_errno(r, "Failed to read or make the system call filter '%s'", plan->filter)
-                     : 0;
+        r = filter_read(plan->scope, plan->spec, plan->capabilities, plan->filter, &l->filter,
+                        &l->filter_size, l->ret_error);
+        if (r < 0 && !*l->ret_error)
+                return set_failure_errno(l->ret_error, r,
+                                         "Failed to read or make the system call filter '%s'", plan->filter);
+        return r;
 }
 
-/* Nobody is kept from starting for want of a registry. */
-static void prepare_console(Launch *l)
+/* A machine starts without a registry as well. */
+static int prepare_registry(Launch *l)
 {
-        l->console = l->plan->console;
-        if (l->console != CONSOLE_PTY)
-                return;
-        l->console_fd = console_connect();
-        if (l->console_fd >= 0)
-                return;
-        log_warning_errno(l->console_fd, "The machine has no console: failed to connect to '" CONSOLE_SOCKET
-                                         "' (is mctl-registryd.socket running?)");
-        l->console = CONSOLE_PIPE;
+        const Plan *plan = l->plan;
+
+        l->console = plan->console;
+        if (l->console == CONSOLE_PTY || plan->has_notify)
+                l->registry_fd = handover_connect(plan->scope);
+        if (l->console == CONSOLE_PTY && l->registry_fd < 0) {
+                warn(l->tell, l->registry_fd,
+                     "The machine has no console: failed to connect to the registry (is "
+                     "mctl-registryd.socket running?)");
+                l->console = CONSOLE_PIPE;
+        }
+        if (!plan->has_notify)
+                return 0;
+        l->notify_fd = notify_make(l->machine_fd, users_root(&plan->spec->private_users),
+                                   &l->record->notify);
+        return l->notify_fd < 0 ? set_failure_errno(l->ret_error, l->notify_fd,
+                                                    "Failed to make a socket for notifications")
+                                : 0;
 }
 
 static int prepare_cgroup(Launch *l)
@@ -192,36 +225,51 @@ static int prepare_cgroup(Launch *l)
 
         l->unit_fd = cgroup_open_own_unit();
         if (l->unit_fd == -ENOMEDIUM)
-                return log_error_return(-ENOMEDIUM,
-                                        "The unified cgroup hierarchy is not mounted on /sys/fs/cgroup; "
-                                        "mctl needs it.");
+                return set_failure(l->ret_error, -ENOMEDIUM,
+                                   "The unified cgroup hierarchy is not mounted on /sys/fs/cgroup; "
+                                   "mctl needs it.");
         if (l->unit_fd < 0)
-                return log_error_errno(l->unit_fd, "Failed to open the cgroup of the unit");
+                return set_failure_errno(l->ret_error, l->unit_fd, "Failed to open the cgroup of the unit");
 
         l->payload_fd = cgroup_make_payload(l->unit_fd, users_root(&l->plan->spec->private_users));
         if (l->payload_fd < 0)
-                return log_error_errno(l->payload_fd, "Failed to make the cgroup of the payload");
+                return set_failure_errno(l->ret_error, l->payload_fd,
+                                         "Failed to make the cgroup of the payload");
         r = cgroup_read_controllers(l->unit_fd, &l->controllers);
         if (r < 0)
-                return log_error_errno(r, "Failed to read the controllers of the unit");
+                return set_failure_errno(l->ret_error, r, "Failed to read the controllers of the unit");
         l->control_fd = openat(l->unit_fd, "cgroup.subtree_control", O_WRONLY | O_CLOEXEC);
         if (l->control_fd < 0)
-                return log_error_errno(-errno, "Failed to open 'cgroup.subtree_control'");
+                return set_failure_errno(l->ret_error, -errno, "Failed to open 'cgroup.subtree_control'");
         return 0;
 }
 
-/* The child is born into its cgroup and its namespaces. CLONE_PARENT makes it a child of the service manager, which
- * must be able to wait for what is to be its main process. Mount and cgroup namespaces come later: the one is a copy
- * of the finished tree, the other has the cgroup of its maker as its root. */
+/* For the kernel, the maker of a user namespace is the effective user. All capabilities are kept. */
+static int act_as_owner(uid_t owner)
+{
+        if (setresgid(-1, owner, -1) < 0 || setresuid(-1, owner, -1) < 0)
+                return -errno;
+        return capability_raise();
+}
+
+static int act_as_root(void)
+{
+        return setresuid(-1, 0, -1) < 0 || setresgid(-1, 0, -1) < 0 ? -errno : 0;
+}
+
+/* The child is born into its cgroup and its namespaces. CLONE_PARENT makes it a child of the service
+ * manager, which must be able to wait for what is to be its main process. Mount and cgroup namespaces come
+ * later: the one is a copy of the finished tree, the other has the cgroup of its maker as its root. */
 static int start_child(Launch *l)
 {
-        int channel[2];
+        int channel[2], r;
 
         l->self_fd = pidfd_open(getpid(), 0);
         if (l->self_fd < 0)
-                return log_error_errno(-errno, "Failed to open a pidfd");
+                return set_failure_errno(l->ret_error, -errno, "Failed to open a pidfd");
         if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, channel) < 0)
-                return log_error_errno(-errno, "Failed to make a channel to the first process");
+                return set_failure_errno(l->ret_error, -errno,
+                                         "Failed to make a channel to the first process");
         l->channel_fd = channel[0];
         l->child_channel_fd = channel[1];
 
@@ -231,9 +279,15 @@ static int start_child(Launch *l)
                 .exit_signal = 0, /* required with CLONE_PARENT: the parent's own is taken */
                 .cgroup = l->payload_fd,
         };
-        l->pid = sys_clone3(&args);
+        r = l->plan->namespaces & CLONE_NEWUSER
+                    ? act_as_owner(users_namespace_owner(l->plan->scope, l->plan->spec))
+                    : 0;
+        l->pid = r < 0 ? r : RET_NERRNO(sys_clone3(&args));
+        if (l->pid != 0 && act_as_root() < 0)
+                l->pid = l->pid < 0 ? l->pid : -EPERM;
         if (l->pid < 0)
-                return log_error_errno(-errno, "Failed to create the namespaces of the machine");
+                return set_failure_errno(l->ret_error, l->pid,
+                                         "Failed to create the namespaces of the machine");
         if (l->pid == 0) {
                 fd_close(l->channel_fd);
                 child_main(&(Child){
@@ -245,6 +299,7 @@ static int start_child(Launch *l)
                         .controllers = l->controllers,
                         .filter = l->filter,
                         .filter_size = l->filter_size,
+                        .last_words = l->tell,
                 });
         }
         l->child_channel_fd = fd_close(l->child_channel_fd);
@@ -259,27 +314,28 @@ static int map_users(Launch *l)
 
         if (users->mode == USERS_HOST)
                 return 0;
-        r = users_write_maps(l->pid, users);
+        r = id_map_write(l->pid, 0, users_root(users), users->size);
         if (r < 0)
-                return log_error_errno(r, "Failed to map user ids");
+                return set_failure_errno(l->ret_error, r, "Failed to map user ids");
         if (users->mode == USERS_IDENTITY)
                 return 0;
 
         snprintf(path, sizeof(path), "/proc/%i/ns/user", l->pid);
         l->userns_fd = open(path, O_RDONLY | O_CLOEXEC);
         if (l->userns_fd < 0)
-                return log_error_errno(-errno, "Failed to open the user namespace");
+                return set_failure_errno(l->ret_error, -errno, "Failed to open the user namespace");
         return 0;
 }
 
-/* What procfs, sysfs and mqueue show are the namespaces of who mounts them. We stay in our own processes' namespace;
- * only our children are in the other. */
+/* What procfs, sysfs and mqueue show are the namespaces of who mounts them. We stay in our own processes'
+ * namespace; only our children are in the other. */
 static int enter_namespaces(Launch *l)
 {
         _cleanup_close_ int fd = pidfd_open(l->pid, 0);
 
         if (fd < 0 || setns(fd, CLONE_NEWPID | CLONE_NEWIPC | (l->plan->namespaces & CLONE_NEWNET)) < 0)
-                return log_error_errno(-errno, "Failed to enter the namespaces of the machine");
+                return set_failure_errno(l->ret_error, -errno,
+                                         "Failed to enter the namespaces of the machine");
         return 0;
 }
 
@@ -288,6 +344,7 @@ static int build_tree(Launch *l)
 {
         const Plan *plan = l->plan;
         Site site = {
+                .scope = plan->scope,
                 .image_fd = l->tree->fd,
                 .userns_fd = l->userns_fd,
                 .base = users_root(&plan->spec->private_users),
@@ -296,31 +353,31 @@ static int build_tree(Launch *l)
         int r;
 
         _cleanup_close_ int changes_fd = plan->spec->volatile_mode == VOLATILE_DISK
-                                                 ? changes_open(l->unit, l->machine_fd, site.base)
+                                                 ? changes_open(plan->scope, l->unit, l->machine_fd,
+                                                                site.base)
                                                  : -EBADF;
         if (changes_fd < 0 && changes_fd != -EBADF)
-                return log_error_errno(changes_fd, "Failed to make '" CHANGES_DIR "/%s'", l->unit);
-        r = root_make(plan, l->tree, l->userns_fd, changes_fd, site.base, &l->root_fd);
+                return set_failure_errno(l->ret_error, changes_fd,
+                                         "Failed to make the directory for the changes of '%s'", l->unit);
+        r = root_make(plan, l->tree, l->userns_fd, changes_fd, site.base, &l->root_fd, l->ret_error);
         if (r < 0)
                 return r;
         site.root_fd = l->root_fd;
         r = mounts_carry_out(plan->host_steps, plan->n_host_steps, &site, &step);
         if (r == -EINVAL && step->kind == STEP_BIND && step->entry && step->entry->id_map != ID_MAP_NONE)
-                return log_error_return(
-                        r,
-                        "Failed to bind '%s': its file system does not support id-mapped mounts "
-                        "here. With the option noidmap, owners stay what they are on the host.",
-                        step->source);
+                return set_failure(l->ret_error, r,
+                                   "Failed to bind '%s': its file system does not support id-mapped mounts "
+                                   "here. With the option noidmap, owners stay what they are on the host.",
+                                   step->source);
         if (r == -EINVAL && step->kind == STEP_OVERLAY)
-                return log_error_return(
-                        r,
-                        "Failed to lay '%s' over others: the file system of a layer does not "
-                        "support id-mapped mounts here, or cannot be a layer.",
-                        step->target);
+                return set_failure(l->ret_error, r,
+                                   "Failed to lay '%s' over others: the file system of a layer does not "
+                                   "support id-mapped mounts here, or cannot be a layer.",
+                                   step->target);
         if (r < 0)
-                return log_error_errno(r, "Failed to set up '%s'%s%s%s", step->target,
-                                       step->source ? " from '" : "", step->source ?: "",
-                                       step->source ? "'" : "");
+                return set_failure_errno(l->ret_error, r, "Failed to set up '%s'%s%s%s", step->target,
+                                         step->source ? " from '" : "", step->source ?: "",
+                                         step->source ? "'" : "");
         return 0;
 }
 
@@ -332,48 +389,84 @@ static int limit_child(Launch *l)
 
         r = limits_apply(l->pid, spec);
         if (r < 0)
-                return log_error_errno(r, "Failed to set resource limits, OOM score or CPU affinity");
+                return set_failure_errno(l->ret_error, r,
+                                         "Failed to set resource limits, OOM score or CPU affinity");
         STRV_FOREACH (s, spec->interface) {
                 r = link_move(*s, l->pid);
                 if (r < 0)
-                        return log_error_errno(r, "Failed to move interface '%.*s' into the machine",
-                                               (int) strcspn(*s, ":"), *s);
+                        return set_failure_errno(l->ret_error, r,
+                                                 "Failed to move interface '%.*s' into the machine",
+                                                 (int) strcspn(*s, ":"), *s);
         }
         return 0;
 }
 
-/* Whoever is gone has said why. */
 static int say(Launch *l, char byte, int fd)
 {
         return socket_send(l->channel_fd, &byte, 1, fd);
 }
 
-/* Waits until the child is ready. ret_status is set where its program is why it is not. */
+/* Passes the terminal of the machine on to the registry, which may have been started anew meanwhile. The
+ * service manager keeps it as well: without a registry, the terminal is not hung up. */
+static void pass_console(Launch *l, int master_fd)
+{
+        struct stat st;
+
+        if (fstat(master_fd, &st) >= 0 && notify_keep("console", master_fd) >= 0)
+                l->record->console = st.st_dev;
+        int r = handover_send_console(l->registry_fd, l->unit, master_fd);
+
+        if (r < 0) {
+                fd_close(l->registry_fd);
+                l->registry_fd = handover_connect(l->plan->scope);
+                r = l->registry_fd < 0 ? l->registry_fd
+                                       : handover_send_console(l->registry_fd, l->unit, master_fd);
+        }
+        if (r < 0)
+                warn(l->tell, r, "Failed to hand the console over to the registry");
+}
+
+/* The service manager keeps the socket: a registry that comes later finds it there. Where none can come now,
+ * nobody passes on when the init is up, so the machine counts as up when it has been started. */
+static int pass_notify(Launch *l)
+{
+        int r;
+
+        if (l->notify_fd < 0)
+                return 0;
+        r = notify_keep(NOTIFY_FILE, l->notify_fd);
+        if (r < 0)
+                return set_failure_errno(l->ret_error, r, "Failed to have systemd keep a socket");
+        r = l->registry_fd < 0 ? l->registry_fd
+                               : handover_send_notify(l->registry_fd, l->unit, l->pid, l->notify_fd);
+        l->ready_later = r >= 0 && l->plan->forward_ready;
+        if (r < 0)
+                warn(l->tell, r, "The registry cannot tell when the machine is up: failed to reach it");
+        return 0;
+}
+
+/* Waits until the child is ready. ret_status is set where the child says with what to exit. */
 static int hear_ready(Launch *l, int *ret_status)
 {
-        char c;
-        int fd, r = socket_receive(l->channel_fd, &c, 1, &fd);
+        char message[CHILD_MESSAGE_MAX + 1];
 
-        if (r > 0 && c == PROGRAM_TERMINAL) {
-                _cleanup_close_ int master_fd = fd;
-                r = console_send(l->console_fd, l->unit, master_fd);
-                if (r < 0) {
-                        /* The registry was started anew meanwhile. */
-                        fd_close(l->console_fd);
-                        l->console_fd = console_connect();
-                        r = l->console_fd < 0 ? l->console_fd
-                                              : console_send(l->console_fd, l->unit, master_fd);
+        for (;;) {
+                int fd;
+                ssize_t n = socket_receive(l->channel_fd, message, CHILD_MESSAGE_MAX, &fd);
+                _cleanup_close_ int received_fd = fd;
+                if (n <= 0)
+                        return set_failure(l->ret_error, n < 0 ? (int) n : -EPIPE,
+                                           "The first process of the machine has ended.");
+                message[n] = 0;
+                if (message[0] == CHILD_IS_READY)
+                        return 0;
+                if (message[0] == PROGRAM_TERMINAL) {
+                        pass_console(l, received_fd);
+                        continue;
                 }
-                if (r < 0)
-                        log_warning_errno(r, "Failed to hand the console over to the registry");
-                r = socket_receive(l->channel_fd, &c, 1, &fd);
+                *ret_status = n > 1 ? (unsigned char) message[1] : EXIT_FAILURE;
+                return set_failure(l->ret_error, -ENOEXEC, "%s", n > 2 ? message + 2 : "");
         }
-        if (r <= 0)
-                return r < 0 ? r : -EPIPE;
-        if (c == CHILD_IS_READY)
-                return 0;
-        *ret_status = (unsigned char) c;
-        return -ENOEXEC;
 }
 
 static int hand_over(Launch *l)
@@ -382,16 +475,16 @@ static int hand_over(Launch *l)
         int r;
 
         snprintf(message, sizeof(message), "MAINPID=%i\n%s", l->pid,
-                 l->plan->forward_ready ? "STATUS=The system inside is starting." : "READY=1\nSTATUS=");
+                 l->ready_later ? "STATUS=The system inside is starting." : "READY=1\nSTATUS=");
         r = notify_manager(message, true);
         if (r < 0)
-                return log_error_errno(r, "Failed to hand the machine over to systemd");
+                return set_failure_errno(l->ret_error, r, "Failed to hand the machine over to systemd");
         return 0;
 }
 
 /* UNIT= names the unit, since we may be gone before the journal looks where the entry came from. */
-static void log_lifecycle(const char *message_id, const char *event, MachineUnitKind kind, const char *name,
-                          pid_t leader, const char *root)
+static void note_lifecycle(const char *message_id, const char *event, MachineUnitKind kind, const char *name,
+                           pid_t leader, const char *root)
 {
         _cleanup_free_ char *unit = machine_unit_name(kind, name);
         _cleanup_free_ char *lines = strf(
@@ -405,7 +498,7 @@ static void log_lifecycle(const char *message_id, const char *event, MachineUnit
 }
 
 int launch_run(const Plan *plan, MachineUnitKind kind, int machine_fd, const Tree *tree, Record *record,
-               int *ret_status)
+               LaunchTell tell, int *ret_status, char **ret_error)
 {
         _cleanup_(launch_clear) Launch l = {
                 .plan = plan,
@@ -420,21 +513,27 @@ int launch_run(const Plan *plan, MachineUnitKind kind, int machine_fd, const Tre
                 .self_fd = -EBADF,
                 .channel_fd = -EBADF,
                 .child_channel_fd = -EBADF,
-                .console_fd = -EBADF,
+                .registry_fd = -EBADF,
+                .notify_fd = -EBADF,
+                .record = record,
+                .tell = tell,
+                .ret_error = ret_error,
         };
         int r;
 
         if (!l.unit)
-                return log_oom();
+                return -ENOMEM;
         umask(0);
-        r = journal_link(plan->spec, plan->root, plan->uuid);
+        r = journal_link(plan->spec, plan->root, plan->uuid, ret_error);
         if (r < 0)
                 return r;
         checkpoint();
         r = prepare_filter(&l);
         if (r < 0)
                 return r;
-        prepare_console(&l);
+        r = prepare_registry(&l);
+        if (r < 0)
+                return r;
         checkpoint();
         r = join_network(&l);
         if (r >= 0)
@@ -470,65 +569,85 @@ int launch_run(const Plan *plan, MachineUnitKind kind, int machine_fd, const Tre
         if (r >= 0)
                 r = record_write(machine_fd, record);
         if (r < 0)
-                return log_error_errno(r, "Failed to record the leader of the machine");
+                return set_failure_errno(ret_error, r, "Failed to record the leader of the machine");
         checkpoint();
-        r = hand_over(&l);
+        r = pass_notify(&l);
+        if (r >= 0)
+                r = hand_over(&l);
         if (r < 0)
                 return r;
         checkpoint();
-        log_lifecycle(MESSAGE_ID_MACHINE_START, "started", kind, plan->spec->name, l.pid, plan->root);
+        note_lifecycle(MESSAGE_ID_MACHINE_START, "started", kind, plan->spec->name, l.pid, plan->root);
         return say(&l, CHILD_MAY_EXEC, -EBADF);
 }
 
-int launch_cleanup(MachineUnitKind kind, const char *name)
+/* What the record of a machine that has ended names. */
+static void release(const Record *record, int run_fd, MachineUnitKind kind, const char *name,
+                    LaunchTell tell)
 {
-        _cleanup_free_ char *holder = machine_dir_path(kind, name), *unit = machine_unit_name(kind, name);
-        _cleanup_record_ Record record = {};
+        _cleanup_free_ char *holder = machine_dir_path(kind, name);
         char users[CLAIM_MAX];
-        int r, q = 0;
+        int r = holder ? 0 : -ENOMEM;
 
-        if (!holder || !unit)
-                return log_oom();
+        if (record->handed_over)
+                note_lifecycle(MESSAGE_ID_MACHINE_STOP, "terminated", kind, name, record->leader,
+                               record->root);
+        if (record->root)
+                journal_unlink(record->root, record->uuid);
+        claim_users_path(record->base, users);
+        if (r >= 0)
+                r = claim_release(run_fd, users, holder);
+        if (r >= 0 && record->image_claim[0])
+                r = claim_release(run_fd, record->image_claim, holder);
+        if (r < 0)
+                warn(tell, r, "Failed to give back the user ids and the image");
+}
 
-        _cleanup_close_ int unit_fd = cgroup_open_own_unit();
-        if (unit_fd >= 0) {
-                q = cgroup_remove_payload(unit_fd);
-                if (q < 0)
-                        log_warning_errno(q, "Failed to remove the cgroup of the payload");
-        }
+/* -ENOENT where there is none any more. */
+static int clean_record(const Scope *scope, MachineUnitKind kind, const char *name, LaunchTell tell,
+                        char **ret_error)
+{
+        _cleanup_free_ char *unit = machine_unit_name(kind, name);
+        _cleanup_record_ Record record = {};
+        int r;
 
-        _cleanup_close_ int run_fd = run_dir_open();
+        OOM_CHECK(unit);
+        _cleanup_close_ int run_fd = run_dir_open(scope);
         _cleanup_close_ int lock_fd = run_fd < 0 ? run_fd : run_dir_lock(run_fd, true);
         if (lock_fd < 0)
-                return log_error_errno(lock_fd, "Failed to lock '%s'", RUN_DIR);
+                return set_failure_errno(ret_error, lock_fd, "Failed to lock the runtime directory");
         _cleanup_close_ int machine_fd = machine_dir_open(run_fd, kind, name, false);
+        if (machine_fd == -ENOENT)
+                return machine_fd;
         if (machine_fd < 0)
-                return machine_fd == -ENOENT
-                               ? q
-                               : log_error_errno(machine_fd, "Failed to open '%s/%s'", RUN_DIR, holder);
-
-        r = changes_end(unit, machine_fd);
+                return set_failure_errno(ret_error, machine_fd,
+                                         "Failed to open the runtime directory of '%s'", name);
+        r = changes_end(scope, unit, machine_fd);
         if (r < 0)
-                log_warning_errno(r, "Failed to remove '" CHANGES_DIR "/%s'", unit);
+                warn(tell, r, "Failed to remove the changes of the machine");
         r = record_read(machine_fd, &record);
         if (r == -ENOENT)
-                return q;
+                return r;
         if (r < 0)
-                log_warning_errno(r, "Failed to read the record of machine '%s'", name);
-        else {
-                if (record.handed_over)
-                        log_lifecycle(MESSAGE_ID_MACHINE_STOP, "terminated", kind, name, record.leader,
-                                      record.root);
-                if (record.root)
-                        journal_unlink(record.root, record.uuid);
-                claim_users_path(record.base, users);
-                r = claim_release(run_fd, users, holder);
-                if (r >= 0 && record.image_claim[0])
-                        r = claim_release(run_fd, record.image_claim, holder);
-                if (r < 0)
-                        log_warning_errno(r, "Failed to give back the user ids and the image");
-        }
+                warn(tell, r, "Failed to read the record of the machine");
+        else
+                release(&record, run_fd, kind, name, tell);
         if (unlinkat(machine_fd, "leader", 0) < 0 && errno != ENOENT)
-                return log_error_errno(-errno, "Failed to remove the record of machine '%s'", name);
-        return q;
+                return set_failure_errno(ret_error, -errno, "Failed to remove the record of machine '%s'",
+                                         name);
+        return 0;
+}
+
+int launch_cleanup(const Scope *scope, MachineUnitKind kind, const char *name, LaunchTell tell,
+                   char **ret_error)
+{
+        int r, q = 0;
+
+        _cleanup_close_ int unit_fd = cgroup_open_own_unit();
+        if (unit_fd >= 0)
+                q = cgroup_remove_payload(unit_fd);
+        r = clean_record(scope, kind, name, tell, ret_error);
+        if (r < 0 && r != -ENOENT)
+                return r;
+        return q < 0 ? set_failure_errno(ret_error, q, "Failed to remove the cgroup of the payload") : 0;
 }

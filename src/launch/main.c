@@ -5,16 +5,18 @@
 #include <fcntl.h>
 #include <getopt.h>
 
+#include "basic/failure.h"
 #include "basic/log.h"
 #include "basic/random.h"
 #include "basic/rootfs.h"
 #include "config.h"
-#include "image/image.h"
 #include "launch/launch.h"
 #include "launch/program.h"
 #include "launch/tree.h"
 #include "sandbox/notify.h"
 #include "sandbox/users.h"
+#include "state/spec-load.h"
+#include "store/image.h"
 
 static void help(void)
 {
@@ -25,28 +27,36 @@ static void help(void)
                "\n"
                "  -h --help      Show this help\n"
                "     --version   Show the version\n"
-               "     --template  The unit is container@NAME.service: read " SYSCONFDIR "/NAME.machine\n");
+               "     --template  The unit is container@NAME.service: read NAME.machine of the "
+               "administrator\n");
 }
 
-/* The spec of a transient machine was written by the registry, merged and validated; that of a template's is merged
- * here, from the administrator's files. */
-static int load_spec(MachineUnitKind kind, const char *name, int machine_fd, Spec **ret)
+static void tell(const char *text)
+{
+        log_warning("%s", text);
+}
+
+/* The spec of a transient machine was written by the registry, merged and validated; that of a template's is
+ * merged here, from the administrator's files. */
+static int load_spec(const Scope *scope, MachineUnitKind kind, const char *name, int machine_fd, Spec **ret,
+                     char **ret_error)
 {
         _cleanup_strv_ Strv warnings = NULL;
-        _cleanup_free_ char *error = NULL;
         int r;
 
         if (kind == MACHINE_UNIT_TEMPLATE)
-                r = spec_merge(name, NULL, ret, &warnings, &error);
+                r = spec_merge(scope, name, NULL, ret, &warnings, ret_error);
         else
-                r = machine_spec_read(machine_fd, name, ret, &error);
+                r = machine_spec_read(machine_fd, name, ret, ret_error);
         STRV_FOREACH (warning, warnings)
                 log_warning("%s", *warning);
         if (r < 0)
-                return error ? log_error_return(r, "%s", error)
-                             : log_error_errno(r, "Failed to read what machine '%s' is to be", name);
+                return *ret_error ? r
+                                  : set_failure_errno(ret_error, r,
+                                                      "Failed to read the settings of machine '%s'", name);
         if (kind == MACHINE_UNIT_TEMPLATE && r == 0)
-                return log_error_return(-ENOENT, "There is no file '" SYSCONFDIR "/%s.machine'.", name);
+                return set_failure(ret_error, -ENOENT, "There is no file '%s/%s.machine'.",
+                                   scope->config_dir, name);
         return 0;
 }
 
@@ -74,32 +84,43 @@ static void choose_uuid(const Spec *spec, const ImageInfo *info, char ret[33])
                 make_uuid(ret);
 }
 
-static int make_plan(const Spec *spec, int image_fd, ImageInfo *info, Record *record, Plan **ret)
+static int make_plan(const Scope *scope, const Spec *spec, MachineUnitKind kind, int image_fd,
+                     ImageInfo *info, Record *record, Plan **ret, char **ret_error)
 {
+        _cleanup_free_ char *notify = machine_notify_path(scope, kind, spec->name);
         char id[33], boot_id[37];
         int r;
 
+        OOM_CHECK(notify);
+
         r = image_inspect(image_fd, info);
         if (r < 0)
-                return log_error_errno(r, "Failed to inspect image '%s'", spec->image);
+                return set_failure_errno(ret_error, r, "Failed to inspect image '%s'", spec->image);
         if (spec->boot && !info->init)
-                return log_error_return(-ENOEXEC,
-                                        "Image '%s' has no init: neither systemd nor /sbin/init is there.",
-                                        spec->image);
+                return set_failure(ret_error, -ENOEXEC,
+                                   "Image '%s' has no init: neither systemd nor /sbin/init is there.",
+                                   spec->image);
+        r = free_and_strdup(&record->os, info->os);
+        if (r < 0)
+                return r;
+        record->init_notifies = info->readiness == INIT_NOTIFIES;
         choose_uuid(spec, info, record->uuid);
         make_uuid(id);
         snprintf(boot_id, sizeof(boot_id), "%.8s-%.4s-%.4s-%.4s-%.12s", id, id + 8, id + 12, id + 16,
                  id + 20);
 
         const PlanInput input = {
+                .scope = scope,
                 .root = record->root,
                 .init = info->init,
                 .uuid = record->uuid,
                 .boot_id = boot_id,
+                .notify = notify,
                 .has_localtime = info->has_localtime,
+                .silent = info->readiness == INIT_SILENT,
         };
         r = plan_new(spec, &input, ret);
-        return r < 0 ? log_error_errno(r, "Failed to plan the machine") : 0;
+        return r < 0 ? set_failure_errno(ret_error, r, "Failed to plan the machine") : 0;
 }
 
 /* An image that nobody is to write to, others may be made over. */
@@ -111,55 +132,56 @@ static void note_read_only(Spec *spec, const char *path)
                 spec->read_only = true;
 }
 
-static int start(MachineUnitKind kind, const char *name, char *argv[], int *ret_status)
+static int start(const Scope *scope, MachineUnitKind kind, const char *name, char *argv[], int *ret_status,
+                 char **ret_error)
 {
         _cleanup_image_info_ ImageInfo info = {};
         _cleanup_record_ Record record = {};
         _cleanup_spec_ Spec *spec = NULL;
         _cleanup_plan_ Plan *plan = NULL;
         _cleanup_tree_ Tree tree = TREE_NONE;
-        _cleanup_free_ char *error = NULL;
         int r;
 
-        _cleanup_close_ int run_fd = run_dir_open();
+        _cleanup_close_ int run_fd = run_dir_open(scope);
         if (run_fd < 0)
-                return log_error_errno(run_fd, "Failed to open '%s'", RUN_DIR);
+                return set_failure_errno(ret_error, run_fd, "Failed to open '%s'", scope->run_dir);
         _cleanup_close_ int machine_fd = machine_dir_open(run_fd, kind, name, kind == MACHINE_UNIT_TEMPLATE);
         if (machine_fd < 0)
-                return log_error_errno(machine_fd, "Failed to open the runtime directory of machine '%s'",
-                                       name);
+                return set_failure_errno(ret_error, machine_fd,
+                                         "Failed to open the runtime directory of machine '%s'", name);
 
-        r = load_spec(kind, name, machine_fd, &spec);
+        r = load_spec(scope, kind, name, machine_fd, &spec, ret_error);
         if (r < 0)
                 return r;
         r = program_seal(spec, argv);
         if (r < 0)
-                return log_error_errno(r, "Failed to run from a sealed copy");
-        r = image_find(spec->image, &record.root, &error);
-        if (r < 0)
-                return log_error_return(r, "%s", strna(error));
-        note_read_only(spec, record.root);
-        r = launch_claim(spec, kind, run_fd, machine_fd, &record);
+                return set_failure_errno(ret_error, r, "Failed to run from a sealed copy");
+        r = image_find(scope, spec->image, &record.root, ret_error);
         if (r < 0)
                 return r;
-        r = tree_open(spec, record.root, run_fd, &tree);
+        note_read_only(spec, record.root);
+        r = launch_claim(scope, spec, kind, run_fd, machine_fd, &record, ret_error);
+        if (r < 0)
+                return r;
+        r = tree_open(scope, spec, record.root, run_fd, &tree, ret_error);
         if (r < 0)
                 return r;
         spec->read_only = spec->read_only || (tree.read_only && spec->volatile_mode == VOLATILE_NO);
-        r = make_plan(spec, tree.fd, &info, &record, &plan);
+        r = make_plan(scope, spec, kind, tree.fd, &info, &record, &plan, ret_error);
         if (r < 0)
                 return r;
         tree_looked(&tree);
         /* What is to be done away with is known by its ID, too. */
         r = record_write(machine_fd, &record);
         if (r < 0)
-                return log_error_errno(r, "Failed to record the start of the machine");
+                return set_failure_errno(ret_error, r, "Failed to record the start of the machine");
         if (kind == MACHINE_UNIT_TEMPLATE) {
                 r = machine_spec_write(machine_fd, spec);
                 if (r < 0)
-                        return log_error_errno(r, "Failed to write the spec of machine '%s'", name);
+                        return set_failure_errno(ret_error, r, "Failed to write the spec of machine '%s'",
+                                                 name);
         }
-        return launch_run(plan, kind, machine_fd, &tree, &record, ret_status);
+        return launch_run(plan, kind, machine_fd, &tree, &record, tell, ret_status, ret_error);
 }
 
 int main(int argc, char *argv[])
@@ -171,8 +193,11 @@ int main(int argc, char *argv[])
                 {},
         };
         MachineUnitKind kind = MACHINE_UNIT_TRANSIENT;
+        _cleanup_scope_ Scope *scope = NULL;
+        _cleanup_free_ char *error = NULL;
         int c, r, status = EXIT_FAILURE;
 
+        log_open();
         while ((c = getopt_long(argc, argv, "h", options, NULL)) >= 0)
                 switch (c) {
                 case 'h':
@@ -197,14 +222,18 @@ int main(int argc, char *argv[])
                 return EXIT_FAILURE;
         }
 
-        if (streq(verb, "start"))
-                r = start(kind, name, argv, &status);
+        r = scope_new(&scope);
+        if (r < 0)
+                (void) set_failure_errno(&error, r, "Failed to find out which instance this is");
+        else if (streq(verb, "start"))
+                r = start(scope, kind, name, argv, &status, &error);
         else if (streq(verb, "cleanup"))
-                r = launch_cleanup(kind, name);
+                r = launch_cleanup(scope, kind, name, tell, &error);
         else
-                r = log_error_return(-EINVAL, "Unknown verb '%s'; see 'mctl-launch --help'.", verb);
+                r = set_failure(&error, -EINVAL, "Unknown verb '%s'; see 'mctl-launch --help'.", verb);
         if (r >= 0)
                 return EXIT_SUCCESS;
+        log_error("%s", error ?: strerror(-r));
         journal_sync();
         return status;
 }

@@ -12,8 +12,8 @@
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 
+#include "basic/failure.h"
 #include "basic/fd.h"
-#include "basic/log.h"
 #include "basic/rootfs.h"
 #include "basic/socket.h"
 #include "sandbox/filter.h"
@@ -29,28 +29,28 @@ int program_join_keyring(void)
         return syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) < 0 && errno != ENOSYS ? -errno : 0;
 }
 
-int program_open_terminal(int socket_fd, bool controlling)
+int program_open_terminal(int socket_fd, bool controlling, char **ret_error)
 {
         int unlock = 0, r;
 
         _cleanup_close_ int master_fd = open("/dev/pts/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC);
         if (master_fd < 0 || ioctl(master_fd, TIOCSPTLCK, &unlock) < 0)
-                return log_error_errno(-errno, "Failed to make a terminal");
+                return set_failure_errno(ret_error, -errno, "Failed to make a terminal");
         _cleanup_close_ int slave_fd = ioctl(master_fd, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
         if (slave_fd < 0)
-                return log_error_errno(-errno, "Failed to open the terminal");
+                return set_failure_errno(ret_error, -errno, "Failed to open the terminal");
         r = socket_send(socket_fd, &(char){ PROGRAM_TERMINAL }, 1, master_fd);
         if (r < 0)
-                return log_error_errno(r, "Failed to send the terminal to its user");
+                return set_failure_errno(ret_error, r, "Failed to send the terminal to its user");
         if (controlling && ioctl(slave_fd, TIOCSCTTY, 0) < 0)
-                return log_error_errno(-errno, "Failed to take the terminal");
+                return set_failure_errno(ret_error, -errno, "Failed to take the terminal");
         for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
                 if (dup2(slave_fd, fd) < 0)
-                        return log_error_errno(-errno, "Failed to connect to the terminal");
+                        return set_failure_errno(ret_error, -errno, "Failed to connect to the terminal");
         return 0;
 }
 
-int program_replace_null(void)
+int program_replace_null(char **ret_error)
 {
         struct stat st;
 
@@ -59,7 +59,8 @@ int program_replace_null(void)
                         continue;
                 _cleanup_close_ int null_fd = open("/dev/null", O_RDWR | O_NOCTTY | O_CLOEXEC);
                 if (null_fd < 0 || dup2(null_fd, fd) < 0)
-                        return log_error_errno(-errno, "Failed to open '/dev/null' in the machine");
+                        return set_failure_errno(ret_error, -errno,
+                                                 "Failed to open '/dev/null' in the machine");
         }
         return 0;
 }
@@ -106,7 +107,8 @@ int program_enter_directory(const char *path)
         return dir_fd < 0 ? dir_fd : RET_NERRNO(fchdir(dir_fd));
 }
 
-int program_become(const Spec *spec, uint64_t capabilities, Person *person, Strv *environment)
+int program_become(const Spec *spec, uint64_t capabilities, Person *person, Strv *environment,
+                   char **ret_error)
 {
         int r;
 
@@ -114,22 +116,25 @@ int program_become(const Spec *spec, uint64_t capabilities, Person *person, Strv
                 _cleanup_close_ int root_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
                 r = root_fd < 0 ? -errno : person_find(root_fd, spec->user, person);
                 if (r == -ESRCH)
-                        return log_error_return(r, "There is no user '%s' in the machine.", spec->user);
+                        return set_failure(ret_error, r, "There is no user '%s' in the machine.",
+                                           spec->user);
                 if (r >= 0)
                         r = set_person_environment(person, environment);
                 if (r < 0)
-                        return log_error_errno(r, "Failed to find user '%s' in the machine", spec->user);
+                        return set_failure_errno(ret_error, r, "Failed to find user '%s' in the machine",
+                                                 spec->user);
         }
         r = program_enter_directory(spec->working_directory ?: "/");
         if (r < 0)
-                return log_error_errno(r, "Failed to enter '%s' in the machine",
-                                       spec->working_directory ?: "/");
+                return set_failure_errno(ret_error, r, "Failed to enter '%s' in the machine",
+                                         spec->working_directory ?: "/");
         r = privileges_become(person, capabilities);
         if (r < 0)
-                return log_error_errno(r, "Failed to become user '%s' in the machine", spec->user ?: "root");
+                return set_failure_errno(ret_error, r, "Failed to become user '%s' in the machine",
+                                         spec->user ?: "root");
         (void) prctl(PR_SET_DUMPABLE, 0);
         if (spec->no_new_privileges && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
-                return log_error_errno(-errno, "Failed to set no-new-privileges");
+                return set_failure_errno(ret_error, -errno, "Failed to set no-new-privileges");
         return 0;
 }
 
@@ -157,14 +162,15 @@ int program_find(const char *name, const Strv environment, char **ret)
         }
 }
 
-int program_failed(const char *name, int error)
+int program_failed(const char *name, int error, char **ret_error)
 {
-        log_error_errno(error, "Failed to execute '%s' in the machine", name);
+        (void) set_failure_errno(ret_error, error, "Failed to execute '%s' in the machine", name);
         return error == -ENOENT ? STATUS_NO_PROGRAM : STATUS_CANNOT_EXECUTE;
 }
 
-/* A script whose interpreter is /proc/self/exe is run by this very program, and can open it. Whoever is the host's root
- * inside could then write to it, when we are gone. So for those, we run from a copy that cannot be changed. */
+/* A script whose interpreter is /proc/self/exe is run by this very program, and can open it. Whoever is the
+ * host's root inside could then write to it, when we are gone. So for those, we run from a copy that cannot
+ * be changed. */
 int program_seal(const Spec *spec, char *argv[])
 {
         char target[PATH_MAX];
@@ -197,19 +203,22 @@ int program_seal(const Spec *spec, char *argv[])
 
 void program_execute(const Program *p)
 {
-        int r;
+        _cleanup_free_ char *error = NULL;
+        int r, status = p->status_on_failure;
 
-        /* The last doors to the host: descriptors (closed, not only marked so: the path of the program could lead
-         * through one), system calls, capabilities. */
+        /* The last doors to the host: descriptors (closed, not only marked so: the path of the program could
+         * lead through one), system calls, capabilities. */
         if (close_range(3, ~0U, 0) < 0)
-                _exit(p->status_on_failure);
+                _exit(status);
         r = p->filter ? filter_load(p->filter, p->filter_size) : 0;
         if (r >= 0)
                 r = privileges_drop(p->person, p->capabilities, p->ambient);
-        if (r < 0) {
-                log_error_errno(r, "Failed to drop privileges");
-                _exit(p->status_on_failure);
+        if (r < 0)
+                (void) set_failure_errno(&error, r, "Failed to drop privileges");
+        else {
+                execve(p->path, p->argv, p->environment);
+                status = program_failed(p->argv[0], -errno, &error);
         }
-        execve(p->path, p->argv, p->environment);
-        _exit(program_failed(p->argv[0], -errno));
+        p->last_words(strna(error));
+        _exit(status);
 }

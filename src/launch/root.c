@@ -3,40 +3,42 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 
-#include "basic/log.h"
+#include "basic/failure.h"
 #include "basic/rootfs.h"
 #include "launch/root.h"
+#include "mount/tree.h"
 #include "sandbox/mounts.h"
 
 /* A tree with its owners mapped, attached nowhere yet. */
-static int open_mapped(const Plan *plan, int dir_fd, int userns_fd)
+static int open_mapped(const Plan *plan, int dir_fd, int userns_fd, char **ret_error)
 {
         int r;
 
-        _cleanup_close_ int tree_fd = mounts_clone_path(dir_fd, "");
+        _cleanup_close_ int tree_fd = mount_clone(dir_fd, "");
         if (tree_fd < 0)
-                return log_error_errno(tree_fd, "Failed to open the tree '%s'", plan->root);
+                return set_failure_errno(ret_error, tree_fd, "Failed to open the tree '%s'", plan->root);
         /* Devices come from us, not with an image. */
-        r = mounts_set_attr(tree_fd, MOUNT_ATTR_NODEV, 0, -EBADF);
+        r = mount_change(tree_fd, MOUNT_ATTR_NODEV, 0, -EBADF);
         if (r < 0)
-                return log_error_errno(r, "Failed to set flags of the tree '%s'", plan->root);
+                return set_failure_errno(ret_error, r, "Failed to set flags of the tree '%s'", plan->root);
         if (userns_fd >= 0) {
-                r = mounts_set_attr(tree_fd, 0, 0, userns_fd);
+                r = mount_change(tree_fd, 0, 0, userns_fd);
                 if (r == -EINVAL)
-                        return log_error_return(
-                                r,
-                                "Failed to map the owners of '%s': %s does not support id-mapped "
-                                "mounts here. Put the image on ext4, xfs or btrfs, or use "
-                                "PrivateUsers=identity or =no.",
-                                plan->root, mounts_fs_name(tree_fd));
+                        return set_failure(ret_error, r,
+                                           "Failed to map the owners of '%s': %s does not support id-mapped "
+                                           "mounts here. Put the image on ext4, xfs or btrfs, or use "
+                                           "PrivateUsers=identity or =no.",
+                                           plan->root, mount_fs_name(tree_fd));
                 if (r < 0)
-                        return log_error_errno(r, "Failed to map the owners of '%s'", plan->root);
+                        return set_failure_errno(ret_error, r, "Failed to map the owners of '%s'",
+                                                 plan->root);
         }
         return TAKE_FD(tree_fd);
 }
 
-/* Where the parts of the image are attached, out of the way, the topmost first: its only one, or the layers of a stack. */
-static int stage_image(const Plan *plan, const Tree *tree, int userns_fd, Strv *ret)
+/* Where the parts of the image are attached, out of the way, the topmost first: its only one, or the layers
+ * of a stack. */
+static int stage_image(const Plan *plan, const Tree *tree, int userns_fd, Strv *ret, char **ret_error)
 {
         size_t n = tree->layers ? tree->n_layers : 1;
         int r;
@@ -44,14 +46,14 @@ static int stage_image(const Plan *plan, const Tree *tree, int userns_fd, Strv *
         for (size_t i = 0; i < n; i++) {
                 _cleanup_free_ char *path = NULL;
                 _cleanup_close_ int part_fd = open_mapped(plan, tree->layers ? tree->layers[i] : tree->fd,
-                                                          userns_fd);
+                                                          userns_fd, ret_error);
                 if (part_fd < 0)
                         return part_fd;
-                r = mounts_stage(part_fd, &path);
+                r = mounts_stage(plan->scope, part_fd, &path);
                 if (r >= 0)
                         r = strv_append(ret, path);
                 if (r < 0)
-                        return log_error_errno(r, "Failed to attach the tree '%s'", plan->root);
+                        return set_failure_errno(ret_error, r, "Failed to attach the tree '%s'", plan->root);
         }
         return 0;
 }
@@ -66,7 +68,8 @@ static int list_lowers(const Tree *tree, const Strv parts, size_t skip, Strv *re
         return r;
 }
 
-/* Changes of a stack stay in its first layer, which is like all of them on disk: owners are mapped where it is mounted. */
+/* Changes of a stack stay in its first layer, which is like all of them on disk: owners are mapped where it
+ * is mounted. */
 static int make_stack(const Tree *tree, const Strv parts, bool writable, uid_t owner)
 {
         _cleanup_free_ char *upper = NULL, *work = NULL;
@@ -87,7 +90,7 @@ static int make_stack(const Tree *tree, const Strv parts, bool writable, uid_t o
 }
 
 /* Changes go over the image, to memory or to a directory on disk. */
-static int make_overlay(const Tree *tree, const Strv parts, int changes_fd, uid_t base)
+static int make_overlay(const Scope *scope, const Tree *tree, const Strv parts, int changes_fd, uid_t base)
 {
         _cleanup_free_ char *changes = NULL, *upper = NULL, *work = NULL;
         _cleanup_strv_ Strv lower = NULL;
@@ -96,14 +99,14 @@ static int make_overlay(const Tree *tree, const Strv parts, int changes_fd, uid_
         r = list_lowers(tree, parts, 0, &lower);
         if (r < 0)
                 return r;
-        _cleanup_close_ int upper_fd = changes_fd >= 0 ? mounts_clone_path(changes_fd, "")
-                                                       : mounts_make_tmpfs(0700, 0, NULL, 0);
+        _cleanup_close_ int upper_fd = changes_fd >= 0 ? mount_clone(changes_fd, "")
+                                                       : mount_make_tmpfs(0700, 0, NULL, 0);
         if (upper_fd < 0)
                 return upper_fd;
         if (changes_fd < 0 && (mkdirat(upper_fd, "upper", 0755) < 0 || mkdirat(upper_fd, "work", 0700) < 0 ||
                                fchownat(upper_fd, "upper", base, base, AT_SYMLINK_NOFOLLOW) < 0))
                 return -errno;
-        r = mounts_stage(upper_fd, &changes);
+        r = mounts_stage(scope, upper_fd, &changes);
         if (r < 0)
                 return r;
         upper = strf("%s/upper", changes);
@@ -120,7 +123,8 @@ static bool is_mount(int fd)
         return statx(fd, "", AT_EMPTY_PATH, 0, &sx) >= 0 && (sx.stx_attributes & STATX_ATTR_MOUNT_ROOT);
 }
 
-/* An overlay has no mounts that are in its layers: the other partitions of a disk are attached again, as nobody can write to them. */
+/* An overlay has no mounts that are in its layers: the other partitions of a disk are attached again, as
+ * nobody can write to them. */
 static int attach_partitions(const char *image, int root_fd)
 {
         static const char *const paths[] = { "/usr", "/home", "/srv", "/var", "/var/tmp", "/boot", "/efi" };
@@ -134,10 +138,10 @@ static int attach_partitions(const char *image, int root_fd)
                 _cleanup_close_ int target_fd = rootfs_open(root_fd, paths[i], O_PATH | O_DIRECTORY);
                 if (source_fd < 0 || target_fd < 0 || !is_mount(source_fd) || is_mount(target_fd))
                         continue;
-                _cleanup_close_ int tree_fd = mounts_clone_path(source_fd, "");
-                r = tree_fd < 0 ? tree_fd : mounts_set_attr(tree_fd, MOUNT_ATTR_RDONLY, 0, -EBADF);
+                _cleanup_close_ int tree_fd = mount_clone(source_fd, "");
+                r = tree_fd < 0 ? tree_fd : mount_change(tree_fd, MOUNT_ATTR_RDONLY, 0, -EBADF);
                 if (r >= 0)
-                        r = mounts_attach(tree_fd, target_fd);
+                        r = mount_attach(tree_fd, target_fd);
         }
         return r;
 }
@@ -161,7 +165,7 @@ static int copy_usr_links(int image_fd, int root_fd)
 }
 
 /* An empty root in memory, with the image's /usr. */
-static int make_empty(const char *image, uid_t base)
+static int make_empty(const Scope *scope, const char *image, uid_t base)
 {
         static const char *const dirs[] = { "etc", "home", "opt", "root", "srv", "var" };
         _cleanup_free_ char *path = NULL;
@@ -173,16 +177,16 @@ static int make_empty(const char *image, uid_t base)
         _cleanup_close_ int usr_fd = rootfs_open(image_fd, "/usr", O_PATH | O_DIRECTORY);
         if (usr_fd < 0)
                 return usr_fd;
-        _cleanup_close_ int usr_tree_fd = mounts_clone_path(usr_fd, "");
+        _cleanup_close_ int usr_tree_fd = mount_clone(usr_fd, "");
         if (usr_tree_fd < 0)
                 return usr_tree_fd;
-        r = mounts_set_attr(usr_tree_fd, MOUNT_ATTR_RDONLY, 0, -EBADF);
+        r = mount_change(usr_tree_fd, MOUNT_ATTR_RDONLY, 0, -EBADF);
         if (r < 0)
                 return r;
 
-        /* The root of an empty file system is the one place where a mount is made below a mount: so it is staged
-         * first. */
-        _cleanup_close_ int root_fd = mounts_make_tmpfs(0755, base, NULL, 0);
+        /* The root of an empty file system is the one place where a mount is made below a mount: so it is
+         * staged first. */
+        _cleanup_close_ int root_fd = mount_make_tmpfs(0755, base, NULL, 0);
         if (root_fd < 0)
                 return root_fd;
         for (size_t i = 0; i < ELEMENTSOF(dirs); i++)
@@ -194,28 +198,29 @@ static int make_empty(const char *image, uid_t base)
         r = copy_usr_links(image_fd, root_fd);
         if (r < 0)
                 return r;
-        r = mounts_stage(root_fd, &path);
+        r = mounts_stage(scope, root_fd, &path);
         if (r < 0)
                 return r;
         _cleanup_close_ int target_fd = rootfs_open(root_fd, "/usr", O_PATH | O_DIRECTORY);
-        r = target_fd < 0 ? target_fd : mounts_attach(usr_tree_fd, target_fd);
+        r = target_fd < 0 ? target_fd : mount_attach(usr_tree_fd, target_fd);
         return r < 0 ? r : TAKE_FD(root_fd);
 }
 
 /* A single tree at a path: the image's only one is that already. */
-static int stage_single(const Tree *tree, const Strv parts, bool writable, uid_t owner, char **ret_path)
+static int stage_single(const Scope *scope, const Tree *tree, const Strv parts, bool writable, uid_t owner,
+                        char **ret_path)
 {
         if (!tree->layers) {
                 *ret_path = strdup(parts[0]);
                 return *ret_path ? RET_NERRNO(open(*ret_path, O_PATH | O_DIRECTORY | O_CLOEXEC)) : -ENOMEM;
         }
         _cleanup_close_ int fd = make_stack(tree, parts, writable, owner);
-        int r = fd < 0 ? fd : mounts_stage(fd, ret_path);
+        int r = fd < 0 ? fd : mounts_stage(scope, fd, ret_path);
         return r < 0 ? r : TAKE_FD(fd);
 }
 
 int root_make(const Plan *plan, const Tree *tree, int userns_fd, int changes_fd, uid_t base,
-              int *ret_root_fd)
+              int *ret_root_fd, char **ret_error)
 {
         bool writable = plan->spec->volatile_mode == VOLATILE_NO && !plan->spec->read_only;
         _cleanup_free_ char *path = NULL, *single = NULL;
@@ -223,31 +228,32 @@ int root_make(const Plan *plan, const Tree *tree, int userns_fd, int changes_fd,
         _cleanup_strv_ Strv parts = NULL;
         int r;
 
-        r = stage_image(plan, tree, userns_fd, &parts);
+        r = stage_image(plan, tree, userns_fd, &parts, ret_error);
         if (r < 0)
                 return r;
         switch (plan->spec->volatile_mode) {
         case VOLATILE_YES: {
-                _cleanup_close_ int image_fd = stage_single(tree, parts, false, base, &single);
-                root_fd = image_fd < 0 ? image_fd : make_empty(single, base);
+                _cleanup_close_ int image_fd = stage_single(plan->scope, tree, parts, false, base, &single);
+                root_fd = image_fd < 0 ? image_fd : make_empty(plan->scope, single, base);
                 break;
         }
         case VOLATILE_OVERLAY:
         case VOLATILE_DISK:
-                root_fd = make_overlay(tree, parts, changes_fd, base);
+                root_fd = make_overlay(plan->scope, tree, parts, changes_fd, base);
                 if (root_fd >= 0) {
-                        r = mounts_stage(root_fd, &path);
+                        r = mounts_stage(plan->scope, root_fd, &path);
                         if (r >= 0 && tree->disk)
                                 r = attach_partitions(parts[0], root_fd);
                         if (r < 0)
-                                return log_error_errno(r, "Failed to attach the tree '%s'", plan->root);
+                                return set_failure_errno(ret_error, r, "Failed to attach the tree '%s'",
+                                                         plan->root);
                 }
                 break;
         default:
-                root_fd = stage_single(tree, parts, writable, base, &path);
+                root_fd = stage_single(plan->scope, tree, parts, writable, base, &path);
         }
         if (root_fd < 0)
-                return log_error_errno(root_fd, "Failed to make a root of '%s'", plan->root);
+                return set_failure_errno(ret_error, root_fd, "Failed to make a root of '%s'", plan->root);
         *ret_root_fd = TAKE_FD(root_fd);
         return 0;
 }

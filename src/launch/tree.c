@@ -8,23 +8,24 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#include "basic/log.h"
+#include "basic/failure.h"
 #include "basic/time.h"
-#include "image/image.h"
-#include "image/mounted.h"
-#include "image/raw.h"
-#include "image/stack.h"
-#include "image/subvolume.h"
-#include "sandbox/claim.h"
+#include "disk/raw.h"
 #include "sandbox/mounts.h"
-#include "sandbox/record.h"
+#include "state/claim.h"
+#include "state/record.h"
+#include "store/image.h"
+#include "store/mounted.h"
+#include "store/stack.h"
+#include "store/subvolume.h"
 
 /* The machine that ran from a disk before may be on its way out still. */
 #define DISK_WAIT_USEC (2 * USEC_PER_SEC)
 #define DISK_STEP_USEC (10 * USEC_PER_MSEC)
 
 /* Under the lock that others take as well, before they look. */
-static int attach(int disk_fd, const RawDisk *disk, bool read_only, int run_fd, char **ret_error)
+static int attach(const Scope *scope, int disk_fd, const RawDisk *disk, bool read_only, int run_fd,
+                  char **ret_error)
 {
         int r;
 
@@ -34,11 +35,13 @@ static int attach(int disk_fd, const RawDisk *disk, bool read_only, int run_fd, 
         r = raw_check_idle(disk_fd, read_only, ret_error);
         if (r < 0)
                 return r;
-        _cleanup_close_ int target_fd = dir_open_or_make_at(AT_FDCWD, STAGE_DIR "/disk", 0755);
+        _cleanup_free_ char *target = scope_run_path(scope, STAGE "/disk");
+        OOM_CHECK(target);
+        _cleanup_close_ int target_fd = dir_open_or_make_at(AT_FDCWD, target, 0755);
         return target_fd < 0 ? target_fd : raw_attach(disk_fd, disk, read_only, target_fd, ret_error);
 }
 
-static int open_disk(const Spec *spec, const char *path, int run_fd)
+static int open_disk(const Scope *scope, const Spec *spec, const char *path, int run_fd, char **ret_error)
 {
         bool read_only = !claim_writes_image(spec);
         _cleanup_free_ char *error = NULL;
@@ -52,19 +55,19 @@ static int open_disk(const Spec *spec, const char *path, int run_fd)
         _cleanup_close_ int disk_fd = open(path, (read_only ? O_RDONLY : O_RDWR) | O_NONBLOCK | O_NOCTTY |
                                                          O_CLOEXEC);
         if (disk_fd < 0)
-                return log_error_errno(-errno, "Failed to open the image '%s'", path);
+                return set_failure_errno(ret_error, -errno, "Failed to open the image '%s'", path);
         r = raw_dissect(disk_fd, AT_FDCWD, name, spec->root_hash, &disk, &error);
         for (uint64_t waited = 0; r >= 0; waited += DISK_STEP_USEC) {
                 free(error);
                 error = NULL;
-                r = attach(disk_fd, &disk, read_only, run_fd, &error);
+                r = attach(scope, disk_fd, &disk, read_only, run_fd, &error);
                 if (r != -EBUSY || waited >= DISK_WAIT_USEC)
                         break;
                 (void) usleep(DISK_STEP_USEC);
                 r = 0;
         }
-        return r < 0 && error ? log_error_return(r, "Image '%s': %s", spec->image, error)
-               : r < 0        ? log_error_errno(r, "Failed to mount the image '%s'", path)
+        return r < 0 && error ? set_failure(ret_error, r, "Image '%s': %s", spec->image, error)
+               : r < 0        ? set_failure_errno(ret_error, r, "Failed to mount the image '%s'", path)
                               : r;
 }
 
@@ -81,7 +84,7 @@ void tree_looked(Tree *tree)
                 tree->fd = fd_close(tree->fd);
 }
 
-static int open_stack(const Spec *spec, int stack_fd, const char *path, Tree *ret)
+static int open_stack(const Spec *spec, int stack_fd, const char *path, Tree *ret, char **ret_error)
 {
         _cleanup_free_ char *store = strndup(path, strrchr(path, '/') - path);
         _cleanup_stack_ Stack stack = {};
@@ -89,30 +92,30 @@ static int open_stack(const Spec *spec, int stack_fd, const char *path, Tree *re
         int r;
 
         if (!store)
-                return log_oom();
+                return -ENOMEM;
         STRV_FOREACH (entry, spec->bind)
                 if (memchr(*entry, '+', strspn(*entry, "+-")))
-                        return log_error_return(-EOPNOTSUPP,
-                                                "Image '%s' is a stack: '+' cannot bind a part of it.",
-                                                spec->image);
+                        return set_failure(ret_error, -EOPNOTSUPP,
+                                           "Image '%s' is a stack: '+' cannot bind a part of it.",
+                                           spec->image);
         _cleanup_close_ int fd = fd_reopen(stack_fd, O_RDONLY | O_DIRECTORY);
         _cleanup_close_ int store_fd = open(store, O_PATH | O_DIRECTORY | O_CLOEXEC);
         r = fd < 0 ? fd : store_fd < 0 ? -errno : stack_read(fd, &stack);
         if (r == -EBADMSG || r == -ENOENT)
-                return log_error_return(r, "Image '%s' has no manifest that can be understood.",
-                                        spec->image);
+                return set_failure(ret_error, r, "Image '%s' has no manifest that can be understood.",
+                                   spec->image);
         if (r >= 0)
                 r = layers_open(store_fd, &stack.layers, &tree.layers, &tree.n_layers);
         if (r == -ESTALE)
-                return log_error_return(
-                        r, "Image '%s' is made over image '%s', which is gone, or another one now.",
-                        spec->image, stack.layers.base);
+                return set_failure(ret_error, r,
+                                   "Image '%s' is made over image '%s', which is gone, or another one now.",
+                                   spec->image, stack.layers.base);
         if (r >= 0 && claim_writes_image(spec)) {
                 _cleanup_strv_ Strv mounts = NULL;
                 r = layers_find_mounts(&stack.layers, &mounts);
                 if (r >= 0 && mounts)
-                        r = log_error_return(-EBUSY, "Image '%s' is mounted on '%s'.", spec->image,
-                                             mounts[0]);
+                        r = set_failure(ret_error, -EBUSY, "Image '%s' is mounted on '%s'.", spec->image,
+                                        mounts[0]);
                 if (r < 0) {
                         tree_close(&tree);
                         return r;
@@ -127,7 +130,8 @@ static int open_stack(const Spec *spec, int stack_fd, const char *path, Tree *re
         }
         if (r < 0) {
                 tree_close(&tree);
-                return log_error_errno(r, "Failed to mount the layers of image '%s'", spec->image);
+                return set_failure_errno(ret_error, r, "Failed to mount the layers of image '%s'",
+                                         spec->image);
         }
         *ret = tree;
         return 0;
@@ -145,30 +149,40 @@ static void read_uuid(Tree *tree)
                 snprintf(tree->id, sizeof(tree->id), "%s", info.uuid);
 }
 
-int tree_open(const Spec *spec, const char *path, int run_fd, Tree *ret)
+/* Stacks are in the store, and nowhere else. */
+static bool is_stack(const Scope *scope, const char *path)
+{
+        const char *below = startswith(path, scope->store),
+                   *file = below && below[0] == '/' ? below + 1 : NULL;
+
+        return file && !strchr(file, '/') && endswith(file, STACK_SUFFIX);
+}
+
+int tree_open(const Scope *scope, const Spec *spec, const char *path, int run_fd, Tree *ret,
+              char **ret_error)
 {
         struct stat st;
         int r;
 
-        _cleanup_close_ int stage_fd = mounts_enter_stage(MS_SLAVE);
+        _cleanup_close_ int stage_fd = mounts_enter_stage(scope, MS_SLAVE);
         if (stage_fd < 0)
-                return log_error_errno(stage_fd,
-                                       "Failed to make a mount namespace, or to mount '" STAGE_DIR "'");
+                return set_failure_errno(
+                        ret_error, stage_fd,
+                        "Failed to make a mount namespace, or to mount its directory of stages");
         _cleanup_close_ int fd = open(path, O_PATH | O_CLOEXEC);
         if (fd < 0 || fstat(fd, &st) < 0)
-                return log_error_errno(-errno, "Failed to open the image '%s'", path);
+                return set_failure_errno(ret_error, -errno, "Failed to open the image '%s'", path);
         if (S_ISDIR(st.st_mode) && spec_wants_hashes(spec))
-                return log_error_return(-EINVAL, "Image '%s' is no disk: RootHash=%s is about disks.",
-                                        spec->image, spec->root_hash);
-        const char *file = startswith(path, IMAGE_STORE "/");
-        if (S_ISDIR(st.st_mode) && file && !strchr(file, '/') && endswith(file, STACK_SUFFIX))
-                return open_stack(spec, fd, path, ret);
+                return set_failure(ret_error, -EINVAL, "Image '%s' is no disk: RootHash=%s is about disks.",
+                                   spec->image, spec->root_hash);
+        if (S_ISDIR(st.st_mode) && is_stack(scope, path))
+                return open_stack(spec, fd, path, ret, ret_error);
         if (S_ISDIR(st.st_mode)) {
                 *ret = (Tree){ .fd = TAKE_FD(fd) };
                 read_uuid(ret);
                 return 0;
         }
-        r = open_disk(spec, path, run_fd);
+        r = open_disk(scope, spec, path, run_fd, ret_error);
         struct statvfs fs;
         if (r >= 0)
                 *ret = (Tree){ .fd = r,

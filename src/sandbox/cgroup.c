@@ -240,7 +240,8 @@ int cgroup_remove_payload(int unit_fd)
         if (r < 0)
                 return r;
 
-        /* A cgroup that hands controllers on takes no processes, so systemd could not put a main process there. */
+        /* A cgroup that hands controllers on takes no processes, so systemd could not put a main process
+         * there. */
         r = file_read_at(unit_fd, "cgroup.subtree_control", CGROUP_FILE_MAX, &enabled, NULL);
         if (r < 0)
                 return r;

@@ -3,9 +3,11 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <spawn.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#include "basic/failure.h"
 #include "basic/fd.h"
 #include "basic/siphash.h"
 #include "sandbox/filter.h"
@@ -13,8 +15,8 @@
 
 #define HELPER      LIBEXECDIR "/mctl-seccomp"
 #define SHIPPED_DIR LIBEXECDIR "/seccomp"
-#define CACHE_DIR   "/var/cache/mctl/seccomp"
 #define PROGRAM_MAX (256U * 1024U)
+#define SAID_MAX    4096U
 
 static const char *const profile_names[_PROFILE_MAX] = {
         [PROFILE_DEFAULT] = "default",
@@ -68,39 +70,71 @@ int filter_name(const Spec *spec, uint64_t capabilities, char **ret)
         return *ret ? 0 : -ENOMEM;
 }
 
-/* Runs the helper with its output in a pipe. */
-static int compile(const Spec *spec, uint64_t capabilities, char **ret_program, size_t *ret_size)
-{
-        _cleanup_close_ int read_fd = -EBADF, write_fd = -EBADF;
-        _cleanup_strv_ Strv arguments = NULL;
-        _cleanup_free_ char *program = NULL;
-        posix_spawn_file_actions_t actions;
-        int fds[2], status, r;
+/* The helper, with its output and what it says in pipes. */
+typedef struct Compiler {
         pid_t pid;
+        int program_fd, said_fd;
+} Compiler;
 
-        r = filter_arguments(spec, capabilities, &arguments);
-        if (r < 0)
-                return r;
-        if (pipe2(fds, O_CLOEXEC) < 0)
+static int compiler_start(const Strv arguments, Compiler *ret)
+{
+        int program[2], said[2];
+        posix_spawn_file_actions_t actions;
+
+        if (pipe2(program, O_CLOEXEC) < 0)
                 return -errno;
-        read_fd = fds[0];
-        write_fd = fds[1];
-
+        _cleanup_close_ int program_fd = program[0], program_peer_fd = program[1];
+        if (pipe2(said, O_CLOEXEC) < 0)
+                return -errno;
+        _cleanup_close_ int said_fd = said[0], said_peer_fd = said[1];
         posix_spawn_file_actions_init(&actions);
-        posix_spawn_file_actions_adddup2(&actions, write_fd, STDOUT_FILENO);
-        r = -posix_spawn(&pid, HELPER, &actions, NULL, arguments, environ);
+        posix_spawn_file_actions_adddup2(&actions, program_peer_fd, STDOUT_FILENO);
+        posix_spawn_file_actions_adddup2(&actions, said_peer_fd, STDERR_FILENO);
+        int r = -posix_spawn(&ret->pid, HELPER, &actions, NULL, arguments, environ);
         posix_spawn_file_actions_destroy(&actions);
         if (r < 0)
                 return r;
-        write_fd = fd_close(write_fd);
-        r = fd_read_all(read_fd, PROGRAM_MAX, &program, ret_size);
-        while (waitpid(pid, &status, 0) < 0)
+        ret->program_fd = TAKE_FD(program_fd);
+        ret->said_fd = TAKE_FD(said_fd);
+        return 0;
+}
+
+/* Reads all of it, and waits for the end. Returns the exit status, 128 and more for a signal. */
+static int compiler_finish(Compiler *c, char **ret_program, size_t *ret_size, char **ret_said)
+{
+        _cleanup_close_ int program_fd = c->program_fd, said_fd = c->said_fd;
+        int status, r, q;
+
+        r = fd_read_all(program_fd, PROGRAM_MAX, ret_program, ret_size);
+        q = fd_read_all(said_fd, SAID_MAX, ret_said, NULL);
+        while (waitpid(c->pid, &status, 0) < 0)
                 if (errno != EINTR)
                         return -errno;
+        if (r < 0 || q < 0)
+                return r < 0 ? r : q;
+        return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+static int compile(const Spec *spec, uint64_t capabilities, char **ret_program, size_t *ret_size,
+                   char **ret_error)
+{
+        _cleanup_free_ char *program = NULL, *said = NULL;
+        _cleanup_strv_ Strv arguments = NULL;
+        Compiler compiler;
+        int r;
+
+        r = filter_arguments(spec, capabilities, &arguments);
+        if (r >= 0)
+                r = compiler_start(arguments, &compiler);
+        if (r >= 0)
+                r = compiler_finish(&compiler, &program, ret_size, &said);
         if (r < 0)
                 return r;
-        if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
-                return -EINVAL; /* it has said why */
+        if (r > 0) {
+                said[strcspn(said, "\n")] = 0;
+                return set_failure(ret_error, -EINVAL, "%s",
+                                   said[0] ? said : "The compiler of system call filters has failed.");
+        }
         *ret_program = TAKE_PTR(program);
         return 0;
 }
@@ -110,23 +144,23 @@ static bool is_program(size_t size)
         return size > 0 && size % sizeof(struct sock_filter) == 0;
 }
 
-int filter_read(const Spec *spec, uint64_t capabilities, const char *name, void **ret_program,
-                size_t *ret_size)
+int filter_read(const Scope *scope, const Spec *spec, uint64_t capabilities, const char *name,
+                void **ret_program, size_t *ret_size, char **ret_error)
 {
         _cleanup_free_ char *shipped = strf(SHIPPED_DIR "/%s.bpf", name), *cached = strf("%s.bpf", name),
-                            *program = NULL;
+                            *cache = strf("%s/seccomp", scope->cache_dir), *program = NULL;
         size_t size;
         int r;
 
-        if (!shipped || !cached)
+        if (!shipped || !cached || !cache)
                 return -ENOMEM;
         r = file_read_at(AT_FDCWD, shipped, PROGRAM_MAX, &program, &size);
         if (r == -ENOENT) {
-                _cleanup_close_ int cache_fd = dir_open_or_make_at(AT_FDCWD, CACHE_DIR, 0700);
+                _cleanup_close_ int cache_fd = dir_open_or_make_at(AT_FDCWD, cache, 0700);
                 r = cache_fd < 0 ? cache_fd : file_read_at(cache_fd, cached, PROGRAM_MAX, &program, &size);
                 if (r < 0 || !is_program(size)) {
                         free(TAKE_PTR(program));
-                        r = compile(spec, capabilities, &program, &size);
+                        r = compile(spec, capabilities, &program, &size, ret_error);
                         /* A cache that cannot be written costs time, not the start. */
                         if (r >= 0 && cache_fd >= 0)
                                 (void) file_write_atomic_at(cache_fd, cached, 0600, program, size);
@@ -167,4 +201,19 @@ int filter_load(const void *program, size_t size)
                 left -= n;
         }
         return 0;
+}
+
+int filter_load_shipped(const char *name)
+{
+        _cleanup_free_ char *path = strf(SHIPPED_DIR "/%s.bpf", name), *program = NULL;
+        size_t size;
+        int r;
+
+        OOM_CHECK(path);
+        r = file_read_at(AT_FDCWD, path, PROGRAM_MAX, &program, &size);
+        if (r < 0)
+                return r;
+        if (!is_program(size))
+                return -EBADMSG;
+        return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ? -errno : filter_load(program, size);
 }

@@ -14,24 +14,34 @@
 /* As long as the kernel's own for the most processors and nodes that it can be built for. */
 #define MASK_BYTES 1024U
 
-int limits_apply(pid_t pid, const Spec *spec)
+static int set_rlimits(pid_t pid, const Spec *spec)
 {
         for (int i = 0; i < RLIMITS_MAX; i++) {
                 const struct rlimit limit = { spec->limits[i].soft, spec->limits[i].hard };
                 if (spec->limits[i].set && prlimit(pid, i, &limit, NULL) < 0)
                         return -errno;
         }
+        return 0;
+}
+
+int limits_apply(pid_t pid, const Spec *spec)
+{
+        int r = set_rlimits(pid, spec);
+
+        /* Without CAP_SYS_RESOURCE, the process can lower its limits itself. */
+        if (r < 0 && r != -EPERM)
+                return r;
         if (spec->oom_score_adjust != INT_MIN) {
                 char path[64], value[16];
                 snprintf(path, sizeof(path), "/proc/%i/oom_score_adj", pid);
                 snprintf(value, sizeof(value), "%i", spec->oom_score_adjust);
-                int r = file_poke_at(AT_FDCWD, path, value);
+                r = file_poke_at(AT_FDCWD, path, value);
                 if (r < 0)
                         return r;
         }
         if (spec->cpu_affinity) {
                 _Alignas(unsigned long) uint8_t mask[MASK_BYTES];
-                int r = parse_number_set(spec->cpu_affinity, mask, sizeof(mask), NULL);
+                r = parse_number_set(spec->cpu_affinity, mask, sizeof(mask), NULL);
                 if (r < 0)
                         return r;
                 if (sched_setaffinity(pid, sizeof(mask), (const cpu_set_t *) mask) < 0)
@@ -52,9 +62,12 @@ int limits_apply_self(const Spec *spec)
                 [PERSONALITY_X86_64] = PER_LINUX,
         };
 
+        int r = set_rlimits(0, spec);
+        if (r < 0)
+                return r;
         if (spec->numa_policy != NUMA_DEFAULT) {
                 _Alignas(unsigned long) uint8_t mask[MASK_BYTES];
-                int r = spec->numa_mask ? parse_number_set(spec->numa_mask, mask, sizeof(mask), NULL) : 0;
+                r = spec->numa_mask ? parse_number_set(spec->numa_mask, mask, sizeof(mask), NULL) : 0;
                 if (r < 0)
                         return r;
                 if (syscall(SYS_set_mempolicy, policies[spec->numa_policy], spec->numa_mask ? mask : NULL,

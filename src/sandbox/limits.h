@@ -3,8 +3,9 @@
 
 #include "spec/spec.h"
 
-/* Sets resource limits, the OOM score and the CPU affinity that a spec asks for, for a process and what it starts. */
+/* Sets resource limits, the OOM score and the CPU affinity that a spec asks for, for a process and what it
+ * starts. */
 int limits_apply(pid_t pid, const Spec *spec);
 
-/* Sets the NUMA policy and the personality of this process. */
+/* Sets the resource limits, the NUMA policy and the personality of this process. */
 int limits_apply_self(const Spec *spec);

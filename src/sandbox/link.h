@@ -3,6 +3,6 @@
 
 #include <sys/types.h>
 
-/* Moves a network interface of ours into the network namespace of a process: "HOST[:INSIDE]", the second being its
- * new name there. */
+/* Moves a network interface of ours into the network namespace of a process: "HOST[:INSIDE]", the second
+ * being its new name there. */
 int link_move(const char *interface, pid_t pid);

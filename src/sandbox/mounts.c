@@ -12,70 +12,24 @@
 #include <sys/xattr.h>
 
 #include "basic/capability.h"
+#include "basic/log.h"
 #include "basic/names.h"
-#include "basic/overlay.h"
 #include "basic/rootfs.h"
 #include "basic/syscalls.h"
+#include "mount/id-map.h"
+#include "mount/overlay.h"
+#include "mount/tree.h"
 #include "sandbox/mounts.h"
 
 #define GID_TTY 5
 
-int mounts_clone_path(int dir_fd, const char *path)
-{
-        return RET_NERRNO(open_tree(dir_fd, path,
-                                    OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE |
-                                            (isempty(path) ? AT_EMPTY_PATH : 0)));
-}
+/* A process of ours in the machine has this number, so that the second process of the machine is number 2.
+ */
+#define HELPER_PID 300
 
-int mounts_set_attr(int tree_fd, unsigned set, unsigned propagation, int userns_fd)
-{
-        struct mount_attr attr = { .attr_set = set, .propagation = propagation };
-
-        if (userns_fd >= 0) {
-                attr.attr_set |= MOUNT_ATTR_IDMAP;
-                attr.userns_fd = userns_fd;
-        }
-        return RET_NERRNO(mount_setattr(tree_fd, "", AT_EMPTY_PATH | AT_RECURSIVE, &attr, sizeof(attr)));
-}
-
-int mounts_attach(int tree_fd, int target_fd)
-{
-        return RET_NERRNO(
-                move_mount(tree_fd, "", target_fd, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH));
-}
-
-const char *mounts_fs_name(int fd)
-{
-        static const struct {
-                long magic;
-                const char *name;
-        } names[] = {
-                { OVERLAYFS_SUPER_MAGIC, "overlay" },
-                { NFS_SUPER_MAGIC, "nfs" },
-                { FUSE_SUPER_MAGIC, "fuse" },
-                { EXT4_SUPER_MAGIC, "ext4" },
-                { BTRFS_SUPER_MAGIC, "btrfs" },
-                { XFS_SUPER_MAGIC, "xfs" },
-                { TMPFS_MAGIC, "tmpfs" },
-                { PROC_SUPER_MAGIC, "proc" },
-                { SYSFS_MAGIC, "sysfs" },
-                { SQUASHFS_MAGIC, "squashfs" },
-                { EROFS_SUPER_MAGIC_V1, "erofs" },
-                { V9FS_MAGIC, "9p" },
-                { MSDOS_SUPER_MAGIC, "vfat" },
-        };
-        struct statfs fs;
-
-        if (fstatfs(fd, &fs) >= 0)
-                for (size_t i = 0; i < ELEMENTSOF(names); i++)
-                        if (fs.f_type == names[i].magic)
-                                return names[i].name;
-        return "this file system";
-}
-
-/* Files in the tree are made with the ids of the container's root: so they come to belong to it on any file system,
- * id-mapped or not, and nothing is made that it could not make itself. Mounting is not affected by that; what is the
- * host's is opened as its root. */
+/* Files in the tree are made with the ids of the container's root: so they come to belong to it on any file
+ * system, id-mapped or not, and nothing is made that it could not make itself. Mounting is not affected by
+ * that; what is the host's is opened as its root. */
 static void act_as(uid_t id)
 {
         static uid_t current;
@@ -87,32 +41,16 @@ static void act_as(uid_t id)
         current = id;
 }
 
-/* A new file system of this type, mounted nowhere. Options are "key=value" or flags, separated by commas. */
-static int make_fs(const char *type, const char *options, unsigned attr)
-{
-        _cleanup_free_ char *copy = strdup(options ?: "");
-        OOM_CHECK(copy);
-        _cleanup_close_ int fd = fsopen(type, FSOPEN_CLOEXEC);
-        if (fd < 0)
-                return -errno;
-
-        for (char *state, *key = strtok_r(copy, ",", &state); key; key = strtok_r(NULL, ",", &state)) {
-                char *value = strchr(key, '=');
-                if (value)
-                        *value++ = 0;
-                if (fsconfig(fd, value ? FSCONFIG_SET_STRING : FSCONFIG_SET_FLAG, key, value, 0) < 0)
-                        return -errno;
-        }
-        if (fsconfig(fd, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
-                return -errno;
-        return RET_NERRNO(fsmount(fd, FSMOUNT_CLOEXEC, attr));
-}
-
-/* A procfs shows the process namespace of the process that makes it. We have entered that of the machine only for our
- * children, so one of these makes it; it shares our descriptors, and says in shared memory which it is. */
+/* A procfs shows the process namespace of the process that makes it. We have entered that of the machine
+ * only for our children, so one of these makes it; it shares our descriptors, and says in shared memory
+ * which it is. */
 static int make_proc(unsigned attr)
 {
-        const struct clone_args args = { .flags = CLONE_FILES, .exit_signal = SIGCHLD };
+        const pid_t number = HELPER_PID;
+        const struct clone_args args = { .flags = CLONE_FILES,
+                                         .exit_signal = SIGCHLD,
+                                         .set_tid = (uintptr_t) &number,
+                                         .set_tid_size = 1 };
         int *result = mmap(NULL, sizeof(int), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0), fd;
         pid_t pid;
 
@@ -121,7 +59,7 @@ static int make_proc(unsigned attr)
         *result = -ECHILD;
         pid = sys_clone3(&args);
         if (pid == 0) {
-                *result = make_fs("proc", NULL, attr);
+                *result = mount_make_fs("proc", NULL, attr);
                 _exit(EXIT_SUCCESS);
         }
         fd = pid < 0 ? -errno : 0;
@@ -133,12 +71,18 @@ static int make_proc(unsigned attr)
         return fd;
 }
 
-int mounts_make_tmpfs(mode_t mode, uid_t owner, const char *options, unsigned attr)
+/* Belongs to the user of the machine whom the entry names, else to its root. */
+static int make_tmpfs(const Step *step, uid_t base)
 {
-        _cleanup_free_ char *all = strf("mode=%04o,uid=%u,gid=%u%s%s", mode, owner, owner,
-                                        isempty(options) ? "" : ",", options ?: "");
-        OOM_CHECK(all);
-        return make_fs("tmpfs", all, attr);
+        const MountEntry *entry = step->entry;
+        _cleanup_free_ char *options = NULL;
+
+        if (!entry || (entry->uid == 0 && entry->gid == 0))
+                return mount_make_tmpfs(step->mode, base, step->options, step->attr);
+        options = strf("uid=%u,gid=%u%s%s", base + entry->uid, base + entry->gid,
+                       isempty(step->options) ? "" : ",", step->options ?: "");
+        OOM_CHECK(options);
+        return mount_make_tmpfs(step->mode, base, options, step->attr);
 }
 
 static int make_devpts(const Step *step, uid_t base)
@@ -146,34 +90,31 @@ static int make_devpts(const Step *step, uid_t base)
         _cleanup_free_ char *options = strf("newinstance,ptmxmode=0666,mode=0620,gid=%u", base + GID_TTY);
 
         OOM_CHECK(options);
-        return make_fs("devpts", options, step->attr);
+        return mount_make_fs("devpts", options, step->attr);
+}
+
+/* What the kernel makes in an upper layer belongs to who creates the file system: with owners mapped, that
+ * must be somebody who has a number there. */
+static int create_as(FsContext *fs, const void *userdata)
+{
+        uid_t owner = *(const uid_t *) userdata;
+        int r;
+
+        act_as(owner);
+        r = owner > 0 ? capability_raise() : 0;
+        if (r >= 0)
+                r = fs_context_create(fs);
+        act_as(0);
+        return r;
 }
 
 int mounts_make_overlay(const Strv lower, const char *upper, const char *work, uid_t owner)
 {
-        _cleanup_overlay_lowers_ OverlayLowers lowers = OVERLAY_LOWERS_NONE;
-        int r;
+        const Overlay overlay = {
+                .lower = lower, .upper = upper, .work = work, .create = create_as, .userdata = &owner
+        };
 
-        _cleanup_close_ int fd = fsopen("overlay", FSOPEN_CLOEXEC);
-        if (fd < 0)
-                return -errno;
-        r = overlay_add_lowers(fd, lower, &lowers);
-        if (r < 0)
-                return r;
-        if (upper && (fsconfig(fd, FSCONFIG_SET_STRING, "upperdir", upper, 0) < 0 ||
-                      fsconfig(fd, FSCONFIG_SET_STRING, "workdir", work, 0) < 0))
-                return -errno;
-
-        /* What the kernel makes in an upper layer belongs to who creates the file system: with owners mapped, that must
-         * be somebody who has a number there. */
-        act_as(owner);
-        r = owner > 0 ? capability_raise() : 0;
-        if (r >= 0)
-                r = RET_NERRNO(fsconfig(fd, FSCONFIG_CMD_CREATE, NULL, NULL, 0));
-        act_as(0);
-        if (r < 0)
-                return r;
-        return overlay_mount(fd, 0, upper);
+        return overlay_make(&overlay);
 }
 
 static const struct {
@@ -194,7 +135,7 @@ static const struct {
 /* The nodes are real ones: the file system belongs to the host, so they work in any user namespace. */
 static int make_dev(const Step *step, uid_t base)
 {
-        _cleanup_close_ int mount_fd = mounts_make_tmpfs(step->mode, base, step->options, step->attr);
+        _cleanup_close_ int mount_fd = mount_make_tmpfs(step->mode, base, step->options, step->attr);
         if (mount_fd < 0)
                 return mount_fd;
         _cleanup_close_ int dir_fd = fd_reopen(mount_fd, O_RDONLY | O_DIRECTORY);
@@ -236,43 +177,11 @@ static int make_read_only(int target_fd)
         if (stx.stx_attributes & STATX_ATTR_MOUNT_ROOT)
                 return set_read_only(target_fd);
 
-        _cleanup_close_ int tree_fd = mounts_clone_path(target_fd, "");
+        _cleanup_close_ int tree_fd = mount_clone(target_fd, "");
         if (tree_fd < 0)
                 return tree_fd;
         r = set_read_only(tree_fd);
-        return r < 0 ? r : mounts_attach(tree_fd, target_fd);
-}
-
-/* A user namespace that maps one owner on disk to the root of the machine. Namespaces live as long as a descriptor
- * does, so the process that made this one need not. */
-static int make_single_map(uid_t owner, uid_t base)
-{
-        const struct clone_args args = { .flags = CLONE_NEWUSER, .exit_signal = SIGCHLD };
-        char path[64], map[64];
-        int r = 0, fd = -EBADF;
-        pid_t pid;
-
-        pid = sys_clone3(&args);
-        if (pid < 0)
-                return -errno;
-        if (pid == 0) {
-                pause();
-                _exit(EXIT_SUCCESS);
-        }
-        snprintf(map, sizeof(map), "%u %u 1\n", owner, base);
-        for (const char *const *file = (const char *const[]){ "uid_map", "gid_map", NULL }; *file && r >= 0;
-             file++) {
-                snprintf(path, sizeof(path), "/proc/%i/%s", pid, *file);
-                r = file_poke_at(AT_FDCWD, path, map);
-        }
-        if (r >= 0) {
-                snprintf(path, sizeof(path), "/proc/%i/ns/user", pid);
-                fd = RET_NERRNO(open(path, O_RDONLY | O_CLOEXEC));
-        }
-        (void) kill(pid, SIGKILL);
-        while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
-                ;
-        return r < 0 ? r : fd;
+        return r < 0 ? r : mount_attach(tree_fd, target_fd);
 }
 
 static int map_bind(const MountEntry *entry, int tree_fd, const Site *site)
@@ -282,16 +191,18 @@ static int map_bind(const MountEntry *entry, int tree_fd, const Site *site)
         if (!entry || entry->id_map == ID_MAP_NONE || site->userns_fd < 0)
                 return 0;
         if (entry->id_map == ID_MAP_AUTO)
-                return mounts_set_attr(tree_fd, 0, 0, site->userns_fd);
+                return mount_change(tree_fd, 0, 0, site->userns_fd);
 
         if (fstat(tree_fd, &st) < 0)
                 return -errno;
-        _cleanup_close_ int userns_fd = make_single_map(entry->id_map == ID_MAP_OWNER ? st.st_uid : 0,
-                                                        site->base);
-        return userns_fd < 0 ? userns_fd : mounts_set_attr(tree_fd, 0, 0, userns_fd);
+        /* One owner on disk is the root of the machine. */
+        _cleanup_close_ int userns_fd = id_map_make(entry->id_map == ID_MAP_OWNER ? st.st_uid : 0,
+                                                    site->base, 1);
+        return userns_fd < 0 ? userns_fd : mount_change(tree_fd, 0, 0, userns_fd);
 }
 
-/* A name below /var/log/journal is one that a machine chose: what is there counts only if it is this machine's. */
+/* A name below /var/log/journal is one that a machine chose: what is there counts only if it is this
+ * machine's. */
 static int open_owned(const Step *step)
 {
         char owner[MACHINE_NAME_MAX + 1] = "";
@@ -328,31 +239,33 @@ static int bind_source(const Step *step, const Site *site)
                 return -errno;
         r = map_bind(entry, tree_fd, site);
         if (r >= 0)
-                r = mounts_set_attr(tree_fd, step->attr, MS_SLAVE, -EBADF);
+                r = mount_change(tree_fd, step->attr, entry ? entry->propagation : MS_SLAVE, -EBADF);
         return r < 0 ? r : TAKE_FD(tree_fd);
 }
 
-int mounts_enter_stage(unsigned propagation)
+int mounts_enter_stage(const Scope *scope, unsigned propagation)
 {
+        _cleanup_free_ char *path = scope_run_path(scope, STAGE);
         int r;
 
+        OOM_CHECK(path);
         if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | propagation, NULL) < 0)
                 return -errno;
-        _cleanup_close_ int stage_fd = dir_open_or_make_at(AT_FDCWD, STAGE_DIR, 0700);
-        _cleanup_close_ int tmpfs_fd = mounts_make_tmpfs(0755, 0, NULL, 0);
-        r = stage_fd < 0 ? stage_fd : tmpfs_fd < 0 ? tmpfs_fd : mounts_attach(tmpfs_fd, stage_fd);
+        _cleanup_close_ int stage_fd = dir_open_or_make_at(AT_FDCWD, path, 0700);
+        _cleanup_close_ int tmpfs_fd = mount_make_tmpfs(0755, 0, NULL, 0);
+        r = stage_fd < 0 ? stage_fd : tmpfs_fd < 0 ? tmpfs_fd : mount_attach(tmpfs_fd, stage_fd);
         return r < 0 ? r : TAKE_FD(tmpfs_fd);
 }
 
-int mounts_stage(int tree_fd, char **ret_path)
+int mounts_stage(const Scope *scope, int tree_fd, char **ret_path)
 {
         static unsigned count;
-        _cleanup_free_ char *path = strf("%s/%u", STAGE_DIR, count++);
+        _cleanup_free_ char *path = strf("%s/" STAGE "/%u", scope->run_dir, count++);
         int r;
 
         OOM_CHECK(path);
         _cleanup_close_ int fd = dir_open_or_make_at(AT_FDCWD, path, 0755);
-        r = fd < 0 ? fd : mounts_attach(tree_fd, fd);
+        r = fd < 0 ? fd : mount_attach(tree_fd, fd);
         if (r >= 0)
                 *ret_path = TAKE_PTR(path);
         return r;
@@ -363,12 +276,12 @@ static int stage_layer(const char *layer, const Site *site, char **ret)
 {
         int r = 0;
 
-        _cleanup_close_ int tree_fd = mounts_clone_path(AT_FDCWD, layer);
+        _cleanup_close_ int tree_fd = mount_clone(AT_FDCWD, layer);
         if (tree_fd < 0)
                 return tree_fd;
         if (site->userns_fd >= 0)
-                r = mounts_set_attr(tree_fd, 0, 0, site->userns_fd);
-        return r < 0 ? r : mounts_stage(tree_fd, ret);
+                r = mount_change(tree_fd, 0, 0, site->userns_fd);
+        return r < 0 ? r : mounts_stage(site->scope, tree_fd, ret);
 }
 
 /* The kernel's work directory lies beside the upper layer, and must be reached through the same mount. */
@@ -422,11 +335,11 @@ static int clone_cover(const Step *step, int root_fd, int target_fd)
         _cleanup_close_ int cover_fd = rootfs_open(root_fd, source, O_PATH);
         if (cover_fd < 0)
                 return cover_fd == -ENOENT ? -EUCLEAN : cover_fd;
-        _cleanup_close_ int tree_fd = mounts_clone_path(cover_fd, "");
+        _cleanup_close_ int tree_fd = mount_clone(cover_fd, "");
         if (tree_fd < 0)
                 return tree_fd;
         /* Its mode keeps no root from writing to it. */
-        int r = mounts_set_attr(tree_fd, step->attr | MOUNT_ATTR_RDONLY, 0, -EBADF);
+        int r = mount_change(tree_fd, step->attr | MOUNT_ATTR_RDONLY, 0, -EBADF);
         return r < 0 ? r : TAKE_FD(tree_fd);
 }
 
@@ -437,7 +350,7 @@ static int step_make_tree(const Step *step, const Site *site, int target_fd)
                 act_as(0);
         switch (step->kind) {
         case STEP_TMPFS:
-                return mounts_make_tmpfs(step->mode, site->base, step->options, step->attr);
+                return make_tmpfs(step, site->base);
         case STEP_DEV:
                 return make_dev(step, site->base);
         case STEP_DEVPTS:
@@ -445,11 +358,11 @@ static int step_make_tree(const Step *step, const Site *site, int target_fd)
         case STEP_PROC:
                 return make_proc(step->attr);
         case STEP_SYSFS:
-                return make_fs("sysfs", NULL, step->attr);
+                return mount_make_fs("sysfs", NULL, step->attr);
         case STEP_CGROUP:
-                return make_fs("cgroup2", NULL, step->attr);
+                return mount_make_fs("cgroup2", NULL, step->attr);
         case STEP_MQUEUE:
-                return make_fs("mqueue", NULL, step->attr);
+                return mount_make_fs("mqueue", NULL, step->attr);
         case STEP_BIND:
                 return bind_source(step, site);
         case STEP_OVERLAY:
@@ -487,7 +400,8 @@ static int open_target(const Step *step, const Site *site, bool directory)
                          : rootfs_make_file(site->root_fd, step->target, 0644);
 }
 
-/* Opens what a step mounts on: a directory, or for a bind, what fits its source; made where it is missing. */
+/* Opens what a step mounts on: a directory, or for a bind, what fits its source; made where it is missing.
+ */
 static int step_open_target(const Step *step, const Site *site)
 {
         int r, directory = step->kind == STEP_BIND ? source_is_directory(step, site) : 1;
@@ -496,8 +410,8 @@ static int step_open_target(const Step *step, const Site *site)
                 return directory;
         act_as(site->base);
         r = open_target(step, site, directory);
-        /* The container's root passes everywhere in its tree: behind a directory that is private to one of its users,
-         * too. */
+        /* The container's root passes everywhere in its tree: behind a directory that is private to one of
+         * its users, too. */
         if (r == -EACCES && capability_raise() >= 0)
                 r = open_target(step, site, directory);
         return r;
@@ -643,7 +557,7 @@ static int carry_out(const Step *step, const Site *site)
         tree_fd = step_make_tree(step, site, target_fd);
         if (tree_fd < 0)
                 return tree_fd;
-        return mounts_attach(tree_fd, target_fd);
+        return mount_attach(tree_fd, target_fd);
 }
 
 /* STEP_WRITABLE comes behind the step that it is an exception to, but its tree must be taken before that. */
@@ -653,13 +567,13 @@ static int take_exception(const Step *steps, size_t n, size_t i, int root_fd)
                 return -EBADF;
 
         _cleanup_close_ int target_fd = rootfs_open(root_fd, steps[i + 1].target, O_PATH);
-        return target_fd < 0 ? target_fd : mounts_clone_path(target_fd, "");
+        return target_fd < 0 ? target_fd : mount_clone(target_fd, "");
 }
 
 static int put_exception(const Step *step, int tree_fd, int root_fd)
 {
         _cleanup_close_ int target_fd = rootfs_open(root_fd, step->target, O_PATH);
-        return target_fd < 0 ? target_fd : mounts_attach(tree_fd, target_fd);
+        return target_fd < 0 ? target_fd : mount_attach(tree_fd, target_fd);
 }
 
 static int carry_out_all(const Step *steps, size_t n, const Site *site, const Step **ret_step)

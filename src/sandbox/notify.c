@@ -53,6 +53,13 @@ int notify_manager(const char *message, bool barrier)
         return r >= 0 && barrier ? wait_barrier(address) : r;
 }
 
+int notify_manager_fd(const char *message, int fd)
+{
+        const char *address = getenv("NOTIFY_SOCKET");
+
+        return address ? send_datagram(address, message, strlen(message), fd) : 0;
+}
+
 int journal_send(const char *lines)
 {
         return send_datagram("/run/systemd/journal/socket", lines, strlen(lines), -EBADF);

@@ -5,8 +5,8 @@
 
 #include "basic/macro.h"
 
-/* Who a process in a container is. Nothing of the container runs or is loaded to find that out: /etc/passwd and
- * /etc/group of its tree are read, bounded, as the text that they are. */
+/* Who a process in a container is. Nothing of the container runs or is loaded to find that out: /etc/passwd
+ * and /etc/group of its tree are read, bounded, as the text that they are. */
 typedef struct Person {
         uid_t uid;
         gid_t gid;

@@ -12,8 +12,9 @@
 #define NO_EXEC (MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC)
 #define NO_DEV  (MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV)
 
-/* What is there before an init starts. A system inside mounts whatever of these it does not find, one after the
- * other, and reads its mount table after each; so it is quicker to find them. Sizes are shares of the memory. */
+/* What is there before an init starts. A system inside mounts whatever of these it does not find, one after
+ * the other, and reads its mount table after each; so it is quicker to find them. Sizes are shares of the
+ * memory. */
 static const Step host_steps[] = {
         { STEP_PROC, "/proc", .mode = 0555, .attr = NO_EXEC, .strict = true },
         { STEP_SYSFS, "/sys", .mode = 0555, .attr = MOUNT_ATTR_RDONLY | NO_EXEC, .strict = true },
@@ -50,8 +51,9 @@ static const Step inner_steps[] = {
         { STEP_CGROUP, "/sys/fs/cgroup", .attr = NO_EXEC },
 };
 
-/* Of the kernel's files, what is not the container's own. The network's are: they belong to its namespace. Directories of
- * sysfs are empty, as on a host without that hardware: systemd-hostnamed of 262 fails where it may not look. */
+/* Of the kernel's files, what is not the container's own. The network's are: they belong to its namespace.
+ * Directories of sysfs are empty, as on a host without that hardware: systemd-hostnamed of 262 fails where
+ * it may not look. */
 static const Step mask_steps[] = {
         { STEP_READ_ONLY, "/proc/sys" },
         { STEP_WRITABLE, "/proc/sys/net" },
@@ -61,6 +63,7 @@ static const Step mask_steps[] = {
         { STEP_READ_ONLY, "/proc/bus", .optional = true },
         { STEP_READ_ONLY, "/proc/fs", .optional = true },
         { STEP_READ_ONLY, "/proc/irq", .optional = true },
+        { STEP_READ_ONLY, "/proc/pressure", .optional = true },
         { STEP_READ_ONLY, "/proc/scsi", .optional = true },
         { STEP_HIDE, "/proc/kallsyms", .optional = true },
         { STEP_HIDE, "/proc/kcore", .optional = true },
@@ -82,8 +85,8 @@ static const Step mask_steps[] = {
         { STEP_COVER, "/sys/power", "/run/host/empty", .attr = MOUNT_ATTR_RDONLY, .optional = true },
 };
 
-/* In a user namespace the kernel lets nobody mount a procfs or sysfs who cannot see a whole one already. Container
- * managers inside need to, so they get one that is whole and out of the way. */
+/* In a user namespace the kernel lets nobody mount a procfs or sysfs who cannot see a whole one already.
+ * Container managers inside need to, so they get one that is whole and out of the way. */
 static const Step nesting_steps[] = {
         { STEP_PROC, "/run/host/nesting/proc", .attr = NO_EXEC },
         { STEP_SYSFS, "/run/host/nesting/sys", .attr = MOUNT_ATTR_RDONLY | NO_EXEC },
@@ -91,7 +94,9 @@ static const Step nesting_steps[] = {
 };
 
 /* Its files belong to the same users inside and out. */
-static const MountEntry journal_entry = { .id_map = ID_MAP_AUTO, .recursive = true };
+static const MountEntry journal_entry = { .id_map = ID_MAP_AUTO,
+                                          .recursive = true,
+                                          .propagation = MS_SLAVE };
 
 static int append_steps(Step **steps, size_t *n, const Step *more, size_t n_more)
 {
@@ -127,7 +132,8 @@ static int add_host_file(Plan *plan, const char *target, char *text, mode_t mode
         return add_host_step(plan, (Step){ STEP_FILE, target, kept, .mode = mode });
 }
 
-/* The entries of [Files], of whatever key, in the order of their targets: a mount is not to hide another below it. */
+/* The entries of [Files], of whatever key, in the order of their targets: a mount is not to hide another
+ * below it. */
 typedef struct EntryKind {
         const Strv *list;
         StepKind kind;
@@ -176,17 +182,17 @@ static int add_entries(Plan *plan)
                                 return r;
                         plan->n_entries++;
                         bool empty = kinds[i].kind == STEP_BIND && !entry->source[0];
-                        r = add_host_step(
-                                plan, (Step){
-                                              .kind = empty ? STEP_TMPFS : kinds[i].kind,
-                                              .target = entry->target,
-                                              .source = entry->source,
-                                              .mode = 0755,
-                                              .options = entry->options,
-                                              .attr = kinds[i].read_only ? MOUNT_ATTR_RDONLY : 0,
-                                              .optional = entry->optional,
-                                              .entry = empty || kinds[i].kind == STEP_TMPFS ? NULL : entry,
-                                      });
+                        r = add_host_step(plan, (Step){
+                                                        .kind = empty ? STEP_TMPFS : kinds[i].kind,
+                                                        .target = entry->target,
+                                                        .source = entry->source,
+                                                        .mode = 0755,
+                                                        .options = entry->options,
+                                                        .attr = entry->attr |
+                                                                (kinds[i].read_only ? MOUNT_ATTR_RDONLY : 0),
+                                                        .optional = entry->optional,
+                                                        .entry = entry,
+                                                });
                         if (r < 0)
                                 return r;
                 }
@@ -230,8 +236,8 @@ static int add_devices(Plan *plan)
         return 0;
 }
 
-/* Credentials are files for the first process alone, as systemd.exec(5) has them: for root, unless that is another
- * user, who is known only inside. */
+/* Credentials are files for the first process alone, as systemd.exec(5) has them: for root, unless that is
+ * another user, who is known only inside. */
 static int add_credentials(Plan *plan)
 {
         const Spec *spec = plan->spec;
@@ -338,6 +344,14 @@ static int add_journal(Plan *plan)
                                      .owner = plan->spec->name, .optional = mode == LINK_JOURNAL_TRY_HOST });
 }
 
+static int add_notify(Plan *plan, const PlanInput *input)
+{
+        const char *source = keep(plan, strdup(input->notify));
+
+        OOM_CHECK(source);
+        return add_host_step(plan, (Step){ STEP_BIND, "/run/host/notify", source });
+}
+
 static int add_run_host(Plan *plan, const PlanInput *input)
 {
         const Spec *spec = plan->spec;
@@ -348,8 +362,8 @@ static int add_run_host(Plan *plan, const PlanInput *input)
                 r = add_host_file(plan, "/run/host/container-uuid", strf("%s\n", plan->uuid), 0444);
         if (r >= 0)
                 r = add_host_file(plan, "/run/host/boot_id", strf("%s\n", input->boot_id), 0444);
-        if (r >= 0 && plan->forward_ready)
-                r = add_host_step(plan, (Step){ STEP_BIND, "/run/host/notify", "/run/systemd/notify" });
+        if (r >= 0 && plan->has_notify)
+                r = add_notify(plan, input);
         if (r >= 0 && spec->process_two)
                 r = add_host_step(plan, (Step){ STEP_BIND, "/run/host/mctl-init", LIBEXECDIR "/mctl-init",
                                                 .attr = MOUNT_ATTR_RDONLY | NO_DEV });
@@ -443,10 +457,10 @@ static int plan_environment(Plan *plan)
                 r = strv_append(&plan->environment, "USER=root");
         if (r >= 0 && !plan->spec->user)
                 r = strv_append(&plan->environment, "LOGNAME=root");
-        if (r >= 0 && plan->forward_ready)
+        if (r >= 0 && plan->has_notify)
                 r = strv_append(&plan->environment, "NOTIFY_SOCKET=/run/host/notify");
-        /* A manager inside holds back its own boot for a second once it has seen five changes of its mount table in
-         * another; a boot alone has more than that. */
+        /* A manager inside holds back its own boot for a second once it has seen five changes of its mount
+         * table in another; a boot alone has more than that. */
         if (r >= 0 && plan->spec->boot)
                 r = strv_append(&plan->environment, "SYSTEMD_DEFAULT_MOUNT_RATE_LIMIT_BURST=100");
         STRV_FOREACH (s, plan->spec->environment)
@@ -466,7 +480,8 @@ static int plan_arguments(Plan *plan, const PlanInput *input)
                 if (r >= 0)
                         r = strv_append(&plan->argv, "--");
         }
-        /* An empty /etc is a first boot each time, whose questions nobody may be there to answer (kernel-command-line(7)). */
+        /* An empty /etc is a first boot each time, whose questions nobody may be there to answer
+         * (kernel-command-line(7)). */
         if (r >= 0 && plan->spec->boot && plan->spec->volatile_mode == VOLATILE_YES)
                 r = strv_append(&plan->argv, "systemd.firstboot=no");
         return r < 0 ? r : strv_extend(&plan->argv, plan->spec->parameters);
@@ -478,6 +493,7 @@ int plan_new(const Spec *spec, const PlanInput *input, Plan **ret)
         OOM_CHECK(plan);
         int r;
 
+        plan->scope = input->scope;
         plan->spec = spec;
         plan->root = input->root;
         plan->hostname = spec->hostname ?: spec->name;
@@ -492,9 +508,8 @@ int plan_new(const Spec *spec, const PlanInput *input, Plan **ret)
         plan->capabilities = capability_bounding_set(spec);
         snprintf(plan->uuid, sizeof(plan->uuid), "%s", input->uuid);
 
-        /* The notification socket takes the word of uid 0 about any process. A root that is that uid on the host does
-         * not get the socket. */
-        plan->forward_ready = spec->boot && spec->notify_ready && !users_root_is_host(&spec->private_users);
+        plan->has_notify = spec->boot && spec->notify_ready && input->notify;
+        plan->forward_ready = plan->has_notify && !input->silent;
 
         r = filter_name(spec, plan->capabilities, &plan->filter);
         if (r >= 0)
@@ -554,6 +569,10 @@ static json_t *attr_to_json(unsigned attr)
                 { MOUNT_ATTR_NOSUID, "nosuid" },
                 { MOUNT_ATTR_NODEV, "nodev" },
                 { MOUNT_ATTR_NOEXEC, "noexec" },
+                { MOUNT_ATTR_NOATIME, "noatime" },
+                { MOUNT_ATTR_STRICTATIME, "strictatime" },
+                { MOUNT_ATTR_NODIRATIME, "nodiratime" },
+                { MOUNT_ATTR_NOSYMFOLLOW, "nosymfollow" },
         };
         json_t *array = json_array();
 
@@ -592,6 +611,12 @@ static json_t *steps_to_json(const Step *steps, size_t n)
                         json_object_set_new(o, "Lower", strings_to_json(s->entry->lower));
                 if (s->entry && s->kind == STEP_BIND)
                         json_object_set_new(o, "IdMap", json_string(id_map_names[s->entry->id_map]));
+                if (s->entry && s->kind == STEP_BIND && s->entry->propagation == MS_PRIVATE)
+                        json_object_set_new(o, "Propagation", json_string("private"));
+                if (s->entry && s->kind == STEP_TMPFS && s->entry->uid > 0)
+                        json_object_set_new(o, "User", json_integer(s->entry->uid));
+                if (s->entry && s->kind == STEP_TMPFS && s->entry->gid > 0)
+                        json_object_set_new(o, "Group", json_integer(s->entry->gid));
                 if (s->attr)
                         json_object_set_new(o, "Attributes", attr_to_json(s->attr));
                 if (s->optional)

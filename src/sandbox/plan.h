@@ -3,15 +3,17 @@
 
 #include "spec/mount.h"
 #include "spec/spec.h"
+#include "state/scope.h"
 
-/* What the launcher will do, as plain data: made from a validated spec and a look at the image, complete before the
- * first side effect, printable, and the same for the same input.
+/* What the launcher will do, as plain data: made from a validated spec and a look at the image, complete
+ * before the first side effect, printable, and the same for the same input.
  *
- * A machine's tree is put together by the launcher, as the host's root, in a mount namespace of its own; what shows
- * namespaces of the machine (proc, sysfs, mqueue) it mounts while it is in these. The first process of the container
- * then takes a copy of that mount namespace into one that its user namespace owns: the kernel locks every mount in the
- * copy, so that no privilege inside can lift a read-only flag or look below a mount. Only the cgroup file system is
- * mounted by that process itself: its root is where the process is. */
+ * A machine's tree is put together by the launcher, as the host's root, in a mount namespace of its own;
+ * what shows namespaces of the machine (proc, sysfs, mqueue) it mounts while it is in these. The first
+ * process of the container then takes a copy of that mount namespace into one that its user namespace owns:
+ * the kernel locks every mount in the copy, so that no privilege inside can lift a read-only flag or look
+ * below a mount. Only the cgroup file system is mounted by that process itself: its root is where the
+ * process is. */
 
 typedef enum StepKind {
         STEP_TMPFS,     /* an empty file system; mode, options */
@@ -27,9 +29,10 @@ typedef enum StepKind {
         STEP_BIND,      /* the host's source at target, or the image's */
         STEP_OVERLAY,   /* the layers of an entry */
         STEP_READ_ONLY, /* what is at target, not to be written from here on */
-        STEP_WRITABLE, /* what is at target, kept as it is when the step before hides or locks what is around it */
-        STEP_COVER, /* what is at source inside, also at target */
-        STEP_HIDE,  /* nothing to be seen at target */
+        STEP_WRITABLE, /* what is at target, kept as it is when the step before hides or locks what is around
+                          it */
+        STEP_COVER,    /* what is at source inside, also at target */
+        STEP_HIDE,     /* nothing to be seen at target */
         STEP_PROC,
         STEP_SYSFS,
         STEP_CGROUP,
@@ -51,10 +54,11 @@ typedef struct Step {
         bool optional;       /* a target, or a bind's source, that is not there is left out */
         bool strict;         /* the target is no link */
         const char *owner;   /* the source is a directory, no link, with the name of this machine on it */
-        const MountEntry *entry; /* more about a bind or an overlay */
+        const MountEntry *entry; /* more about what is in [Files] */
 } Step;
 
 typedef struct Plan {
+        const Scope *scope;
         const Spec *spec;
         const char *root;               /* the directory, on the host */
         uint64_t namespaces;            /* CLONE_NEW… */
@@ -66,7 +70,9 @@ typedef struct Plan {
         char uuid[33];
         const char *hostname;
         ConsoleMode console; /* not auto */
-        bool forward_ready; /* the init inside tells systemd when it is up; else the launcher does, at hand-over */
+        bool has_notify;     /* the init has a socket to notify */
+        bool forward_ready; /* the init says when the machine is up; else the launcher does, at the hand-over
+                             */
         MountEntry *entries;
         size_t n_entries;
         Strv texts; /* owns strings of the steps */
@@ -74,12 +80,15 @@ typedef struct Plan {
 
 /* What only the image and the moment can tell. */
 typedef struct PlanInput {
+        const Scope *scope;
         const char *root;
         const char *init; /* the program to run, as seen inside; for Boot=yes */
         const char
                 *uuid; /* 32 hexadecimal digits, or in a plan that is only shown, a word for those to come */
         const char *boot_id; /* a UUID */
+        const char *notify;  /* the path of the socket that an init notifies */
         bool has_localtime;  /* the image says where it is */
+        bool silent;         /* the init does not say when the machine is up */
 } PlanInput;
 
 /* Makes the plan; it refers to spec and input, which must outlive it. -ENOMEM only. */

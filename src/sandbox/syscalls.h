@@ -16,5 +16,6 @@ extern const size_t n_syscall_groups;
 /* The group of that name, or NULL. */
 const SyscallGroup *syscall_group_find(const char *name);
 
-/* Calls that are younger than libseccomp may be: their numbers are the same on all architectures. -1 for none. */
+/* Calls that are younger than libseccomp may be: their numbers are the same on all architectures. -1 for
+ * none. */
 int syscall_number_fallback(const char *name);

@@ -4,8 +4,8 @@
 
 #include "basic/fd.h"
 #include "basic/siphash.h"
-#include "sandbox/claim.h"
 #include "sandbox/users.h"
+#include "state/claim.h"
 
 #define PICK_TRIES 1000U
 
@@ -22,6 +22,17 @@ static uid_t candidate(const char *holder, unsigned attempt)
                siphash24(text, MIN((size_t) n, sizeof(text) - 1), pick_key) % slots * USERS_RANGE_SIZE;
 }
 
+uid_t users_namespace_owner(const Scope *scope, const Spec *spec)
+{
+        _cleanup_free_ char *seed = NULL;
+
+        if (!users_root_is_host(&spec->private_users))
+                return spec->private_users.base;
+        seed = strf("%s/%s", scope->name ?: "", spec->name);
+        return USERS_CONTAINER_MIN + siphash24(strna(seed), strlen(strna(seed)), pick_key) %
+                                             (USERS_CONTAINER_MAX - USERS_CONTAINER_MIN);
+}
+
 static bool known_to_nss(uid_t base)
 {
         /* The first and the last: ranges are handed out whole. */
@@ -29,10 +40,15 @@ static bool known_to_nss(uid_t base)
                getgrgid(base + USERS_RANGE_SIZE - 1);
 }
 
-int users_propose_range(int run_fd, const char *holder, unsigned *attempt, uid_t *ret_base)
+int users_propose_range(const Scope *scope, int run_fd, const char *holder, unsigned *attempt,
+                        uid_t *ret_base)
 {
+        /* Machines of one name in two instances have ranges of their own. */
+        _cleanup_free_ char *seed = strf("%s%s", scope->name ?: "", holder);
+
+        OOM_CHECK(seed);
         while (*attempt < PICK_TRIES) {
-                uid_t base = candidate(holder, (*attempt)++);
+                uid_t base = candidate(seed, (*attempt)++);
                 char path[CLAIM_MAX];
 
                 claim_users_path(base, path);
@@ -45,20 +61,4 @@ int users_propose_range(int run_fd, const char *holder, unsigned *attempt, uid_t
                 return 0;
         }
         return -EBUSY;
-}
-
-int users_write_maps(pid_t pid, const PrivateUsers *users)
-{
-        static const char *const files[] = { "uid_map", "gid_map" };
-        char path[64], map[64];
-        int r;
-
-        snprintf(map, sizeof(map), "0 %u %u\n", users_root(users), users->size);
-        for (size_t i = 0; i < ELEMENTSOF(files); i++) {
-                snprintf(path, sizeof(path), "/proc/%i/%s", pid, files[i]);
-                r = file_poke_at(AT_FDCWD, path, map);
-                if (r < 0)
-                        return r;
-        }
-        return 0;
 }

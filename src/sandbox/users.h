@@ -2,6 +2,7 @@
 #pragma once
 
 #include "spec/spec.h"
+#include "state/scope.h"
 
 /* Ranges of user ids for machines, in the range that systemd reserves for containers (systemd.io/UIDS-GIDS),
  * each claimed by its machine (see claim.h). */
@@ -9,13 +10,17 @@
 #define USERS_CONTAINER_MIN 0x00080000U
 #define USERS_CONTAINER_MAX 0x6FFF0000U
 
-/* Proposes a range for `holder`, the same each time where that is free: not claimed by another, and unknown to NSS as
- * users and groups. To be called without the lock, since NSS may take its time; whoever then finds it claimed asks
- * again with the same `attempt`, which begins with 0. -EBUSY when nothing is free. */
-int users_propose_range(int run_fd, const char *holder, unsigned *attempt, uid_t *ret_base);
+/* Proposes a range for `holder`, the same each time where that is free: not claimed by another, and unknown
+ * to NSS as users and groups. To be called without the lock, since NSS may take its time; whoever then finds
+ * it claimed asks again with the same `attempt`, which begins with 0. -EBUSY when nothing is free. */
+int users_propose_range(const Scope *scope, int run_fd, const char *holder, unsigned *attempt,
+                        uid_t *ret_base);
 
-/* Writes the maps of a process that was just born into a new user namespace. */
-int users_write_maps(pid_t pid, const PrivateUsers *users);
+/* Who makes the user namespace of a machine. The kernel counts inotify instances, pending signals, queues
+ * and namespaces (user.max_*, RLIMIT_SIGPENDING, RLIMIT_MSGQUEUE) for the maker of a user namespace as well:
+ * so the maker is the root of the machine, and where that is the host's root, a user id which belongs to
+ * nobody and is derived from the machine's name. */
+uid_t users_namespace_owner(const Scope *scope, const Spec *spec);
 
 /* Whether root inside is the host's root. A range that is still to be picked never begins with 0. */
 static inline bool users_root_is_host(const PrivateUsers *users)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Prints the bounding set of a profile for the build: PROFILE boot|run. */
+/* PROFILE boot|run: prints the bounding set of a profile. Only the build runs this program. */
 
 #include <inttypes.h>
 

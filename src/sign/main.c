@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* mctl-sign KEY FILE DESCRIPTOR: what "mctl export --sign" runs, as the user who said that.
+/* mctl-sign KEY FILE DESCRIPTOR: "mctl export --sign" runs this program as the calling user.
  *
- * Writes the checksum of a file into SHA256SUMS (sha256sum(1)) in its directory, beside those of others that are there, and signs
- * that as mctl.trust(5) has it: SHA256SUMS.sig, by a private key of Ed25519, RSA or ECDSA in PEM. What is there has to be signed by the same key:
- * nobody else's lines are signed.
+ * mctl-sign writes the checksum of a file into SHA256SUMS (sha256sum(1)) in the directory of the file, and
+ * keeps the lines of other files. It signs SHA256SUMS with a private key of Ed25519, RSA or ECDSA in PEM,
+ * and writes the signature to SHA256SUMS.sig (mctl.trust(5)). An existing SHA256SUMS must be signed by the
+ * same key, so that no foreign lines are signed.
  *
- * The descriptor is a socket. Once all but the file is there, a byte is sent over it; and when one comes back, the file is there as well. */
+ * DESCRIPTOR is a socket. mctl-sign sends a byte when all checks before the export have passed. A byte that
+ * comes back means that the file is complete. */
 
 #include <locale.h>
 #include <openssl/evp.h>
@@ -19,8 +21,8 @@
 #include "basic/log.h"
 #include "basic/parse.h"
 #include "basic/str.h"
-#include "image/digest.h"
-#include "image/trust.h"
+#include "fetch/digest.h"
+#include "fetch/trust.h"
 
 #define SUMS          "SHA256SUMS"
 #define SIGNATURE     SUMS ".sig"
@@ -36,7 +38,7 @@ static int read_key(const char *path, EVP_PKEY **ret)
                 return log_error_errno(-errno, "Cannot read the key '%s'", path);
         *ret = PEM_read_PrivateKey(file, NULL, NULL, NULL);
         (void) fclose(file);
-        return *ret ? 0 : log_error_return(-EINVAL, "'%s' is no private key in PEM that can be read.", path);
+        return *ret ? 0 : log_error_return(-EINVAL, "'%s' has no readable private key in PEM.", path);
 }
 
 static int sign(EVP_PKEY *key, const char *text, uint8_t signature[static SIGNATURE_MAX], size_t *size)
@@ -52,7 +54,7 @@ static int sign(EVP_PKEY *key, const char *text, uint8_t signature[static SIGNAT
                     : log_error_return(-EINVAL, "This key cannot sign: one of Ed25519, RSA or ECDSA can.");
 }
 
-/* "" where there are none. */
+/* Returns SHA256SUMS, or "" if it does not exist. */
 static int read_sums(int dir_fd, const char *directory, EVP_PKEY *key, char **ret)
 {
         _cleanup_free_ char *text = NULL, *signature = NULL;
@@ -67,11 +69,11 @@ static int read_sums(int dir_fd, const char *directory, EVP_PKEY *key, char **re
                 return log_error_errno(r, "Cannot read '%s/" SUMS "'", directory);
         r = file_read_at(dir_fd, SIGNATURE, SIGNATURE_MAX, &signature, &size);
         if (r < 0 || !signature_is_of(key, text, strlen(text), signature, size))
-                return log_error_return(
-                        -EKEYREJECTED,
-                        "'%s/" SUMS "' is there, and '" SIGNATURE
-                        "' is not of this key: it is left alone. (Was an export cut off? Then remove both.)",
-                        directory);
+                return log_error_return(-EKEYREJECTED,
+                                        "'%s/" SUMS
+                                        "' exists, and this key has not signed it; the file is not changed. "
+                                        "If an export was interrupted, remove " SUMS " and " SIGNATURE ".",
+                                        directory);
         *ret = TAKE_PTR(text);
         return 0;
 }
@@ -93,7 +95,7 @@ static int hash_file(int dir_fd, const char *path, const char *name, char ret[st
         return digest_end(digest, ret);
 }
 
-/* All lines but those of a file, and its new one. */
+/* Replaces or appends the line of a file. */
 static char *replace_line(const char *sums, const char *name, const char *digest)
 {
         _cleanup_strv_ Strv lines = NULL;
@@ -112,7 +114,7 @@ static char *replace_line(const char *sums, const char *name, const char *digest
         return r < 0 ? NULL : strv_join(lines, "\n");
 }
 
-/* Waits for the file; 0 where there will be none. */
+/* Waits until the file is complete. Returns false if the export has failed. */
 static bool wait_for_file(int fd)
 {
         char c = 'R';
@@ -142,7 +144,7 @@ static int sign_file(EVP_PKEY *key, const char *path, int channel_fd)
                 r = read_sums(dir_fd, directory, key, &before);
         if (r < 0 || !wait_for_file(channel_fd))
                 return r;
-        /* There may be others meanwhile. */
+        /* Another export may have changed SHA256SUMS meanwhile: lock the directory, and read it again. */
         if (flock(dir_fd, LOCK_EX) < 0)
                 return log_error_errno(-errno, "Cannot lock '%s'", directory);
         r = read_sums(dir_fd, directory, key, &sums);
@@ -168,9 +170,10 @@ int main(int argc, char **argv)
         uint64_t fd;
         int r;
 
+        log_open();
         (void) setlocale(LC_CTYPE, "C.UTF-8");
         if (argc != 4 || parse_u64(argv[3], 0, INT_MAX, &fd) < 0) {
-                log_error("mctl export --sign=KEY runs this.");
+                log_error("'mctl export --sign=KEY' runs mctl-sign.");
                 return EXIT_FAILURE;
         }
         r = read_key(argv[1], &key);

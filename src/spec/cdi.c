@@ -1,34 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "spec/cdi.h"
-#include "basic/fd.h"
-#include <ctype.h>
+
 #include <dirent.h>
+
+#include "basic/fd.h"
+#include "spec/cdi-name.h"
 
 #define CDI_FILE_MAX (4U * 1024U * 1024U)
 
-/* The more important place first. */
+/* The first directory that has the device counts. */
 static const char *const cdi_dirs[] = { "/var/run/cdi", "/etc/cdi" };
 
-static bool part_valid(const char *s, size_t n, const char *extra)
-{
-        if (n == 0 || n > 255 || !isalnum((unsigned char) s[0]))
-                return false;
-        for (size_t i = 0; i < n; i++)
-                if (!isalnum((unsigned char) s[i]) && !strchr(extra, s[i]))
-                        return false;
-        return true;
-}
-
-bool cdi_name_valid(const char *name)
-{
-        const char *slash = strchr(name, '/'), *equals = slash ? strchr(slash, '=') : NULL;
-
-        return equals && part_valid(name, slash - name, "-_.") &&
-               part_valid(slash + 1, equals - slash - 1, "-_") &&
-               part_valid(equals + 1, strlen(equals + 1), "-_.:");
-}
-
-/* A path with a colon would be taken apart. */
+/* In an entry, a colon separates the paths. */
 static int check_path(const char *path, char **ret_error)
 {
         return strchr(path, ':')
@@ -79,7 +62,8 @@ static int add_mount(Spec *spec, const json_t *mount, char **ret_error)
         json_array_foreach (json_object_get(mount, "options"), i, option)
                 read_only = read_only || streq_ptr(json_string_value(option), "ro");
 
-        /* Libraries of a driver belong to the host's root, who is nobody to change them. */
+        /* Root of the host owns the libraries of a driver. Without an ID map, their owner is nobody in the
+         * machine, so the machine cannot change them. */
         _cleanup_free_ char *entry = strf("%s:%s:noidmap", source, target);
         return entry ? assign(spec, read_only ? "BindReadOnly" : "Bind", SPEC_SECTION_FILES, entry,
                               ret_error)
@@ -98,7 +82,7 @@ static int apply_edits(Spec *spec, const json_t *edits, char **ret_error)
 
                 if (!name)
                         return set_invalid(ret_error, "An environment variable is no string.");
-                /* What somebody said counts more. */
+                /* An assignment by the user overrides that of the device. */
                 if (strv_env_get(spec->environment, name))
                         continue;
                 r = assign(spec, "Environment", SPEC_SECTION_EXEC, text, ret_error);
@@ -120,7 +104,7 @@ static int apply_edits(Spec *spec, const json_t *edits, char **ret_error)
         return 0;
 }
 
-/* 1 where the file has the device, 0 where not. */
+/* Returns 1 if the file has the device, else 0. */
 static int apply_file(Spec *spec, const json_t *file, const char *name, char **ret_error)
 {
         const char *kind = json_string_value(json_object_get(file, "kind"));

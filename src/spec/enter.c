@@ -25,7 +25,7 @@ int enter_command(const EnterRequest *request, Strv *ret)
         for (size_t i = 0; i < ELEMENTSOF(switches) && r >= 0; i++)
                 if (request->flags & switches[i].flag)
                         r = strv_append(&l, switches[i].option);
-        /* Behind this, nothing is an option. */
+        /* All words after "--" are arguments. */
         if (r >= 0)
                 r = strv_append(&l, "--");
         if (r >= 0)
@@ -37,7 +37,7 @@ int enter_command(const EnterRequest *request, Strv *ret)
         return r;
 }
 
-/* The manager inside makes "$" of "$$" (systemd.service(5)), and would put variables of its own in the place of others. */
+/* The service manager in the machine expands variables, and makes "$" of "$$" (systemd.service(5)). */
 static int append_unexpanded(Strv *l, const char *word)
 {
         _cleanup_free_ char *doubled = malloc(strlen(word) * 2 + 1);

@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "spec/mount.h"
 
+#include <sys/mount.h>
+
+#include "basic/parse.h"
+
 #define PARTS_MAX 64U
 
 void mount_entry_clear(MountEntry *entry)
@@ -21,7 +25,7 @@ bool path_is_normal(const char *path)
                 if (n == 0 || (n == 1 && p[0] == '.') || (n == 2 && p[0] == '.' && p[1] == '.'))
                         return false;
                 p += n + (p[n] == '/');
-                /* A slash at the end is no harm. */
+                /* A slash at the end is allowed. */
         }
         return true;
 }
@@ -52,7 +56,7 @@ static int split_colons(const char *s, Strv *ret)
         return 0;
 }
 
-/* Takes "-" and "+" off a source. */
+/* Reads "-" and "+" in front of a source, and returns the rest. */
 static const char *source_flags(const char *s, MountEntry *entry)
 {
         for (; *s == '-' || *s == '+'; s++)
@@ -60,7 +64,54 @@ static const char *source_flags(const char *s, MountEntry *entry)
         return s;
 }
 
-static int parse_bind_options(const char *s, MountEntry *entry)
+/* The flags of mount(8) (section FILESYSTEM-INDEPENDENT MOUNT OPTIONS), and the attributes that each sets
+ * and clears. Words that begin with "x-" are for other programs. */
+static bool parse_flag(const char *word, MountEntry *entry)
+{
+        static const struct {
+                const char *name;
+                unsigned set, clear;
+        } flags[] = {
+                { "ro", MOUNT_ATTR_RDONLY, 0 },
+                { "rw", 0, MOUNT_ATTR_RDONLY },
+                { "nosuid", MOUNT_ATTR_NOSUID, 0 },
+                { "suid", 0, MOUNT_ATTR_NOSUID },
+                { "nodev", MOUNT_ATTR_NODEV, 0 },
+                { "dev", 0, MOUNT_ATTR_NODEV },
+                { "noexec", MOUNT_ATTR_NOEXEC, 0 },
+                { "exec", 0, MOUNT_ATTR_NOEXEC },
+                { "nodiratime", MOUNT_ATTR_NODIRATIME, 0 },
+                { "diratime", 0, MOUNT_ATTR_NODIRATIME },
+                { "nosymfollow", MOUNT_ATTR_NOSYMFOLLOW, 0 },
+                { "symfollow", 0, MOUNT_ATTR_NOSYMFOLLOW },
+                { "noatime", MOUNT_ATTR_NOATIME, MOUNT_ATTR__ATIME },
+                { "strictatime", MOUNT_ATTR_STRICTATIME, MOUNT_ATTR__ATIME },
+                { "relatime", MOUNT_ATTR_RELATIME, MOUNT_ATTR__ATIME },
+                { "atime", MOUNT_ATTR_RELATIME, MOUNT_ATTR__ATIME },
+                { "defaults", 0, 0 },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(flags); i++)
+                if (streq(word, flags[i].name)) {
+                        entry->attr = (entry->attr & ~flags[i].clear) | flags[i].set;
+                        return true;
+                }
+        return startswith(word, "x-") || startswith(word, "X-");
+}
+
+/* "shared" is not supported, since mounts of a machine must never reach the host. */
+static bool parse_propagation(const char *word, MountEntry *entry)
+{
+        if (streq(word, "private") || streq(word, "rprivate"))
+                entry->propagation = MS_PRIVATE;
+        else if (streq(word, "slave") || streq(word, "rslave"))
+                entry->propagation = MS_SLAVE;
+        else
+                return false;
+        return true;
+}
+
+static bool parse_id_map(const char *word, MountEntry *entry)
 {
         static const struct {
                 const char *name;
@@ -71,27 +122,92 @@ static int parse_bind_options(const char *s, MountEntry *entry)
                 { "rootidmap", ID_MAP_ROOT },
                 { "owneridmap", ID_MAP_OWNER },
         };
+
+        for (size_t i = 0; i < ELEMENTSOF(maps); i++)
+                if (streq(word, maps[i].name)) {
+                        entry->id_map = maps[i].id_map;
+                        return true;
+                }
+        return false;
+}
+
+static bool parse_recursion(const char *word, MountEntry *entry)
+{
+        bool recursive = streq(word, "rbind");
+
+        if (!recursive && !streq(word, "norbind") && !streq(word, "bind"))
+                return false;
+        entry->recursive = recursive;
+        return true;
+}
+
+static bool parse_bind_option(const char *word, MountEntry *entry)
+{
+        return parse_flag(word, entry) || parse_propagation(word, entry) || parse_id_map(word, entry) ||
+               parse_recursion(word, entry);
+}
+
+bool mount_option_is_of_bind(const char *word)
+{
+        MountEntry entry = {};
+
+        return parse_bind_option(word, &entry);
+}
+
+static int parse_bind_options(const char *s, MountEntry *entry)
+{
         _cleanup_free_ char *copy = strdup(s);
 
         OOM_CHECK(copy);
-        for (char *state, *word = strtok_r(copy, ",", &state); word; word = strtok_r(NULL, ",", &state)) {
-                bool known = streq(word, "rbind") || streq(word, "norbind");
-                if (known)
-                        entry->recursive = word[0] == 'r';
-                for (size_t i = 0; i < ELEMENTSOF(maps) && !known; i++)
-                        if (streq(word, maps[i].name)) {
-                                entry->id_map = maps[i].id_map;
-                                known = true;
-                        }
-                if (!known)
+        for (char *state, *word = strtok_r(copy, ",", &state); word; word = strtok_r(NULL, ",", &state))
+                if (!parse_bind_option(word, entry))
                         return -EINVAL;
-        }
         return 0;
+}
+
+/* uid= and gid= are users and groups of the machine. Options for the kernel are appended to `others`. */
+static int parse_tmpfs_option(char *word, MountEntry *entry, Strv *others)
+{
+        static const char *const keys[] = { "size", "mode", "nr_inodes", "nr_blocks", "huge", "mpol" };
+        const char *value = strchr(word, '=');
+        uint64_t id;
+
+        if (parse_flag(word, entry))
+                return 0;
+        if (!value++)
+                return streq(word, "noswap") || streq(word, "inode64") || streq(word, "inode32")
+                               ? strv_append(others, word)
+                               : -EINVAL;
+        if (startswith(word, "uid=") || startswith(word, "gid=")) {
+                if (parse_u64(value, 0, UINT32_MAX - 1, &id) < 0)
+                        return -EINVAL;
+                *(word[0] == 'u' ? &entry->uid : &entry->gid) = (uid_t) id;
+                return 0;
+        }
+        for (size_t i = 0; i < ELEMENTSOF(keys); i++)
+                if (*value && (size_t) (value - word - 1) == strlen(keys[i]) && startswith(word, keys[i]))
+                        return strv_append(others, word);
+        return -EINVAL;
+}
+
+static int parse_tmpfs_options(const char *s, MountEntry *entry)
+{
+        _cleanup_free_ char *copy = strdup(s);
+        _cleanup_strv_ Strv others = NULL;
+
+        OOM_CHECK(copy);
+        for (char *state, *word = strtok_r(copy, ",", &state); word; word = strtok_r(NULL, ",", &state)) {
+                int r = parse_tmpfs_option(word, entry, &others);
+                if (r < 0)
+                        return r;
+        }
+        entry->options = others ? strv_join(others, ",") : strdup("");
+        return entry->options ? 0 : -ENOMEM;
 }
 
 int mount_entry_parse_bind(const char *s, MountEntry *ret)
 {
-        _cleanup_mount_entry_ MountEntry entry = { .recursive = true };
+        _cleanup_mount_entry_ MountEntry entry = { .recursive = true, .propagation = MS_SLAVE };
         _cleanup_strv_ Strv parts = NULL;
         int r;
 
@@ -131,10 +247,11 @@ int mount_entry_parse_tmpfs(const char *s, MountEntry *ret)
         size_t n = strv_length(parts);
         if (n > 2 || !path_is_normal(parts[0]) || streq(parts[0], "/"))
                 return -EINVAL;
+        r = parse_tmpfs_options(n > 1 ? parts[1] : "", &entry);
+        if (r < 0)
+                return r;
         entry.target = strdup(parts[0]);
-        entry.options = strdup(n > 1 ? parts[1] : "");
-        if (!entry.target || !entry.options)
-                return -ENOMEM;
+        OOM_CHECK(entry.target);
         *ret = entry;
         entry = (MountEntry){};
         return 0;
@@ -150,7 +267,7 @@ int mount_entry_parse_overlay(const char *s, bool read_only, MountEntry *ret)
         if (r < 0)
                 return r;
 
-        /* With two parts, the upper one is the target as well. */
+        /* If there are two parts, the upper directory is the target as well. */
         size_t n = strv_length(parts), n_layers = n > 2 ? n - 1 : n;
         if (n < 2 || streq(parts[n - 1], "/"))
                 return -EINVAL;
@@ -159,7 +276,7 @@ int mount_entry_parse_overlay(const char *s, bool read_only, MountEntry *ret)
                         return -EINVAL;
 
         for (size_t i = read_only ? n_layers : n_layers - 1; i > 0;
-             i--) { /* the last that is written lies on top */
+             i--) { /* the last layer is the topmost */
                 r = strv_append(&entry.lower, parts[i - 1]);
                 if (r < 0)
                         return r;

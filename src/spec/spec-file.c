@@ -7,16 +7,17 @@
 
 #include "basic/parse.h"
 #include "spec/spec.h"
+#include "spec/specifier.h"
 
 #define LINE_MAX_BYTES 65536U
 
-/* The section of any unit property, which has no rows in the table. */
+/* The section for properties of units. It has no rows in the table of settings. */
 #define SECTION_RESOURCES _SPEC_SECTION_MAX
-/* [Unit], [Service] and [Install]: text for systemd, which the generator passes on. */
+/* [Unit], [Service] and [Install]: lines for systemd, which the generator passes on. */
 #define SECTION_SYSTEMD (_SPEC_SECTION_MAX + 1)
 #define SECTION_NONE    (_SPEC_SECTION_MAX + 2)
 
-/* What systemd-nspawn's files can say that has no meaning here, or none yet. */
+/* Keys in files of systemd-nspawn that mctl does not support. */
 static const char *const nspawn_only[] = {
         "BindUser",
         "BindUserShell",
@@ -126,7 +127,8 @@ static int read_setting(Reader *r, const char *key, const char *value, char **re
         _cleanup_free_ char *expanded = NULL;
         int q;
 
-        /* What nspawn copies the image for. */
+        /* For Ephemeral=, systemd-nspawn runs the machine from a copy of the image. Volatile=disk is the
+         * equivalent. */
         if (r->nspawn && r->section == SPEC_SECTION_EXEC && streq(key, "Ephemeral")) {
                 q = parse_boolean(value);
                 setting = setting_find(SPEC_SECTION_FILES, "Volatile");
@@ -226,7 +228,7 @@ int spec_read_file(Spec *spec, SpecSource source, const char *file, bool nspawn,
                         *next++ = 0;
                 reader.line++;
 
-                /* A comment ends no continued line, as in units. */
+                /* A comment does not end a continued line, as in unit files. */
                 char *start = line + strspn(line, " \t\r");
                 if (*start == '#' || *start == ';' || (*start == 0 && n == 0))
                         continue;
@@ -253,7 +255,7 @@ int spec_read_file(Spec *spec, SpecSource source, const char *file, bool nspawn,
         return 0;
 }
 
-/* A percent sign begins a specifier, unless there are two. */
+/* A single percent sign would begin a specifier. */
 static char *escape_percent(const char *s)
 {
         char *out = malloc(strlen(s) * 2 + 1), *p = out;
@@ -268,7 +270,8 @@ static char *escape_percent(const char *s)
         return out;
 }
 
-/* Blanks at the ends of a value are nobody's, and a backslash goes on with the next line. */
+/* A reader strips blanks at both ends of a value, and a backslash at the end of a line continues the
+ * line. */
 static bool fits_line(const char *value)
 {
         size_t n = strlen(value);
@@ -297,7 +300,7 @@ static int append_value(Strv *lines, const char *key, const json_t *value)
         return append_text(lines, key, json_string_value(value));
 }
 
-/* A list of entries has a line each, a list of words stands in one. */
+/* A list of entries has a line for each entry, a list of words has one line. */
 static int append_setting(Strv *lines, const Setting *setting, const json_t *value)
 {
         size_t i;
@@ -351,7 +354,7 @@ int spec_to_text(const Spec *spec, bool all, char **ret)
                 if (r >= 0)
                         r = fits_line(strchr(*s, '=') + 1) ? strv_append(&lines, *s) : -EINVAL;
         if (r >= 0)
-                r = strv_append(&lines, ""); /* ends the last line */
+                r = strv_append(&lines, ""); /* for a line break at the end */
         if (r < 0)
                 return r;
         *ret = strv_join(lines, "\n");

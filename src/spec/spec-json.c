@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "spec/spec.h"
 
-/* A list that was reset says so to whoever has one below: its first entry is empty. */
+/* If a list was reset, the first entry in JSON is empty, so that it resets values from sources of lower
+ * priority. */
 static json_t *setting_to_json(const Spec *spec, const Setting *setting, bool all)
 {
         json_t *value = setting->type->to_json(setting->type, (const uint8_t *) spec + setting->offset);
@@ -22,7 +23,7 @@ static json_t *section_to_json(const Spec *spec, SpecSection section, bool all)
         return object;
 }
 
-/* A property that is assigned once is a string, one that is assigned again a list. */
+/* A property with one assignment is a string, a property with several is a list. */
 static json_t *resources_to_json(const Spec *spec)
 {
         json_t *object = json_object();
@@ -71,7 +72,7 @@ char *spec_to_json_text(const Spec *spec, bool all, size_t flags)
         return text;
 }
 
-/* The text form of a scalar; NULL for what has none. */
+/* Returns the text form of a scalar, or NULL for lists and objects. */
 static char *scalar_to_text(const json_t *value)
 {
         if (json_is_string(value))

@@ -3,13 +3,14 @@
 #include <sys/resource.h>
 
 #include "basic/names.h"
+#include "spec/image-ref.h"
 #include "spec/mount.h"
 #include "spec/spec.h"
 #include "spec/types.h"
 
 #define FIELD(f) offsetof(Spec, f)
 
-/* In the order in which man page, help and JSON list them. */
+/* The settings are in the order in which the man page, the help and JSON list them. */
 #define LIMIT(name, resource, text)                                                                        \
         {                                                                                                  \
                 SPEC_SECTION_EXEC, "Limit" name, &setting_type_limit, FIELD(limits[resource]), NULL, NULL, \
@@ -45,19 +46,19 @@ const Setting settings[] = {
         { SPEC_SECTION_EXEC, "PrivateUsers", &setting_type_users, FIELD(private_users), "private-users",
           "pick", false, "User namespace: pick, identity, no, or BASE[:SIZE]" },
         { SPEC_SECTION_EXEC, "Profile", &setting_type_profile, FIELD(profile), "profile", "default", false,
-          "How much of the kernel is open: default, nesting, strict, privileged" },
+          "Access to the kernel: default, nesting, strict, privileged" },
         { SPEC_SECTION_EXEC, "Capability", &setting_type_capabilities, FIELD(capability), "capability", NULL,
-          false, "Capabilities that the machine may have as well" },
+          false, "Additional capabilities of the machine" },
         { SPEC_SECTION_EXEC, "DropCapability", &setting_type_capabilities, FIELD(drop_capability),
-          "drop-capability", NULL, false, "Capabilities that it may not have" },
+          "drop-capability", NULL, false, "Capabilities to take from the machine" },
         { SPEC_SECTION_EXEC, "AmbientCapability", &setting_type_capabilities, FIELD(ambient_capability),
-          "ambient-capability", NULL, false, "Capabilities that a command keeps as another user than root" },
+          "ambient-capability", NULL, false, "Capabilities of a command that does not run as root" },
         { SPEC_SECTION_EXEC, "NoNewPrivileges", &setting_type_boolean, FIELD(no_new_privileges),
-          "no-new-privileges", "no", false, "Let no program inside gain privileges" },
+          "no-new-privileges", "no", false, "Prevent programs inside from gaining privileges" },
         { SPEC_SECTION_EXEC, "SystemCallFilter", &setting_type_system_calls, FIELD(system_call_filter),
-          "system-call-filter", NULL, false, "Allow more system calls, or fewer" },
+          "system-call-filter", NULL, false, "System calls to allow, or to refuse (~CALL)" },
         { SPEC_SECTION_EXEC, "Personality", &setting_type_personality, FIELD(personality), "personality",
-          "native", false, "Architecture that the machine believes in" },
+          "native", false, "Architecture that uname(2) reports inside" },
         { SPEC_SECTION_EXEC, "Sysctl", &setting_type_sysctl, FIELD(sysctl), "sysctl", NULL, false,
           "Set a kernel parameter of the machine's own namespaces" },
         LIMIT("CPU", RLIMIT_CPU, "Processor time of a process, in seconds"),
@@ -83,7 +84,7 @@ const Setting settings[] = {
         { SPEC_SECTION_EXEC, "NUMAPolicy", &setting_type_numa_policy, FIELD(numa_policy), "numa-policy",
           "default", false, "How memory is spread over nodes" },
         { SPEC_SECTION_EXEC, "NUMAMask", &setting_type_cpu_list, FIELD(numa_mask), "numa-mask", NULL, false,
-          "Nodes that NUMAPolicy= is about" },
+          "Nodes for NUMAPolicy=" },
         { SPEC_SECTION_EXEC, "ResolvConf", &setting_type_resolv_conf, FIELD(resolv_conf), "resolv-conf",
           "auto", false, "Where /etc/resolv.conf comes from" },
         { SPEC_SECTION_EXEC, "Timezone", &setting_type_timezone, FIELD(timezone), "timezone", "auto", false,
@@ -98,19 +99,19 @@ const Setting settings[] = {
         { SPEC_SECTION_FILES, "ReadOnly", &setting_type_boolean, FIELD(read_only), "read-only", "no", false,
           "Make the root read-only" },
         { SPEC_SECTION_FILES, "RootHash", &setting_type_root_hash, FIELD(root_hash), "root-hash", "auto",
-          false, "What the hashes of a disk say: HEX, signed, no, auto" },
+          false, "Root hash that a disk must have: HEX, signed, no, auto" },
         { SPEC_SECTION_FILES, "Volatile", &setting_type_volatile, FIELD(volatile_mode), "volatile", "no",
           false, "Keep no changes: no, yes, state, overlay, disk" },
         { SPEC_SECTION_FILES, "Bind", &setting_type_bind, FIELD(bind), "bind", NULL, false,
           "Show a file or directory of the host inside" },
         { SPEC_SECTION_FILES, "BindReadOnly", &setting_type_bind, FIELD(bind_read_only), "bind-ro", NULL,
-          false, "The same, not to be written" },
+          false, "Show a file or directory of the host inside, read-only" },
         { SPEC_SECTION_FILES, "TemporaryFileSystem", &setting_type_tmpfs, FIELD(temporary_file_system),
           "tmpfs", NULL, false, "Mount an empty file system in memory" },
         { SPEC_SECTION_FILES, "Overlay", &setting_type_overlay, FIELD(overlay), "overlay", NULL, false,
           "Mount directories of the host on top of each other" },
         { SPEC_SECTION_FILES, "OverlayReadOnly", &setting_type_overlay, FIELD(overlay_read_only),
-          "overlay-ro", NULL, false, "The same, not to be written" },
+          "overlay-ro", NULL, false, "Mount directories of the host on top of each other, read-only" },
         { SPEC_SECTION_FILES, "Inaccessible", &setting_type_path_list, FIELD(inaccessible), "inaccessible",
           NULL, false, "Hide a file or directory" },
         { SPEC_SECTION_FILES, "Device", &setting_type_device, FIELD(device), "device", NULL, false,
@@ -152,7 +153,7 @@ static void *setting_field(const Setting *setting, const Spec *spec)
         return (uint8_t *) spec + setting->offset;
 }
 
-/* Defaults are our own constants: only memory can be short. */
+/* Defaults are constants of the table, so -ENOMEM is the only error. */
 static int setting_reset(const Setting *setting, Spec *spec)
 {
         setting->type->clear(setting_field(setting, spec));
@@ -256,26 +257,29 @@ int spec_assign_resource(Spec *spec, const char *assignment, char **ret_error)
         return strv_append(&spec->resources, assignment);
 }
 
-/* What contradicts itself, or could not work. */
+/* Returns a message about settings that contradict each other or cannot work, or NULL. */
 static const char *find_contradiction(const Spec *spec)
 {
         if (!spec->boot && strv_length(spec->parameters) == 0)
                 return "There is no command: Boot=no needs one, in Parameters= or on the command line.";
         if (spec->boot &&
             (spec->user || spec->working_directory || spec->process_two || spec->ambient_capability))
-                return "User=, WorkingDirectory=, ProcessTwo= and AmbientCapability= are for commands, not for an init "
+                return "User=, WorkingDirectory=, ProcessTwo= and AmbientCapability= are for commands, "
+                       "not for an init "
                        "(Boot=no).";
         if (spec->boot && spec->console == CONSOLE_INTERACTIVE)
                 return "Console=interactive is for commands, not for an init (Boot=no).";
         if (spec->boot && spec->no_new_privileges)
                 return "NoNewPrivileges=yes is for commands, not for an init (Boot=no).";
         if (spec->boot && !spec->private_network && spec->private_users.mode != USERS_HOST)
-                return "Private=no needs PrivateUsers=no: a system cannot manage a network that belongs to another user "
+                return "Private=no needs PrivateUsers=no: a system cannot manage a network that belongs "
+                       "to another user "
                        "namespace.";
         if (!spec->private_network && (spec->namespace_path || spec->interface))
                 return "NamespacePath= and Interface= need Private=yes.";
         if (spec->namespace_path && spec->interface)
-                return "Interface= goes into a network of the machine's own, not into that of NamespacePath=.";
+                return "Interface= goes into a network of the machine's own, not into that of "
+                       "NamespacePath=.";
         if (spec->profile == PROFILE_PRIVILEGED && (spec->system_call_filter || spec->no_new_privileges))
                 return "Profile=privileged has no filter to be changed.";
         if (spec->read_only &&
@@ -283,7 +287,8 @@ static const char *find_contradiction(const Spec *spec)
                 return "ReadOnly=yes and Volatile= contradict each other.";
         STRV_FOREACH (s, spec->sysctl)
                 if (startswith(*s, "net") && (!spec->private_network || spec->namespace_path))
-                        return "Sysctl= of the network needs a network of the machine's own: Private=yes, and no "
+                        return "Sysctl= of the network needs a network of the machine's own: "
+                               "Private=yes, and no "
                                "NamespacePath=.";
         return NULL;
 }
@@ -295,7 +300,7 @@ bool spec_wants_hashes(const Spec *spec)
 
 int spec_allow_disks(Strv *lines)
 {
-        /* The last two are of device mapper; the first of these is /dev/mapper/control, which need not be there yet. */
+        /* The last two are for device mapper. 10:236 is /dev/mapper/control, which may not exist yet. */
         static const char *const devices[] = { "/dev/loop-control rw", "block-loop rw",
                                                "/dev/char/10:236 rw", "block-device-mapper r" };
         int r = 0;
@@ -333,13 +338,16 @@ int spec_allow_devices(const Spec *spec, Strv *lines)
 int spec_validate(const Spec *spec, char **ret_error)
 {
         const char *error = NULL;
+        ImageRef ref;
 
         if (!machine_name_valid(strna(spec->name)))
                 error = "The name of a machine has " MACHINE_NAME_RULE ".";
         else if (isempty(spec->image))
                 error = "No image was given (Image=).";
-        else if (spec->image[0] != '/' && !image_name_valid(spec->image))
-                error = "Image= takes the name of an image or an absolute path.";
+        else if (image_ref_parse(spec->image, &ref) < 0 ||
+                 (ref.kind == IMAGE_REF_PATH && spec->image[0] != '/'))
+                error = "Image= takes the name of an image, an absolute path, or a reference of an OCI "
+                        "image.";
         else
                 error = find_contradiction(spec);
         return error ? set_invalid(ret_error, "%s", error) : 0;

@@ -6,16 +6,17 @@
 
 #include "basic/str.h"
 
-/* Everything a machine can be told. The command line, machine files and JSON are readers that assign to one Spec,
- * in the order in which they count: a later assignment takes the place of an earlier one, a list grows, and an
- * empty assignment resets it to its default. So there is no merging, and what remains is what counts.
+/* A Spec has all settings of a machine. The command line, machine files and JSON are readers that assign to
+ * one Spec, in order of rising priority. A later assignment replaces the value of an earlier one; an
+ * assignment to a list adds to the list. An empty assignment resets a setting to its default. So readers
+ * need no merging of specs.
  *
- * All of it is driven by one table of settings (spec.c): adding a setting is a field here, a row there, and a type
- * where none fits. */
+ * The table settings[] in spec.c describes all settings. A new setting needs a field in Spec, a row in the
+ * table, and a type if no type fits. */
 
 typedef enum SpecSource {
         SPEC_SOURCE_DEFAULT, /* built in */
-        SPEC_SOURCE_IMAGE,   /* a file that came with the image: not to be trusted */
+        SPEC_SOURCE_IMAGE,   /* a file that came with the image, which is not trusted */
         SPEC_SOURCE_FILE,    /* a file of the distribution or the administrator */
         SPEC_SOURCE_COMMAND, /* the command line */
         _SPEC_SOURCE_MAX,
@@ -30,8 +31,8 @@ typedef enum SpecSection {
 } SpecSection;
 
 typedef enum UsersMode {
-        USERS_PICK,     /* a range of its own, chosen by name */
-        USERS_EXPLICIT, /* a range that was told */
+        USERS_PICK,     /* a range for the machine alone, derived from its name */
+        USERS_EXPLICIT, /* a range that was given */
         USERS_IDENTITY, /* a namespace that maps 0…65535 to itself */
         USERS_HOST,     /* no user namespace */
         _USERS_MODE_MAX,
@@ -39,29 +40,24 @@ typedef enum UsersMode {
 
 typedef struct PrivateUsers {
         UsersMode mode;
-        uid_t base; /* of the range on the host; with USERS_PICK, 0 until it is chosen */
+        uid_t base; /* first ID of the range on the host; with USERS_PICK, 0 until the range is chosen */
         uint32_t size;
 } PrivateUsers;
 
 #define USERS_RANGE_SIZE 65536U
 
-/* The store is a directory of images, which systemd's own tools share. */
-#define IMAGE_STORE "/var/lib/machines"
-/* Of Volatile=disk: beside the images, where there is room, and under a name that is no image's. */
-#define CHANGES_DIR IMAGE_STORE "/.#mctl.changes"
-
 typedef enum Profile {
         PROFILE_DEFAULT,
-        PROFILE_NESTING,    /* container managers run inside */
+        PROFILE_NESTING,    /* for container managers in the machine */
         PROFILE_STRICT,     /* without the kernel interfaces that are attacked most */
-        PROFILE_PRIVILEGED, /* no filter, all capabilities, nothing hidden */
+        PROFILE_PRIVILEGED, /* no filter, all capabilities, no hidden files */
         _PROFILE_MAX,
 } Profile;
 
 typedef enum Volatile {
         VOLATILE_NO,
         VOLATILE_YES,     /* an empty root in memory, with the /usr of the image */
-        VOLATILE_STATE,   /* the root read-only, an empty /var in memory */
+        VOLATILE_STATE,   /* a read-only root with an empty /var in memory */
         VOLATILE_OVERLAY, /* all changes go to memory */
         VOLATILE_DISK,    /* all changes go to a directory that is removed with the machine */
         _VOLATILE_MAX,
@@ -122,16 +118,17 @@ typedef enum NumaPolicy {
         _NUMA_POLICY_MAX,
 } NumaPolicy;
 
-/* The terminal of the first process, /dev/console, and who has the other side of it. */
+/* The terminal of the first process, /dev/console, and the holder of its master side. */
 typedef enum ConsoleMode {
-        CONSOLE_AUTO,        /* pty for an init, pipe for a command */
-        CONSOLE_PIPE,        /* no terminal: standard streams are those of the unit */
-        CONSOLE_PTY,         /* the registry */
-        CONSOLE_INTERACTIVE, /* who started the machine: it is sent over the socket that is standard input */
+        CONSOLE_AUTO, /* pty for an init, pipe for a command */
+        CONSOLE_PIPE, /* no terminal: the standard streams are those of the unit */
+        CONSOLE_PTY,  /* the registry holds the master side */
+        /* the program that started the machine gets the master side, over the socket on standard input */
+        CONSOLE_INTERACTIVE,
         _CONSOLE_MAX,
 } ConsoleMode;
 
-/* As Console= has it. */
+/* Returns the word of a mode for Console=. */
 const char *console_mode_to_string(ConsoleMode mode);
 
 typedef struct ResourceLimit {
@@ -139,12 +136,12 @@ typedef struct ResourceLimit {
         uint64_t soft, hard; /* UINT64_MAX is infinity */
 } ResourceLimit;
 
-#define RLIMITS_MAX 16 /* RLIMIT_NLIMITS, numbered as there */
+#define RLIMITS_MAX 16 /* RLIM_NLIMITS; the index is an RLIMIT_… */
 
 #define SETTINGS_MAX 96
 
 typedef struct Spec {
-        char *name; /* of the machine */
+        char *name; /* name of the machine */
 
         /* [Image] */
         char *image; /* a name in the store, or an absolute path */
@@ -156,19 +153,19 @@ typedef struct Spec {
         char *working_directory;
         Strv environment;
         char *user;
-        int kill_signal; /* 0: what suits the payload */
+        int kill_signal; /* 0: the default for the payload */
         bool notify_ready;
-        char *hostname; /* NULL: the machine's name */
+        char *hostname; /* NULL: the name of the machine */
         char *machine_id;
         PrivateUsers private_users;
         Profile profile;
         uint64_t capability, drop_capability, ambient_capability; /* masks */
         bool no_new_privileges;
-        Strv system_call_filter; /* names and @groups, "~" in front of what is taken away */
+        Strv system_call_filter; /* names and @groups; with "~" in front, to be refused */
         Personality personality;
         Strv sysctl; /* KEY=VALUE */
         ResourceLimit limits[RLIMITS_MAX];
-        int oom_score_adjust; /* INT_MIN: as it is */
+        int oom_score_adjust; /* INT_MIN: not changed */
         char *cpu_affinity;   /* "0-3,7" */
         NumaPolicy numa_policy;
         char *numa_mask;
@@ -177,9 +174,9 @@ typedef struct Spec {
         LinkJournal link_journal;
         Strv load_credential, set_credential; /* ID:PATH, ID:VALUE */
 
-        /* [Files]; the lists hold entries in the forms of mount.h */
+        /* [Files]. Lists have entries in the forms of mount.h. */
         bool read_only;
-        char *root_hash; /* of a disk: in hexadecimal, signed, no, or auto, which NULL is as well */
+        char *root_hash; /* of a disk: hexadecimal, "signed", "no" or "auto"; NULL means "auto" */
         Volatile volatile_mode;
         Strv bind, bind_read_only, temporary_file_system, overlay, overlay_read_only, inaccessible;
         Strv device; /* PATH[:rwm] */
@@ -189,33 +186,33 @@ typedef struct Spec {
         char *namespace_path;
         Strv interface; /* HOST[:INSIDE] */
 
-        /* [Resources]: assignments KEY=VALUE to properties of the unit, as systemd.directives(7) spells them */
+        /* [Resources]: assignments KEY=VALUE to properties of the unit, with the names of
+         * systemd.directives(7). */
         Strv resources;
 
-        /* [Unit], [Service] and [Install] of its files, as they stand, for systemd; not part of the JSON form */
+        /* The lines of [Unit], [Service] and [Install] in machine files, unchanged, for systemd. Not part of
+         * the JSON form. */
         Strv unit_lines;
 
-        bool reset[SETTINGS_MAX];        /* a list that was emptied before what is in it was assigned */
-        SpecSource source[SETTINGS_MAX]; /* who assigned each setting last */
+        bool reset[SETTINGS_MAX];        /* a list was reset before the current values were assigned */
+        SpecSource source[SETTINGS_MAX]; /* the source of the last assignment to each setting */
 } Spec;
-
-/* Whether a value of RootHash= is a root hash itself, of dm-verity. */
-bool root_hash_is_hex(const char *value) _pure_;
 
 typedef struct Setting Setting;
 
 typedef struct SettingType SettingType;
 
-/* How a kind of value is read and written. */
+/* A type of settings, with functions that read and write values. */
 struct SettingType {
-        const char *expects;       /* "a boolean", for errors and the man page */
-        const char *argument;      /* how help names it; NULL for what may be left out on the command line */
-        const char *const *values; /* of an enumeration, NULL-terminated */
-        bool (*check)(const char *value); /* of a string, or of each in a list */
-        bool list;                        /* assignments add up */
+        const char *expects; /* "a boolean", for errors and the man page */
+        /* placeholder for the help, or NULL if the value is optional on the command line */
+        const char *argument;
+        const char *const *values;        /* the words of an enumeration, NULL-terminated */
+        bool (*check)(const char *value); /* checks a string, or each string of a list */
+        bool list;                        /* assignments add to a list */
         int (*parse)(const SettingType *type, void *field, const char *value); /* -EINVAL, -ERANGE */
         json_t *(*to_json)(const SettingType *type,
-                           const void *field); /* a new reference; json_null() for nothing */
+                           const void *field); /* returns a new reference, or json_null() */
         void (*clear)(void *field);
 };
 
@@ -224,9 +221,9 @@ struct Setting {
         const char *key;
         const SettingType *type;
         size_t offset;
-        const char *option;  /* of the command line, without "--"; NULL for none */
-        const char *initial; /* the default, as it would be assigned; NULL for an empty one */
-        bool image_may;      /* a file that came with an image may assign it */
+        const char *option;  /* on the command line, without "--"; or NULL */
+        const char *initial; /* the default in its text form, or NULL for an empty one */
+        bool image_may;      /* a file that came with an image may assign the setting */
         const char *help;
 };
 
@@ -236,85 +233,61 @@ extern const size_t n_settings;
 /* "Image", "Exec", … */
 const char *spec_section_name(SpecSection section) _const_;
 
-/* The setting of that name, or NULL. */
+/* Returns the setting with this key, or NULL. */
 const Setting *setting_find(SpecSection section, const char *key);
 
-/* A spec with all defaults. NULL when out of memory. */
+/* Makes a spec with all defaults. NULL when out of memory. */
 Spec *spec_new(const char *name);
 void spec_free(Spec *spec);
 DEFINE_CLEANUP(Spec *, spec_free);
 #define _cleanup_spec_ _cleanup_(spec_free_cleanup)
 
-/* Assigns one value, in its text form; the empty one resets. On a value that is none, returns -EINVAL and a text
- * for people in ret_error, without a place in front of it. The caller frees that. */
+/* Assigns a value in its text form. An empty value resets the setting. For an invalid value, returns -EINVAL
+ * and a text for people in ret_error, which names no file or option. The caller frees the text. */
 int spec_assign(Spec *spec, const Setting *setting, SpecSource source, const char *value, char **ret_error);
 
-/* Whether an assignment is to a property that makes the unit a machine, and is not the user's to choose. */
+/* Whether an assignment is to a property that makes the unit a machine. Users cannot set such properties. */
 bool spec_property_reserved(const char *assignment);
 
-/* Adds "KEY=VALUE" to the properties of the unit; KEY must look like one. */
+/* Appends "KEY=VALUE" to the properties of the unit. -EINVAL and a text if KEY cannot be the name of a
+ * property, or is reserved. */
 int spec_assign_resource(Spec *spec, const char *assignment, char **ret_error);
 
-/* Appends DeviceAllow= for each device and for those of the profile. The launcher makes the nodes, so it needs "m" as
- * well. */
+/* Appends DeviceAllow= for each device, and for the devices of the profile. The launcher makes the device
+ * nodes, so "m" is always allowed. */
 int spec_allow_devices(const Spec *spec, Strv *lines);
 
-/* Appends DeviceAllow= for the devices that the launcher mounts disks with; no machine has nodes for these, or could make them, but one with
- * PrivateUsers=no. */
+/* Appends DeviceAllow= for the devices that the launcher needs to mount disks. Machines have no nodes for
+ * these devices, and only a machine with PrivateUsers=no could make them. */
 int spec_allow_disks(Strv *lines);
 
-/* Appends what has the kernel know device mapper before the unit starts. */
+/* Appends dependencies that load device mapper into the kernel before the unit starts. */
 int spec_need_device_mapper(Strv *lines);
 
-/* Whether RootHash= demands something. */
+/* Whether RootHash= requires hashes. */
 bool spec_wants_hashes(const Spec *spec) _pure_;
 
-/* Judges the whole, once everything is assigned: -EINVAL and a text. */
+/* Checks all settings together, after the last assignment. -EINVAL and a text. */
 int spec_validate(const Spec *spec, char **ret_error);
 
-/* Reads a machine file, or one of systemd-nspawn's (`nspawn`: without specifiers, and what it can say that is not
- * supported here is left out with a warning). `text` is changed. The first thing that is wrong stops the reading with
- * -EINVAL and a text that begins with "FILE:LINE: ". What is left out for another reason (an image may not say it) is
- * added to warnings. */
+/* Reads a machine file, or a file of systemd-nspawn if `nspawn` is true. Files of systemd-nspawn have no
+ * specifiers, and keys that mctl does not support are left out with a warning. In a file that came with an
+ * image, settings that an image may not set are left out with a warning, too. The first error ends the
+ * reading with -EINVAL and a text that begins with "FILE:LINE: ". `text` is modified. */
 int spec_read_file(Spec *spec, SpecSource source, const char *file, bool nspawn, char *text, Strv *warnings,
                    char **ret_error);
 
-/* The form of a machine file. With `all` false, only what was assigned by somebody. The caller frees it. -EINVAL for a
- * value that a file cannot hold: one with a blank at an end, or a backslash behind. */
+/* Writes the form of a machine file, which the caller frees. If `all` is false, only assigned settings are
+ * written. -EINVAL for a value that a file cannot have: with a blank at either end, or a backslash at the
+ * end. */
 int spec_to_text(const Spec *spec, bool all, char **ret);
-
-/* The paths of all files that are about a machine, in the order in which they count. */
-int spec_list_files(const char *name, Strv *ret);
-
-/* The same for a file by its path; one of systemd-nspawn's is known by its name (".nspawn"). Returns 1, or 0 where there
- * is no such file. */
-int spec_read_path(Spec *spec, SpecSource source, const char *path, Strv *warnings, char **ret_error);
-
-/* Reads all files that are about the machine, in the order of mctl.machine(5). Returns 1 where there is a file of its
- * name, 0 where there is none. `image_file` is the one that came with the image, or NULL. */
-int spec_load(Spec *spec, const char *image_file, Strv *warnings, char **ret_error);
-
-/* The whole way from what was said to what counts: files, then the JSON text of the command line (or NULL), with the
- * file of the image that comes of that below all of it. Without a name, the machine is called like its image; without
- * an image, it has that of its name. The result has been judged. Returns as spec_load() does. */
-int spec_merge(const char *name, const char *json, Spec **ret, Strv *warnings, char **ret_error);
-
-/* Where machine files are, the more important place last; NULL-terminated. */
-extern const char *const spec_machine_dirs[];
-extern const char *const spec_nspawn_dirs[];
-
-/* The main file of a machine; the caller frees the path. -ENOENT where it has none. */
-int spec_find_file(const char *name, char **ret_path);
-
-/* Replaces %i, %m, … by what they stand for. -EINVAL for an unknown one. */
-int spec_expand(const Spec *spec, const char *value, char **ret);
 
 #define SPEC_FILE_MAX (1024U * 1024U)
 
-/* The JSON form, { "Name": …, "Exec": { "Boot": true, … }, …, "Resources": { … } }. With `all` false, only what was
- * assigned by somebody. Returns a new reference, NULL when out of memory. */
+/* Returns the JSON form, { "Name": …, "Exec": { "Boot": true, … }, …, "Resources": { … } }, as a new
+ * reference. If `all` is false, it has only assigned settings. NULL when out of memory. */
 json_t *spec_to_json(const Spec *spec, bool all);
-/* The same as text, which the caller frees; `flags` are Jansson's, for json_dumps(). */
+/* Returns the JSON form as a text, which the caller frees. `flags` are those of json_dumps() in Jansson. */
 char *spec_to_json_text(const Spec *spec, bool all, size_t flags);
 int spec_from_json(Spec *spec, SpecSource source, json_t *json, char **ret_error);
 int spec_from_json_text(Spec *spec, SpecSource source, const char *text, char **ret_error);

@@ -5,7 +5,8 @@
 #include "basic/capability.h"
 #include "basic/names.h"
 #include "basic/parse.h"
-#include "spec/cdi.h"
+#include "basic/root-hash.h"
+#include "spec/cdi-name.h"
 #include "spec/mount.h"
 #include "spec/types.h"
 
@@ -45,20 +46,14 @@ static bool is_normal_path(const char *value)
         return path_is_normal(value);
 }
 
-bool root_hash_is_hex(const char *value)
-{
-        size_t n = strlen(value);
-
-        return n >= 64 && n <= 128 && n % 2 == 0 && strspn(value, "0123456789abcdefABCDEF") == n;
-}
-
 static bool is_root_hash(const char *value)
 {
         return root_hash_is_hex(value) || streq(value, "signed") || streq(value, "no") ||
                streq(value, "auto");
 }
 
-/* A name as in passwd(5), or a number; groups are the user's own. */
+/* Whether a value is a user: a name as in passwd(5), or a number. No group can be given: the program gets
+ * the user's own groups. */
 static bool is_user(const char *value)
 {
         uid_t uid;
@@ -201,8 +196,8 @@ const SettingType setting_type_oom_score = {
         .clear = oom_score_clear,
 };
 
-/* Enumerations: fields are enums, which have the size of an int. Where the first two values are what a boolean would
- * say, booleans are taken as well. */
+/* Enumerations. Fields are enums, which have the size of an int. Booleans are accepted for the words yes, no
+ * and off. */
 static int enum_parse(const SettingType *type, void *field, const char *value)
 {
         for (int i = 0; type->values[i]; i++)
@@ -372,7 +367,7 @@ const SettingType setting_type_capabilities = {
         .clear = capabilities_clear,
 };
 
-/* SOFT[:HARD]. Sizes and times are in the units of setrlimit(2), with the suffixes of sizes. */
+/* SOFT[:HARD]. Values are in the units of setrlimit(2), with the suffixes of parse_size(). */
 static int limit_value_parse(const char *s, uint64_t *ret)
 {
         if (streq(s, "infinity")) {
@@ -449,8 +444,8 @@ static void strv_clear(void *field)
         *(Strv *) field = NULL;
 }
 
-/* A command line is assigned as a whole: the later one counts. From JSON, where each word comes for itself, the
- * reader joins them first. */
+/* A later command line replaces an earlier one. For a JSON list of words, the reader joins the words
+ * first. */
 static int words_parse(const SettingType *type, void *field, const char *value)
 {
         Strv words;
@@ -473,8 +468,8 @@ const SettingType setting_type_words = {
         .clear = strv_clear,
 };
 
-/* Only names that a shell can assign to. A value may hold anything but control characters: a line break in one
- * becomes another variable in many a parser. */
+/* Names must be names of shell variables. Values must not have control characters, since many parsers would
+ * read a line break as the beginning of another variable. */
 static bool is_environment_assignment(const char *s)
 {
         size_t n = strcspn(s, "=");
@@ -502,13 +497,13 @@ const SettingType setting_type_environment = {
         .clear = strv_clear,
 };
 
-/* One entry an assignment. */
+/* An assignment has one entry. */
 static int entry_parse(const SettingType *type, void *field, const char *value)
 {
         return type->check(value) ? strv_append(field, value) : -EINVAL;
 }
 
-/* As many as there are words. */
+/* An assignment has an entry for each word. */
 static int entries_parse(const SettingType *type, void *field, const char *value)
 {
         _cleanup_strv_ Strv words = NULL;
@@ -569,7 +564,7 @@ static bool is_credential_value(const char *value)
         return value[n] == ':' && is_credential_id(value, n);
 }
 
-/* Only what a namespace of the machine's own holds, and values that cannot be more than one. */
+/* Only parameters of the machine's own namespaces, with a single value. */
 static bool is_sysctl(const char *value)
 {
         static const char *const prefixes[] = { "net.", "fs.mqueue.", "kernel.msg", "kernel.shm",
@@ -590,7 +585,7 @@ static bool is_sysctl(const char *value)
         return namespaced && value[n + 1];
 }
 
-/* Interfaces have at most 15 characters (IFNAMSIZ), none of them '/', ':' or blank. */
+/* Names of interfaces have at most 15 characters (IFNAMSIZ), without '/', ':' and blanks. */
 static bool is_interface(const char *value)
 {
         size_t n = strcspn(value, ":"), m = value[n] ? strlen(value + n + 1) : 1;
@@ -604,7 +599,10 @@ static bool is_system_call(const char *value)
 {
         const char *p = value + (*value == '~');
 
-        p += *p == '@';
+        if (startswith(p, "socket:"))
+                p += strlen("socket:");
+        else
+                p += *p == '@';
         return *p && strspn(p, "abcdefghijklmnopqrstuvwxyz0123456789_-") == strlen(p);
 }
 
@@ -619,12 +617,16 @@ static bool is_system_call(const char *value)
                 .clear = strv_clear,                                \
         }
 
-DEFINE_LIST_TYPE(bind,
-                 "[+-]SOURCE[:TARGET[:OPTION,…]] with absolute paths and the options rbind, norbind, idmap, "
-                 "noidmap, rootidmap, owneridmap",
-                 "SOURCE[:TARGET[:OPTION]]", is_bind, entry_parse);
-DEFINE_LIST_TYPE(tmpfs, "PATH[:OPTIONS] with an absolute path that is not '/'", "PATH[:OPTIONS]", is_tmpfs,
-                 entry_parse);
+DEFINE_LIST_TYPE(
+        bind,
+        "[+-]SOURCE[:TARGET[:OPTION,…]] with absolute paths, and options such as ro, nosuid, norbind, "
+        "private or noidmap",
+        "SOURCE[:TARGET[:OPTION]]", is_bind, entry_parse);
+DEFINE_LIST_TYPE(
+        tmpfs,
+        "PATH[:OPTION,…] with an absolute path that is not '/', and options such as size=1G, mode=0755 "
+        "or nosuid",
+        "PATH[:OPTIONS]", is_tmpfs, entry_parse);
 DEFINE_LIST_TYPE(overlay, "LOWER:…:UPPER:TARGET with absolute paths", "LOWER:…:UPPER:TARGET", is_overlay,
                  entry_parse);
 DEFINE_LIST_TYPE(path_list, "an absolute path without '..'", "PATH", is_normal_path, entry_parse);

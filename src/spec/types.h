@@ -3,7 +3,7 @@
 
 #include "spec/spec.h"
 
-/* The kinds of values that settings have. */
+/* The types of settings. */
 extern const SettingType setting_type_bind;
 extern const SettingType setting_type_boolean;
 extern const SettingType setting_type_capabilities;

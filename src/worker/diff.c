@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* What has changed since a snapshot: of a stack, what the layers above it have is looked at, in both trees; of all else, everything. */
+/* What has changed since a snapshot. If two stacks share their base, only the layers that one of them lacks
+ * are walked, and each path there is looked up in both trees. All other trees are walked completely. */
 
 #include <sched.h>
+#include <search.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 
 #include "basic/rootfs.h"
+#include "worker/diff.h"
 #include "worker/snapshots.h"
 
 #define PATHS_MAX 20000U
@@ -16,8 +19,9 @@
 #define OPAQUE    "trusted.overlay.opaque"
 
 typedef struct Diff {
-        int old_fd, new_fd; /* the trees */
-        json_t *paths;      /* "A", "C" or "D" by path */
+        int old_fd, new_fd; /* roots of the old and the new tree */
+        DiffAnswer *answer;
+        void *paths; /* the paths of the answer, for tsearch(3) */
         size_t n_bytes;
 } Diff;
 
@@ -28,13 +32,39 @@ static bool look(int root_fd, const char *path, struct stat *ret)
         return fd >= 0 && fstat(fd, ret) >= 0;
 }
 
-/* A directory that something was changed in is not changed itself; and a copy of a file, which has its time, is not another one. */
+/* The size and the times of directories do not count, since they change with the entries. A copy of a file
+ * that has the size and modification time of the original counts as the same file. */
 static bool is_same(const struct stat *a, const struct stat *b)
 {
         return a->st_mode == b->st_mode && a->st_uid == b->st_uid && a->st_gid == b->st_gid &&
                a->st_rdev == b->st_rdev &&
                (S_ISDIR(a->st_mode) || (a->st_size == b->st_size && a->st_mtim.tv_sec == b->st_mtim.tv_sec &&
                                         a->st_mtim.tv_nsec == b->st_mtim.tv_nsec));
+}
+
+static int compare_texts(const void *a, const void *b)
+{
+        return strcmp(a, b);
+}
+
+/* Adds a path only once, even if several layers have it. */
+static int add_change(Diff *d, const char *kind, const char *path)
+{
+        DiffAnswer *answer = d->answer;
+
+        if (tfind(path, &d->paths, compare_texts))
+                return 0;
+        Difference *list = reallocarray(answer->changes, answer->n_changes + 1, sizeof(Difference));
+        OOM_CHECK(list);
+        answer->changes = list;
+        list[answer->n_changes] = (Difference){ strdup(kind), strdup(path) };
+        Difference *own = list + answer->n_changes++;
+        return own->kind && own->path && tsearch(own->path, &d->paths, compare_texts) ? 0 : -ENOMEM;
+}
+
+static void keep(void *path)
+{
+        (void) path; /* owned by the answer */
 }
 
 static int compare(Diff *d, const char *path)
@@ -47,17 +77,13 @@ static int compare(Diff *d, const char *path)
         if ((!was && !is) || (was && is && is_same(&old, &new)))
                 return 0;
         d->n_bytes += strlen(shown) + 10;
-        if (json_object_size(d->paths) >= PATHS_MAX || d->n_bytes > BYTES_MAX)
+        if (d->answer->n_changes >= PATHS_MAX || d->n_bytes > BYTES_MAX)
                 return -E2BIG;
-        return json_object_set_new(d->paths, shown,
-                                   json_string(!was  ? "A"
-                                               : !is ? "D"
-                                                     : "C")) < 0
-                       ? -ENOMEM
-                       : 0;
+        return add_change(d, !was ? "A" : !is ? "D" : "C", shown);
 }
 
-/* Looks at all that is in a directory of a layer, or of a tree. What is in one that the `other` tree has not is that, too, and not told. */
+/* Compares all entries of a directory of a layer or a tree. If other_fd is not negative, a directory that is
+ * missing in the tree other_fd is a single change: its entries are not listed. */
 static int walk(Diff *d, int dir_fd, int other_fd, const char *path, unsigned depth)
 {
         _cleanup_(closedir_cleanup) DIR *dir = NULL;
@@ -79,7 +105,8 @@ static int walk(Diff *d, int dir_fd, int other_fd, const char *path, unsigned de
                 if (r < 0 || own_fd < 0 || (other_fd >= 0 && !look(other_fd, own, &(struct stat){})))
                         continue;
                 r = walk(d, own_fd, other_fd, own, depth - 1);
-                /* It hides all that was there. */
+                /* An opaque directory hides all entries of the directory in the layers below: list these,
+                 * too. */
                 _cleanup_close_ int old_fd = r >= 0 && fgetxattr(own_fd, OPAQUE, NULL, 0) > 0
                                                      ? rootfs_open(d->old_fd, own,
                                                                    O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
@@ -90,7 +117,7 @@ static int walk(Diff *d, int dir_fd, int other_fd, const char *path, unsigned de
         return r;
 }
 
-/* The layers of one that the other does not have. */
+/* Walks the layers whose IDs are not in `others`. */
 static int walk_layers(Diff *d, int store_fd, const Layers *layers, const Strv others)
 {
         int *fds, r;
@@ -116,7 +143,7 @@ static int walk_tree(Diff *d, int tree_fd, int other_fd)
         return fd < 0 ? fd : walk(d, fd, other_fd, "", DEPTH_MAX);
 }
 
-/* Two trees that share their base differ in their layers alone. */
+/* Two trees with the same base can differ only in their layers. */
 static int walk_all(Diff *d, int store_fd, const Layers *old, const Layers *new)
 {
         int r;
@@ -126,11 +153,13 @@ static int walk_all(Diff *d, int store_fd, const Layers *old, const Layers *new)
                 return r < 0 ? r : walk_tree(d, d->old_fd, d->new_fd);
         }
         r = walk_layers(d, store_fd, new, old->ids);
-        /* What was in a copy of a layer that was written to, and is not in that any more, left no mark. */
+        /* The old layers must be walked as well. A snapshot of a running machine has a copy of the topmost
+         * layer. If the machine has removed a file that only this layer had, the layer has no whiteout for
+         * it. */
         return r < 0 ? r : walk_layers(d, store_fd, old, new->ids);
 }
 
-/* Without a snapshot: since a stack was made over what it is made over. */
+/* Without a name, and if a stack has no snapshots, the old tree is the stack without its topmost layer. */
 static int find_old(const Subject *s, const char *name, Snapshot *ret, char **ret_error)
 {
         size_t i;
@@ -151,28 +180,29 @@ static void snapshot_clear(Snapshot *snapshot)
         layers_clear(&snapshot->layers);
 }
 
-int work_image_diff(const Request *request, char **ret_error)
+int work_diff(const Job *job, char **ret_error)
 {
+        const SnapshotRequest *request = job->request;
         _cleanup_(snapshot_clear) Snapshot old = {};
         _cleanup_subject_ Subject s = SUBJECT_NONE;
         int r;
 
-        /* Where nobody sees what is mounted. */
+        /* The trees are mounted in a mount namespace of the worker. */
         if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
                 return -errno;
-        r = subject_open(request_text(request, "name"), false, &s, ret_error);
+        r = subject_open(job->scope, request->name, false, &s, ret_error);
         if (r >= 0)
-                r = find_old(&s, request_text(request, "snapshot"), &old, ret_error);
+                r = find_old(&s, request->snapshot, &old, ret_error);
         if (r < 0)
                 return r;
         _cleanup_close_ int old_fd = subject_open_tree(&s, &old);
         _cleanup_close_ int new_fd = old_fd < 0 ? old_fd : subject_open_tree(&s, NULL);
         if (new_fd < 0)
                 return new_fd;
-        s.lock_fd = fd_close(s.lock_fd); /* it may take its time */
-        Diff d = { old_fd, new_fd, json_object(), 0 };
+        s.lock_fd = fd_close(s.lock_fd); /* the comparison may take long */
+        Diff d = { old_fd, new_fd, job->answer, NULL, 0 };
         r = walk_all(&d, s.store_fd, s.type == IMAGE_STACK ? &old.layers : NULL, &s.stack.layers);
-        json_object_set_new(request->answer, "changes", d.paths);
+        tdestroy(d.paths, keep);
         if (r == -E2BIG)
                 return set_failure(ret_error, r, "There are too many changes to show.");
         return r;

@@ -7,10 +7,12 @@
 #include "basic/random.h"
 #include "basic/rootfs.h"
 #include "basic/tree.h"
-#include "image/store.h"
-#include "worker/worker.h"
+#include "store/store.h"
+#include "worker/import.h"
+#include "worker/make.h"
 
-/* The name of the only thing in a directory, where that is a directory that has a system in it. */
+/* Returns 1 and the name of the only entry of a directory if this entry is a directory with a root tree,
+ * that is, with usr or etc. Otherwise returns 0. */
 static int find_single(int dir_fd, char **ret)
 {
         static const char *const names[] = { "bin",  "boot", "dev",  "etc", "home", "lib", "lib64", "opt",
@@ -32,7 +34,7 @@ static int find_single(int dir_fd, char **ret)
                 only = strdup(e->d_name);
                 OOM_CHECK(only);
         }
-        /* An image may well consist of one of these. */
+        /* A root tree may consist of only one of these directories. */
         for (size_t i = 0; only && i < ELEMENTSOF(names); i++)
                 if (streq(only, names[i]))
                         return 0;
@@ -45,7 +47,8 @@ static int find_single(int dir_fd, char **ret)
         return 1;
 }
 
-/* An archive often has its tree in a directory of its own. */
+/* Many archives have the root tree in a single top directory. Moves its entries to the root of the image,
+ * and gives the root its owner, mode and modification time. */
 static int flatten(int image_fd)
 {
         _cleanup_(closedir_cleanup) DIR *dir = NULL;
@@ -78,38 +81,39 @@ static int flatten(int image_fd)
         return 0;
 }
 
-int import_stream(const Request *request, Stream *stream, bool disk, int image_fd, char **ret_error)
+int import_stream(const Job *job, Stream *stream, bool disk, int image_fd, char **ret_error)
 {
-        int r = stream_unpack(request, stream, disk, image_fd, ret_error);
+        TransferAnswer *answer = job->answer;
+        int r = stream_unpack(stream, disk, image_fd, &answer->left_out, ret_error);
 
         return r < 0 || disk ? r : flatten(image_fd);
 }
 
-static int fill_from_tar(const Request *request, int image_fd, char **ret_error)
+static int fill_from_tar(const Job *job, int image_fd, char **ret_error)
 {
-        Stream stream = stream_of_request(request);
+        Stream stream = stream_of_job(job);
 
-        return import_stream(request, &stream, false, image_fd, ret_error);
+        return import_stream(job, &stream, false, image_fd, ret_error);
 }
 
-int work_import_tar(const Request *request, char **ret_error)
+int work_import_tar(const Job *job, char **ret_error)
 {
-        return make_image(request, IMAGE_DIRECTORY, fill_from_tar, ret_error);
+        return make_image(job, IMAGE_DIRECTORY, fill_from_tar, ret_error);
 }
 
-static int fill_from_disk(const Request *request, int image_fd, char **ret_error)
+static int fill_from_disk(const Job *job, int image_fd, char **ret_error)
 {
-        Stream stream = stream_of_request(request);
+        Stream stream = stream_of_job(job);
 
-        return import_stream(request, &stream, true, image_fd, ret_error);
+        return import_stream(job, &stream, true, image_fd, ret_error);
 }
 
-int work_import_raw(const Request *request, char **ret_error)
+int work_import_raw(const Job *job, char **ret_error)
 {
-        return make_image(request, IMAGE_RAW, fill_from_disk, ret_error);
+        return make_image(job, IMAGE_RAW, fill_from_disk, ret_error);
 }
 
-/* Whether one directory is somewhere above another, or the same. */
+/* Whether the directory fd is the directory below_fd, or one of its ancestors. */
 static bool is_above(int fd, int below_fd)
 {
         _cleanup_close_ int at_fd = fcntl(below_fd, F_DUPFD_CLOEXEC, 3);
@@ -121,7 +125,7 @@ static bool is_above(int fd, int below_fd)
                 if (st.st_dev == upper.st_dev && st.st_ino == upper.st_ino)
                         return true;
                 if (st.st_dev == last.st_dev && st.st_ino == last.st_ino)
-                        return false; /* the root */
+                        return false; /* the root directory of the host */
                 last = st;
                 int parent_fd = openat(at_fd, "..", O_PATH | O_DIRECTORY | O_CLOEXEC);
                 fd_close(at_fd);
@@ -130,19 +134,18 @@ static bool is_above(int fd, int below_fd)
         return false;
 }
 
-/* What is in the directory, each by its own, and then the directory itself. */
-static int fill_from_directory(const Request *request, int image_fd, char **ret_error)
+static int fill_from_directory(const Job *job, int image_fd, char **ret_error)
 {
         TreeCopy c = TREE_COPY_ALL;
 
-        if (is_above(request->data_fd, image_fd))
-                return set_failure(ret_error, -EINVAL, "The store of images is in that directory itself.");
-        int r = tree_copy_children(&c, request->data_fd, image_fd);
+        if (is_above(job->data_fd, image_fd))
+                return set_failure(ret_error, -EINVAL, "The directory contains the store of images.");
+        int r = tree_copy_children(&c, job->data_fd, image_fd);
 
         return r < 0 ? set_failure(ret_error, r, "'%s': %s", c.failed, strerror(-r)) : 0;
 }
 
-int work_import_directory(const Request *request, char **ret_error)
+int work_import_directory(const Job *job, char **ret_error)
 {
-        return make_image(request, IMAGE_DIRECTORY, fill_from_directory, ret_error);
+        return make_image(job, IMAGE_DIRECTORY, fill_from_directory, ret_error);
 }

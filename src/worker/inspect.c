@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* What disks and stacks say of themselves: they are mounted for it, where nobody else sees that. */
+/* Descriptions in images, such as os-release(5). A disk is mounted in a mount namespace of the worker, a
+ * stack as a detached tree. */
 
 #include <sched.h>
 #include <sys/mount.h>
@@ -8,9 +9,9 @@
 
 #include "basic/os-release.h"
 #include "basic/rootfs.h"
-#include "image/raw.h"
-#include "image/store.h"
-#include "worker/worker.h"
+#include "disk/raw.h"
+#include "store/store.h"
+#include "worker/inspect.h"
 
 #define TARGET STAGING "/disk"
 
@@ -35,41 +36,33 @@ static int mount_disk(int store_fd, const char *name, int path_fd, char **ret_er
         return r < 0 && error ? set_failure(ret_error, r, "Image '%s': %s", name, error) : r;
 }
 
-static void add_pairs(json_t *answer, const char *key, const Strv pairs)
+int work_inspect(const Job *job, char **ret_error)
 {
-        json_t *list = json_array();
-
-        STRV_FOREACH (s, pairs)
-                json_array_append_new(list, json_string(*s));
-        json_object_set_new(answer, key, list);
-}
-
-int work_image_inspect(const Request *request, char **ret_error)
-{
-        const char *name = request_text(request, "name");
+        const ImageRequest *request = job->request;
+        InspectAnswer *answer = job->answer;
+        const char *name = request->name;
         _cleanup_image_info_ ImageInfo info = {};
-        _cleanup_strv_ Strv os = NULL, machine = NULL;
         _cleanup_free_ char *hostname = NULL;
         ImageType type;
 
-        _cleanup_close_ int store_fd = open(IMAGE_STORE, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        _cleanup_close_ int store_fd = open(job->scope->store, O_PATH | O_DIRECTORY | O_CLOEXEC);
         _cleanup_close_ int path_fd = store_fd < 0 ? -errno : image_open_in(store_fd, name, 0, &type, NULL);
         if (path_fd < 0)
-                return path_fd;
-        _cleanup_close_ int root_fd = type == IMAGE_STACK ? store_open_tree(store_fd, name)
-                                                          : mount_disk(store_fd, name, path_fd, ret_error);
+                return path_fd == -ENOENT
+                               ? set_failure(ret_error, -ENOMEDIUM, "There is no image '%s'.", name)
+                               : path_fd;
+        _cleanup_close_ int root_fd = type == IMAGE_RAW ? mount_disk(store_fd, name, path_fd, ret_error)
+                                                        : store_open_tree(store_fd, name);
         if (root_fd < 0)
                 return root_fd;
         (void) rootfs_read_file(root_fd, "/etc/hostname", 256, &hostname, NULL);
         if (hostname)
                 hostname[strcspn(hostname, "\n")] = 0;
         (void) image_inspect(root_fd, &info);
-        (void) machine_info_read_all(root_fd, &machine);
-        (void) os_release_read_all(root_fd, &os);
-        json_object_set_new(request->answer, "hostname",
-                            json_string(hostname && str_is_clean(hostname) ? hostname : ""));
-        json_object_set_new(request->answer, "machineId", json_string(info.uuid));
-        add_pairs(request->answer, "machineInfo", machine);
-        add_pairs(request->answer, "osRelease", os);
+        (void) machine_info_read_all(root_fd, &answer->machine_info);
+        (void) os_release_read_all(root_fd, &answer->os_release);
+        memcpy(answer->machine_id, info.uuid, sizeof(answer->machine_id));
+        if (hostname && str_is_clean(hostname))
+                answer->hostname = TAKE_PTR(hostname);
         return 0;
 }

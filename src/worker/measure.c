@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* How much images take on disk, how much of it they share with nobody, and with whom they share the rest. */
+/* Sizes of images on disk: all bytes, the bytes that no other image shares, and which images share the
+ * rest. */
 
 #include <linux/fiemap.h>
 #include <linux/fs.h>
@@ -11,9 +12,9 @@
 #include <sys/vfs.h>
 
 #include "basic/fd.h"
-#include "image/stack.h"
-#include "image/store.h"
-#include "worker/worker.h"
+#include "store/stack.h"
+#include "store/store.h"
+#include "worker/measure.h"
 
 #define DEPTH_MAX    512U
 #define EXTENTS_STEP 64U
@@ -34,12 +35,14 @@ static void add(Size *sum, const Size *more)
         sum->exclusive += more->exclusive;
 }
 
-/* --- trees ---------------------------------------------------------------------------------------------------------- */
+/* --- trees --------------------------------------------------------------------------------------------- */
 
 typedef struct Count {
         Size size;
-        bool extents; /* the file system lets files share them */
-        void *links; /* files that were counted, and have more names; at most LINKS_MAX, the others are counted by each */
+        bool extents; /* the file system lets files share extents */
+        /* `links` has the counted files with several hard links, at most LINKS_MAX. Beyond that, a file
+         * counts once for each of its names. */
+        void *links;
         size_t n_links;
 } Count;
 
@@ -57,7 +60,7 @@ static int compare_links(const void *a, const void *b)
                                   : 0;
 }
 
-/* Whether a file was counted by another name. */
+/* Whether a file was already counted by another hard link. */
 static bool is_known(Count *c, const struct stat *st)
 {
         if (st->st_nlink < 2 || c->n_links >= LINKS_MAX)
@@ -74,7 +77,7 @@ static bool is_known(Count *c, const struct stat *st)
         return known;
 }
 
-/* What of a file other files have, too. */
+/* Returns how many bytes of a file are shared with other files. */
 static uint64_t shared_bytes(int fd)
 {
         union {
@@ -101,7 +104,7 @@ static uint64_t shared_bytes(int fd)
         return shared;
 }
 
-/* `fd` is what it is about, with O_PATH: what it was is what is opened. */
+/* `fd` has O_PATH. Reopening it opens the same file, even if its name stands for another file by now. */
 static void count_file(Count *c, int fd, const struct stat *st)
 {
         uint64_t bytes = (uint64_t) st->st_blocks * BLOCK, shared = 0;
@@ -113,7 +116,7 @@ static void count_file(Count *c, int fd, const struct stat *st)
         add(&c->size, &(Size){ bytes, bytes - shared });
 }
 
-/* What is deeper than that is not counted. */
+/* Does not count entries that are more than `depth` levels below the directory. */
 static int count_children(Count *c, int dir_fd, unsigned depth)
 {
         _cleanup_(closedir_cleanup) DIR *dir = NULL;
@@ -141,7 +144,7 @@ static int count_children(Count *c, int dir_fd, unsigned depth)
         return 0;
 }
 
-/* A tree, or a file. */
+/* Measures a tree or a file. */
 static int measure_file(int parent_fd, const char *name, Size *ret)
 {
         Count c = {};
@@ -161,12 +164,14 @@ static int measure_file(int parent_fd, const char *name, Size *ret)
         return r;
 }
 
-/* --- stacks --------------------------------------------------------------------------------------------------------- */
+/* --- stacks -------------------------------------------------------------------------------------------- */
 
 typedef struct Measure {
         int store_fd, layers_fd;
-        json_t *users; /* of layers, by their ids, and of bases, by their names behind a slash: arrays of names */
-        json_t *sizes; /* of those that were measured */
+        /* A part is a layer, with its ID as key, or a base, with "/NAME" as key. `users` has the names of
+         * images for each part, and `sizes` the bytes of parts that were measured. */
+        json_t *users;
+        json_t *sizes;
 } Measure;
 
 static void add_user(Measure *m, const char *part, const char *name)
@@ -197,7 +202,7 @@ static int add_users(Measure *m, const Layers *layers, const char *name)
 static int see_stack(void *userdata, const char *name, const Stack *stack)
 {
         if (name[0] == '.')
-                return 0; /* nobody sees it yet, or any more */
+                return 0; /* a hidden stack: unfinished, or being removed */
         int r = add_users(userdata, &stack->layers, name);
 
         for (size_t i = 0; i < stack->n_snapshots && r >= 0; i++)
@@ -205,7 +210,7 @@ static int see_stack(void *userdata, const char *name, const Stack *stack)
         return r;
 }
 
-/* Each is counted once, however many have it. */
+/* Measures each part only once, even if several images have it. */
 static int measure_part(Measure *m, const char *part, uint64_t *ret)
 {
         const json_t *known = json_object_get(m->sizes, part);
@@ -225,7 +230,8 @@ static int measure_part(Measure *m, const char *part, uint64_t *ret)
         return 0;
 }
 
-/* Of all parts that an image has a share in. */
+/* Adds up the parts of a stack and its snapshots. `shares` gets the other images that have one of these
+ * parts. */
 static int measure_stack(Measure *m, const char *name, Size *ret, json_t *shares)
 {
         const char *part;
@@ -252,7 +258,7 @@ static int measure_stack(Measure *m, const char *name, Size *ret, json_t *shares
         return 0;
 }
 
-/* One that others are made over is theirs as well. */
+/* An image that is the base of stacks shares all of its bytes with them: none are exclusive. */
 static int measure_plain(Measure *m, const char *name, const char *file, Size *ret, json_t *shares)
 {
         _cleanup_free_ char *part = strf("/%s", name);
@@ -322,43 +328,45 @@ uint64_t image_size(int store_fd, const char *name)
         return measure_image(store_fd, name, &size) < 0 ? 0 : size.all;
 }
 
-static void add_image(Measure *m, const char *name, json_t *images)
+static int add_image(Measure *m, const char *name, MeasureAnswer *answer)
 {
-        json_t *shares = json_object(), *list = json_array(), *value;
+        json_t *shares = json_object(), *value;
         const char *other;
         Size size = {};
+        int r = 0;
 
-        /* What is gone, or goes meanwhile, is not told of. */
+        /* An image that was removed meanwhile is left out. */
         if (measure(m, name, &size, shares) >= 0) {
+                ImageSize *image = answer->images + answer->n_images++;
+                *image = (ImageSize){ strdup(name), size.all, size.exclusive,
+                                      store_get_limit(m->store_fd, name) };
+                r = image->name ? 0 : -ENOMEM;
                 json_object_foreach (shares, other, value)
-                        json_array_append_new(list, json_string(other));
-                json_object_set_new(images, name,
-                                    json_pack("{sI sI sI sO}", "size", (json_int_t) size.all, "exclusive",
-                                              (json_int_t) size.exclusive, "limit",
-                                              (json_int_t) store_get_limit(m->store_fd, name), "shares",
-                                              list));
+                        if (r >= 0)
+                                r = strv_append(&image->shares, other);
         }
         json_decref(shares);
-        json_decref(list);
+        return r;
 }
 
-int work_image_measure(const Request *request, char **ret_error)
+int work_measure(const Job *job, char **ret_error)
 {
-        json_t *images = json_object(), *name;
+        const MeasureRequest *request = job->request;
+        MeasureAnswer *answer = job->answer;
         Measure m;
-        size_t i;
         int r;
 
-        json_object_set_new(request->answer, "images", images);
-        _cleanup_close_ int store_fd = open(IMAGE_STORE, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        answer->images = calloc(strv_length(request->names) + 1, sizeof(ImageSize));
+        OOM_CHECK(answer->images);
+        _cleanup_close_ int store_fd = open(job->scope->store, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (store_fd < 0)
                 return -errno;
         r = measure_begin(&m, store_fd);
         if (r == -EBADMSG)
-                r = set_failure(ret_error, r, "There is a stack whose manifest cannot be understood.");
-        json_array_foreach (json_object_get(request->json, "names"), i, name)
-                if (r >= 0 && json_is_string(name))
-                        add_image(&m, json_string_value(name), images);
+                r = set_failure(ret_error, r, "The manifest of a stack is invalid.");
+        STRV_FOREACH (name, request->names)
+                if (r >= 0)
+                        r = add_image(&m, *name, answer);
         measure_end(&m);
         return r;
 }

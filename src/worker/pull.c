@@ -1,39 +1,42 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Images from servers. What is expected of the file is known before the file is fetched: its digest, and who says so. */
+/* Images from servers. Checksums and their signature are fetched and verified before the file itself is
+ * fetched. */
 
 #include <ctype.h>
 #include <inttypes.h>
 
-#include "image/digest.h"
-#include "image/download.h"
-#include "image/trust.h"
-#include "worker/worker.h"
+#include "fetch/digest.h"
+#include "fetch/download.h"
+#include "fetch/trust.h"
+#include "worker/import.h"
+#include "worker/make.h"
+#include "worker/pull.h"
 
 #define SUMS          "SHA256SUMS"
 #define SUMS_MAX      (1024U * 1024U)
 #define SIGNATURE_MAX (64U * 1024U)
 
 typedef struct Pull {
-        const Request *request;
+        const Scope *scope;
+        const TransferRequest *request;
         const char *url;
-        Strv environment;
+        char **digest_text; /* where the answer has the digest */
         bool disk;
         VerifyMode mode;
-        char expected[DIGEST_LENGTH + 1]; /* in hexadecimal; "" where nothing is */
+        char expected[DIGEST_LENGTH + 1]; /* hexadecimal; "" if none is expected */
         Digest *digest;
         uint64_t n_bytes;
 } Pull;
 
 static void pull_clear(Pull *p)
 {
-        strv_free(p->environment);
         digest_free(p->digest);
 }
 
-/* --- what is expected --------------------------------------------------------------------------------------------- */
+/* --- what is expected ---------------------------------------------------------------------------------- */
 
-/* A file beside that of the URL, whose parameters are not the other's. */
+/* The URL of a file `name` in the same directory, without the query and fragment of `url`. */
 static char *beside(const char *url, const char *name)
 {
         size_t n = strcspn(url, "?#");
@@ -74,12 +77,12 @@ static bool find_sum(const char *text, const char *name, char ret[static DIGEST_
 static int fetch(const Pull *p, const char *url, size_t max, char **ret, size_t *ret_size, char **ret_error)
 {
         _cleanup_free_ char *error = NULL;
-        int r = download_text(url, p->environment, max, ret, ret_size, &error);
+        int r = download_text(url, p->request->environment, max, ret, ret_size, &error);
 
         return r < 0 ? set_failure(ret_error, r, "Cannot fetch '%s': %s", url, error ?: strerror(-r)) : 0;
 }
 
-/* Tries each kind of signature that there are keys for. */
+/* Tries each kind of signature for which `trust` has keys. */
 static int check_signature(const Pull *p, const Trust *trust, const char *sums_url, const char *sums,
                            size_t size, char **ret_error)
 {
@@ -126,12 +129,14 @@ static int check_signature(const Pull *p, const Trust *trust, const char *sums_u
 static int expect(Pull *p, char **ret_error)
 {
         _cleanup_trust_ Trust trust = {};
-        _cleanup_free_ char *error = NULL, *sums_url = NULL, *sums = NULL, *name = base_name(p->url);
+        _cleanup_free_ char *error = NULL, *sums_url = NULL, *sums = NULL, *name = base_name(p->url),
+                            *dir = scope_config_path(p->scope, TRUST_DIR);
         size_t size;
         int r;
 
-        OOM_CHECK(name);
-        r = trust_find(TRUST_DIR, p->url, &trust, &error);
+        if (!name || !dir)
+                return -ENOMEM;
+        r = trust_find(dir, p->url, &trust, &error);
         if (r < 0)
                 return set_failure(ret_error, r, "%s", error ?: strerror(-r));
         if (p->mode == VERIFY_DEFAULT)
@@ -139,15 +144,14 @@ static int expect(Pull *p, char **ret_error)
         if (p->mode == VERIFY_NO)
                 return 0;
         if (p->mode == VERIFY_SIGNATURE && !trust.file)
-                return set_failure(ret_error, -ENOKEY,
-                                   "No file in " TRUST_DIR
-                                   " is about that source: there is no key to verify by. "
-                                   "--verify=checksum asks for no signature.");
+                return set_failure(
+                        ret_error, -ENOKEY,
+                        "No file in %s has a key for this source. --verify=checksum needs no key.", dir);
         if (p->mode == VERIFY_SIGNATURE && !trust.keys)
                 return set_failure(ret_error, -ENOKEY, "%s names no key.", trust.file);
         if (p->mode == VERIFY_CHECKSUM && startswith(p->url, "http://"))
                 return set_failure(ret_error, -EPERM,
-                                   "Whoever changes what comes over http changes its checksum as well: "
+                                   "http protects neither file nor checksum: "
                                    "use https, a signature, or --verify=no.");
         sums_url = beside(p->url, SUMS);
         OOM_CHECK(sums_url);
@@ -161,7 +165,7 @@ static int expect(Pull *p, char **ret_error)
                        : set_failure(ret_error, -EBADMSG, "'%s' has no checksum of '%s'.", sums_url, name);
 }
 
-/* --- what comes --------------------------------------------------------------------------------------------------- */
+/* --- what comes ---------------------------------------------------------------------------------------- */
 
 static void on_bytes(void *userdata, const void *data, size_t n)
 {
@@ -178,31 +182,33 @@ static int compare(Pull *p, char **ret_error)
 
         if (r < 0)
                 return r;
-        json_object_set_new(p->request->answer, "digest", json_string(text));
+        r = free_and_strdup(p->digest_text, text);
+        if (r < 0)
+                return r;
         if (!p->expected[0] || streq(text, p->expected))
                 return 0;
         return set_failure(ret_error, -EBADMSG,
-                           "What came is not what its checksum says: %" PRIu64
+                           "The download does not match its checksum: %" PRIu64
                            " bytes have %s, expected was %s.",
                            p->n_bytes, text, p->expected);
 }
 
-static int fill(const Request *request, int image_fd, char **ret_error)
+static int fill(const Job *job, int image_fd, char **ret_error)
 {
         _cleanup_free_ char *error = NULL;
-        Pull *p = request->userdata;
+        Pull *p = job->userdata;
         Download download;
         int r, q;
 
-        r = download_begin(p->url, p->environment, &download);
+        r = download_begin(p->url, p->request->environment, &download);
         if (r < 0)
                 return r;
         Stream stream = { .fd = download.fd, .download = &download, .seen = on_bytes, .userdata = p };
-        r = import_stream(request, &stream, p->disk, image_fd, ret_error);
+        r = import_stream(job, &stream, p->disk, image_fd, ret_error);
         q = download_end(&download, &error);
-        if (is_cancelled()) /* so was who fetches it */
+        if (is_cancelled()) /* SIGTERM has ended the download, too */
                 return -ECANCELED;
-        /* What does not come is no archive either. */
+        /* A broken download also looks like a damaged archive (-EBADMSG): report the download. */
         if (q < 0 && (r >= 0 || r == -EBADMSG)) {
                 free(*ret_error);
                 *ret_error = NULL;
@@ -210,7 +216,7 @@ static int fill(const Request *request, int image_fd, char **ret_error)
         }
         if (r < 0 && (r != -EBADMSG || !p->expected[0]))
                 return r;
-        /* What is no archive was none before, or has become that. */
+        /* A damaged archive has a wrong digest if it was damaged on its way: then report the digest. */
         q = compare(p, &error);
         if (q < 0) {
                 free(*ret_error);
@@ -219,22 +225,21 @@ static int fill(const Request *request, int image_fd, char **ret_error)
         return q < 0 ? q : r;
 }
 
-static int pull(const Request *request, bool disk, char **ret_error)
+static int pull(const Job *job, bool disk, char **ret_error)
 {
+        const TransferRequest *request = job->request;
+        TransferAnswer *answer = job->answer;
         _cleanup_(pull_clear) Pull p = {
+                .scope = job->scope,
                 .request = request,
-                .url = request_text(request, "url"),
+                .url = request->url,
+                .digest_text = &answer->digest,
                 .disk = disk,
-                .mode = verify_mode_from_string(request_text(request, "verify")),
+                .mode = verify_mode_from_string(request->verify ?: ""),
         };
-        Request own = *request;
-        const json_t *value;
-        size_t i;
+        Job own = *job;
         int r = digest_begin(&p.digest);
 
-        json_array_foreach (json_object_get(request->json, "environment"), i, value)
-                if (r >= 0)
-                        r = strv_append(&p.environment, strna(json_string_value(value)));
         if (r >= 0)
                 r = expect(&p, ret_error);
         if (r < 0)
@@ -243,12 +248,12 @@ static int pull(const Request *request, bool disk, char **ret_error)
         return make_image(&own, disk ? IMAGE_RAW : IMAGE_DIRECTORY, fill, ret_error);
 }
 
-int work_pull_tar(const Request *request, char **ret_error)
+int work_pull_tar(const Job *job, char **ret_error)
 {
-        return pull(request, false, ret_error);
+        return pull(job, false, ret_error);
 }
 
-int work_pull_raw(const Request *request, char **ret_error)
+int work_pull_raw(const Job *job, char **ret_error)
 {
-        return pull(request, true, ret_error);
+        return pull(job, true, ret_error);
 }

@@ -1,19 +1,21 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Snapshots of images: what a stack or a subvolume had at some time. */
+/* Snapshots of stacks and subvolumes. */
 
 #include <sys/stat.h>
 #include <time.h>
 
 #include "basic/time.h"
-#include "image/store.h"
-#include "image/subvolume.h"
 #include "sandbox/cgroup.h"
-#include "sandbox/claim.h"
-#include "sandbox/record.h"
+#include "state/claim.h"
+#include "state/record.h"
+#include "store/image-user.h"
+#include "store/store.h"
+#include "store/subvolume.h"
+#include "worker/idle.h"
 #include "worker/snapshots.h"
 
-/* --- what a snapshot is of ------------------------------------------------------------------------------------------ */
+/* --- what a snapshot is of ----------------------------------------------------------------------------- */
 
 void subject_clear(Subject *s)
 {
@@ -30,12 +32,13 @@ static int read_snapshots(Subject *s)
                                                                  &s->stack.n_snapshots);
 }
 
-int subject_open(const char *name, bool convert, Subject *ret, char **ret_error)
+int subject_open(const Scope *scope, const char *name, bool convert, Subject *ret, char **ret_error)
 {
         int r;
 
+        ret->scope = scope;
         ret->name = name;
-        ret->store_fd = store_open(IMAGE_STORE);
+        ret->store_fd = store_open(scope->store);
         if (ret->store_fd < 0)
                 return ret->store_fd;
         ret->lock_fd = stack_lock(ret->store_fd);
@@ -47,7 +50,7 @@ int subject_open(const char *name, bool convert, Subject *ret, char **ret_error)
                 return set_failure(ret_error, ret->fd, "Image '%s' is of a type that has no snapshots.",
                                    name);
         if (ret->fd == -ENOENT)
-                return set_failure(ret_error, -ENOENT, "There is no image '%s'.", name);
+                return set_failure(ret_error, -ENOMEDIUM, "There is no image '%s'.", name);
         r = ret->fd < 0 ? ret->fd : read_snapshots(ret);
         return r == -EBADMSG ? set_failure(ret_error, r,
                                            "Image '%s' has no manifest that can be understood.", name)
@@ -73,7 +76,7 @@ int subject_check_label(const Subject *s, const char *name, char **ret_error)
         return 0;
 }
 
-/* The layers that nothing else of the image has. */
+/* The layers of a snapshot that are neither in the stack nor in another snapshot. */
 static int find_own_layers(const Stack *stack, const Snapshot *snapshot, Strv *ret)
 {
         int r = 0;
@@ -89,7 +92,8 @@ static int find_own_layers(const Stack *stack, const Snapshot *snapshot, Strv *r
         return r;
 }
 
-/* A start that is under way has what the image has now. */
+/* The lock of run_dir_lock() is not needed: a start that has not written its record yet uses the current
+ * tree of the image, not the tree of a snapshot. */
 int subject_check_unused(const Subject *s, const char *name, char **ret_error)
 {
         _cleanup_strv_ Strv trees = NULL;
@@ -111,10 +115,10 @@ int subject_check_unused(const Subject *s, const char *name, char **ret_error)
                 if (r >= 0)
                         r = strv_append(&trees, info.uuid);
         }
-        _cleanup_close_ int run_fd = r < 0 || !trees ? -EBADF : run_dir_open();
+        _cleanup_close_ int run_fd = r < 0 || !trees ? -EBADF : run_dir_open(s->scope);
         if (r >= 0 && trees)
-                r = run_fd < 0 ? run_fd : images_find_tree_user(run_fd, trees, &user);
-        return r > 0 ? set_failure(ret_error, -EBUSY, "Machine '%s' runs from what is snapshot '%s' now.",
+                r = run_fd < 0 ? run_fd : image_find_tree_user(run_fd, trees, &user);
+        return r > 0 ? set_failure(ret_error, -EBUSY, "Machine '%s' runs from the tree of snapshot '%s'.",
                                    user, name)
                      : r;
 }
@@ -138,44 +142,55 @@ int subject_append(Subject *s, char **name, Layers *layers)
         return 0;
 }
 
-/* One that becomes a stack must be nobody else's; others tell that so. */
-static int lock_directory(const char *name, StoreLock *ret, char **ret_error)
+/* Locks a directory that is to become a stack. systemd-nspawn and other tools of systemd hold this lock
+ * while they use the directory. */
+static int lock_directory(const Scope *scope, const char *name, StoreLock *ret, char **ret_error)
 {
         ImageType type;
-        _cleanup_close_ int store_fd = open(IMAGE_STORE, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        _cleanup_close_ int store_fd = open(scope->store, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         _cleanup_close_ int fd = store_fd < 0 ? -errno
                                               : image_open_in(store_fd, name, O_NOFOLLOW, &type, NULL);
 
         if (fd < 0 || type != IMAGE_DIRECTORY)
-                return 0; /* which is told when it is opened */
-        int r = store_lock_image(store_fd, name, true, ret);
+                return 0; /* subject_open() reports errors */
+        int r = image_check_inner_mounts(store_fd, name, ret_error);
+        if (r < 0)
+                return r;
+        r = store_lock_image(store_fd, name, true, ret);
         return r == -EBUSY ? set_failure(ret_error, r, "Image '%s' is in use.", name) : r;
 }
 
-int subject_open_first(int run_fd, const char *name, StoreLock *image_lock, Subject *ret, char **ret_error)
+static int find_user_of(const Scope *scope, int run_fd, const char *name, char **ret)
+{
+        _cleanup_close_ int store_fd = open(scope->store, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+        return store_fd < 0 ? -errno : image_find_user(run_fd, store_fd, name, ret);
+}
+
+int subject_open_first(const Scope *scope, int run_fd, const char *name, StoreLock *image_lock, Subject *ret,
+                       char **ret_error)
 {
         _cleanup_free_ char *user = NULL;
         int r;
 
-        /* A directory that a machine runs from stays one. */
-        int used = images_find_user(run_fd, name, &user);
+        /* While a machine runs from a directory, the directory is not converted to a stack. */
+        int used = find_user_of(scope, run_fd, name, &user);
         if (used < 0 && used != -ENOENT)
                 return used;
-        r = used > 0 ? 0 : lock_directory(name, image_lock, ret_error);
+        r = used > 0 ? 0 : lock_directory(scope, name, image_lock, ret_error);
         if (r >= 0)
-                r = subject_open(name, used <= 0, ret, ret_error);
-        if (r == -EOPNOTSUPP && ret->type == IMAGE_DIRECTORY && user) {
-                free(*ret_error);
+                r = subject_open(scope, name, used <= 0, ret, ret_error);
+        if (r == -EOPNOTSUPP && ret->type == IMAGE_DIRECTORY && user)
                 return set_failure(
                         ret_error, -EBUSY,
-                        "Machine '%s' runs from that directory, which becomes a stack with its first snapshot: "
+                        "Machine '%s' runs from that directory, which becomes a stack with its first "
+                        "snapshot: "
                         "power it off for that.",
                         user);
-        }
         if (r < 0)
                 return r;
         if (ret->type == IMAGE_STACK) {
-                r = images_check_mounts(ret->store_fd, name, ret_error);
+                r = image_check_mounts(ret->store_fd, name, ret_error);
                 if (r < 0)
                         return r;
         }
@@ -184,7 +199,7 @@ int subject_open_first(int run_fd, const char *name, StoreLock *image_lock, Subj
         return 0;
 }
 
-/* --- snapshots ------------------------------------------------------------------------------------------------------ */
+/* --- snapshots ----------------------------------------------------------------------------------------- */
 
 char *snapshot_name_now(const char *prefix)
 {
@@ -197,14 +212,15 @@ char *snapshot_name_now(const char *prefix)
                        : NULL;
 }
 
-/* The machine that writes to it is held meanwhile; the caller lets it go, whatever comes back. */
+/* Freezes the machine that writes to an image, and syncs the file system. The caller calls let_go()
+ * afterwards, even after an error. */
 static int hold(pid_t leader, int image_fd, char **ret_error)
 {
         if (leader <= 0)
                 return 0;
         int r = cgroup_freeze(leader, true);
         if (r < 0)
-                return set_failure(ret_error, r, "The machine that writes to it cannot be held: %s",
+                return set_failure(ret_error, r, "Cannot freeze the machine that writes to the image: %s",
                                    strerror(-r));
         return RET_NERRNO(syncfs(image_fd));
 }
@@ -215,7 +231,8 @@ static void let_go(pid_t leader)
                 (void) cgroup_freeze(leader, false);
 }
 
-/* What is written to cannot be shared: there is a copy of what was changed. Others wait for neither lock meanwhile. */
+/* A layer that a machine writes to cannot be shared: the snapshot gets a copy of the topmost layer. During
+ * the copy, neither the lock of run_dir_lock() nor the lock of stack_lock() is held. */
 static int take_copy(pid_t leader, Subject *s, Layers *ret_layers, char **ret_error)
 {
         TreeCopy c = TREE_COPY_ALL;
@@ -236,17 +253,18 @@ static int take_copy(pid_t leader, Subject *s, Layers *ret_layers, char **ret_er
         s->lock_fd = stack_lock(s->store_fd);
         if (r >= 0)
                 r = MIN(s->lock_fd, 0);
-        /* It may have got other snapshots. */
+        /* Another worker may have changed the manifest during the copy. */
         if (r >= 0) {
                 stack_clear(&s->stack);
                 r = stack_read(s->fd, &s->stack);
         }
         if (hidden)
-                (void) store_destroy(s->store_fd, hidden);
+                (void) store_destroy(s->store_fd, hidden, NULL);
         return r;
 }
 
-/* What is there is below a new layer then. */
+/* The snapshot gets the layers of the stack, and the stack gets a new layer on top. If the topmost layer is
+ * empty, the stack keeps it instead, and the snapshot gets the layers below it. */
 static int take_layers(Subject *s, Layers *ret)
 {
         bool clean = layers_are_clean(s->store_fd, &s->stack.layers);
@@ -272,7 +290,7 @@ static int take_of_stack(Subject *s, bool written, pid_t leader, char **label, c
         return r == -E2BIG ? set_failure(ret_error, r, "Image '%s' has too many snapshots.", s->name) : r;
 }
 
-/* It does that in no time, but all that was written is to be in it. */
+/* btrfs makes snapshots in no time, but the snapshot must have everything that the machine has written. */
 static int take_of_subvolume(Subject *s, pid_t leader, const char *label, char **ret_error)
 {
         int r = hold(leader, s->fd, ret_error);
@@ -283,24 +301,28 @@ static int take_of_subvolume(Subject *s, pid_t leader, const char *label, char *
         return r;
 }
 
-int work_image_snapshot(const Request *request, char **ret_error)
+int work_snapshot(const Job *job, char **ret_error)
 {
+        const SnapshotRequest *request = job->request;
+        SnapshotAnswer *answer = job->answer;
         _cleanup_store_lock_ StoreLock image_lock = { .fd = -EBADF };
-        const char *image = request_text(request, "name"), *text = request_text(request, "snapshot");
-        pid_t leader = (pid_t) json_integer_value(json_object_get(request->json, "leader"));
-        _cleanup_free_ char *label = isempty(text) ? snapshot_name_now("") : strdup(text), *user = NULL;
+        pid_t leader = request->target.leader;
+        _cleanup_free_ char *label = isempty(request->snapshot) ? snapshot_name_now("")
+                                                                : strdup(request->snapshot),
+                            *user = NULL;
         _cleanup_subject_ Subject s = SUBJECT_NONE;
         struct stat st;
         int r;
 
         OOM_CHECK(label);
-        /* What there is to sweep, before starts have to wait. */
-        _cleanup_close_ int store_fd = store_open(IMAGE_STORE);
-        _cleanup_close_ int run_fd = store_fd < 0 ? store_fd : run_dir_open();
-        _cleanup_close_ int lock_fd = run_fd < 0 ? run_fd : run_dir_lock(run_fd, true);
+        /* store_open() sweeps the store. This comes before the lock, which starts wait for. */
+        _cleanup_close_ int store_fd = store_open(job->scope->store);
+        _cleanup_close_ int run_fd = store_fd < 0 ? store_fd : run_dir_open(job->scope);
+        _cleanup_close_ int lock_fd = run_fd < 0 ? run_fd
+                                                 : image_lock_starts(job->scope, run_fd, request->name);
         if (lock_fd < 0)
                 return lock_fd;
-        r = subject_open_first(run_fd, image, &image_lock, &s, ret_error);
+        r = subject_open_first(job->scope, run_fd, request->name, &image_lock, &s, ret_error);
         if (r >= 0)
                 r = subject_check_label(&s, label, ret_error);
         if (r < 0)
@@ -308,14 +330,16 @@ int work_image_snapshot(const Request *request, char **ret_error)
         if (fstat(s.fd, &st) < 0)
                 return -errno;
         r = claim_find_writer(run_fd, &st, &user);
-        if (r > 0 && !streq(user, request_text(request, "writer")))
-                return set_failure(ret_error, -EBUSY, "Machine '%s' has begun to write to it: try again.",
-                                   user);
+        if (r > 0 && !streq_ptr(user, request->writer))
+                return set_failure(ret_error, -EBUSY,
+                                   "Machine '%s' has begun to write to image '%s': try again.", user,
+                                   request->name);
         if (r < 0)
                 return r;
         if (r > 0)
-                lock_fd = fd_close(lock_fd); /* it may take its time */
-        json_object_set_new(request->answer, "snapshot", json_string(label));
+                lock_fd = fd_close(lock_fd); /* the snapshot may take long */
+        answer->snapshot = strdup(label);
+        OOM_CHECK(answer->snapshot);
         return s.type == IMAGE_STACK ? take_of_stack(&s, r > 0, leader, &label, ret_error)
                                      : take_of_subvolume(&s, leader, label, ret_error);
 }
@@ -355,16 +379,17 @@ static int rename_of_stack(Subject *s, size_t i, const char *new_name)
         return r < 0 ? r : stack_write(s->fd, &s->stack);
 }
 
-int work_snapshot_rename(const Request *request, char **ret_error)
+int work_rename_snapshot(const Job *job, char **ret_error)
 {
-        const char *new_name = request_text(request, "newName");
+        const RenameSnapshotRequest *request = job->request;
+        const char *new_name = request->new_name;
         _cleanup_subject_ Subject s = SUBJECT_NONE;
         size_t i = 0;
         int r;
 
-        r = subject_open(request_text(request, "name"), false, &s, ret_error);
+        r = subject_open(job->scope, request->name, false, &s, ret_error);
         if (r >= 0)
-                r = subject_find_snapshot(&s, request_text(request, "snapshot"), &i, ret_error);
+                r = subject_find_snapshot(&s, request->snapshot, &i, ret_error);
         if (r < 0 || streq(s.stack.snapshots[i].name, new_name))
                 return r;
         r = subject_check_unused(&s, new_name, ret_error);
@@ -373,21 +398,22 @@ int work_snapshot_rename(const Request *request, char **ret_error)
         r = s.type == IMAGE_STACK
                     ? rename_of_stack(&s, i, new_name)
                     : subvolume_rename_snapshot(s.store_fd, s.fd, s.stack.snapshots[i].name, new_name);
-        s.lock_fd = fd_close(s.lock_fd); /* which sweeping takes */
+        s.lock_fd = fd_close(s.lock_fd); /* store_sweep_layers() takes this lock */
         if (r >= 0)
                 store_sweep_layers(s.store_fd);
         return r;
 }
 
-int work_snapshot_remove(const Request *request, char **ret_error)
+int work_remove_snapshot(const Job *job, char **ret_error)
 {
+        const SnapshotRequest *request = job->request;
         _cleanup_subject_ Subject s = SUBJECT_NONE;
         size_t i = 0;
         int r;
 
-        r = subject_open(request_text(request, "name"), false, &s, ret_error);
+        r = subject_open(job->scope, request->name, false, &s, ret_error);
         if (r >= 0)
-                r = subject_find_snapshot(&s, request_text(request, "snapshot"), &i, ret_error);
+                r = subject_find_snapshot(&s, request->snapshot, &i, ret_error);
         if (r < 0)
                 return r;
         r = subject_check_unused(&s, s.stack.snapshots[i].name, ret_error);
@@ -395,14 +421,16 @@ int work_snapshot_remove(const Request *request, char **ret_error)
                 return r;
         r = s.type == IMAGE_STACK ? remove_of_stack(&s, s.stack.snapshots[i].name)
                                   : subvolume_remove_snapshot(s.store_fd, s.fd, s.stack.snapshots[i].name);
-        s.lock_fd = fd_close(s.lock_fd); /* which sweeping takes */
+        s.lock_fd = fd_close(s.lock_fd); /* store_sweep_layers() takes this lock */
         if (r >= 0)
                 store_sweep_layers(s.store_fd);
         return r;
 }
 
-int work_thaw(const Request *request, char **ret_error)
+int work_thaw(const Job *job, char **ret_error)
 {
+        const ThawRequest *request = job->request;
+
         (void) ret_error;
-        return cgroup_freeze((pid_t) json_integer_value(json_object_get(request->json, "leader")), false);
+        return cgroup_freeze(request->target.leader, false);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* An image gets other contents, in one instant: those of one of its snapshots, or of another image. */
+/* Replaces the contents of an image at once: by those of one of its snapshots, or by those of another
+ * image. */
 
 #include <inttypes.h>
 #include <sched.h>
@@ -8,20 +9,22 @@
 #include <sys/stat.h>
 
 #include "basic/random.h"
-#include "image/identity.h"
-#include "image/subvolume.h"
-#include "sandbox/record.h"
+#include "state/record.h"
+#include "store/identity.h"
+#include "store/subvolume.h"
+#include "worker/idle.h"
 #include "worker/snapshots.h"
+#include "worker/switch.h"
 
-/* What it is to have: a snapshot of its own, or that of an image. */
+/* The new contents: a snapshot of the image itself, or another image. One of the two members is NULL. */
 typedef struct Source {
         const Snapshot *snapshot;
         const char *image;
 } Source;
 
-/* --- stacks --------------------------------------------------------------------------------------------------------- */
+/* --- stacks -------------------------------------------------------------------------------------------- */
 
-/* Whoever has another image's contents is still who he was. */
+/* Copies the identity of the machine (machine ID, host name, ssh host keys) to the new contents. */
 static int carry_identity(int store_fd, const Layers *from, const Layers *to)
 {
         _cleanup_close_ int old_fd = layers_mount(store_fd, from, false);
@@ -30,7 +33,8 @@ static int carry_identity(int store_fd, const Layers *from, const Layers *to)
         return new_fd < 0 ? new_fd : identity_carry(old_fd, new_fd);
 }
 
-/* Without `keep`, what it had is gone; with it, a snapshot that it gets is none any more. */
+/* Without *keep, the old contents are dropped. With *keep, they become the snapshot *keep, and the snapshot
+ * that `source` names is removed from the list. */
 static int switch_stack(Subject *s, const Source *source, char **keep, char **ret_error)
 {
         _cleanup_free_ char *used = *keep && source->snapshot ? strdup(source->snapshot->name) : NULL;
@@ -62,7 +66,7 @@ static int switch_stack(Subject *s, const Source *source, char **keep, char **re
         return r < 0 ? r : stack_write(s->fd, &s->stack);
 }
 
-/* --- subvolumes ----------------------------------------------------------------------------------------------------- */
+/* --- subvolumes ---------------------------------------------------------------------------------------- */
 
 static int prepare(int tree_fd, void *userdata)
 {
@@ -89,7 +93,7 @@ static int copy_to_subvolume(Subject *s, const Source *source, const char *keep,
 
 static int switch_subvolume(Subject *s, const Source *source, const char *keep, char **ret_error)
 {
-        /* Which is swept, where that comes to no end. */
+        /* A hidden name: if the worker is killed, a later sweep removes this snapshot. */
         _cleanup_free_ char *unwanted = keep ? NULL : strf(".rollback-%016" PRIx64, random_u64());
         ImageType type;
 
@@ -101,7 +105,7 @@ static int switch_subvolume(Subject *s, const Source *source, const char *keep, 
         int r = copy_to_subvolume(s, source, unwanted, ret_error);
         if (r < 0)
                 return r;
-        /* It has another UUID now. */
+        /* The image is a new subvolume with another UUID, and its snapshots belong to the new UUID. */
         _cleanup_close_ int new_fd = store_open_versioned(s->store_fd, s->name, false, &type);
         return new_fd < 0 ? new_fd : subvolume_remove_snapshot(s->store_fd, new_fd, unwanted);
 }
@@ -119,16 +123,18 @@ static int switch_to(Subject *s, const Source *source, char **keep, char **ret_e
         return r;
 }
 
-/* --- the way back --------------------------------------------------------------------------------------------------- */
+/* --- the way back -------------------------------------------------------------------------------------- */
 
 typedef struct Change {
-        const Request *request;
+        const Job *job;
         char **ret_error;
 } Change;
 
 static int roll_back(int store_fd, const char *name, void *userdata)
 {
         const Change *change = userdata;
+        const SnapshotRequest *request = change->job->request;
+        SnapshotAnswer *answer = change->job->answer;
         _cleanup_subject_ Subject s = SUBJECT_NONE;
         Source source = {};
         char *keep = NULL;
@@ -136,71 +142,74 @@ static int roll_back(int store_fd, const char *name, void *userdata)
         int r;
 
         (void) store_fd;
-        r = subject_open(name, false, &s, change->ret_error);
+        r = subject_open(change->job->scope, name, false, &s, change->ret_error);
         if (r >= 0)
-                r = subject_find_snapshot(&s, request_text(change->request, "snapshot"), &i,
-                                          change->ret_error);
+                r = subject_find_snapshot(&s, request->snapshot, &i, change->ret_error);
         if (r < 0)
                 return r;
-        json_object_set_new(change->request->answer, "snapshot", json_string(s.stack.snapshots[i].name));
+        answer->snapshot = strdup(s.stack.snapshots[i].name);
+        OOM_CHECK(answer->snapshot);
         source.snapshot = s.stack.snapshots + i;
         return switch_to(&s, &source, &keep, change->ret_error);
 }
 
-int work_image_rollback(const Request *request, char **ret_error)
+int work_roll_back(const Job *job, char **ret_error)
 {
-        Change change = { request, ret_error };
-        _cleanup_close_ int store_fd = store_open(IMAGE_STORE);
+        const SnapshotRequest *request = job->request;
+        Change change = { job, ret_error };
+        _cleanup_close_ int store_fd = store_open(job->scope->store);
         int r = store_fd < 0
                         ? store_fd
-                        : while_idle(request_text(request, "name"), roll_back, store_fd, &change, ret_error);
+                        : while_idle(job->scope, request->name, roll_back, store_fd, &change, ret_error);
 
         if (r >= 0)
                 store_sweep_layers(store_fd);
         return r;
 }
 
-/* --- another one ---------------------------------------------------------------------------------------------------- */
+/* --- another one --------------------------------------------------------------------------------------- */
 
-int work_image_switch(const Request *request, char **ret_error)
+int work_switch(const Job *job, char **ret_error)
 {
+        const SwitchRequest *request = job->request;
+        SnapshotAnswer *answer = job->answer;
         _cleanup_store_lock_ StoreLock image_lock = { .fd = -EBADF }, source_lock = { .fd = -EBADF };
-        const char *name = request_text(request, "name"), *image = request_text(request, "image");
-        _cleanup_free_ char *keep = isempty(request_text(request, "keep"))
-                                            ? snapshot_name_now("before-")
-                                            : strdup(request_text(request, "keep"));
+        const char *name = request->name, *image = request->image;
+        _cleanup_free_ char *keep = isempty(request->keep) ? snapshot_name_now("before-")
+                                                           : strdup(request->keep);
         _cleanup_subject_ Subject s = SUBJECT_NONE;
         Source source = { .image = isempty(image) ? NULL : image };
         size_t i = 0;
         int r;
 
         OOM_CHECK(keep);
-        /* Stacks are mounted for it. */
+        /* carry_identity() mounts stacks: that happens in a mount namespace of the worker. */
         if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
                 return -errno;
-        /* What there is to sweep, before starts have to wait. */
-        _cleanup_close_ int store_fd = store_open(IMAGE_STORE);
-        _cleanup_close_ int run_fd = store_fd < 0 ? store_fd : run_dir_open();
-        _cleanup_close_ int lock_fd = run_fd < 0 ? run_fd : run_dir_lock(run_fd, true);
+        /* store_open() sweeps the store. This comes before the lock, which starts wait for. */
+        _cleanup_close_ int store_fd = store_open(job->scope->store);
+        _cleanup_close_ int run_fd = store_fd < 0 ? store_fd : run_dir_open(job->scope);
+        _cleanup_close_ int lock_fd = run_fd < 0 ? run_fd : image_lock_starts(job->scope, run_fd, name);
         if (lock_fd < 0)
                 return lock_fd;
         if (source.image && streq(name, image))
-                return set_failure(ret_error, -EINVAL, "That is the image itself.");
-        r = source.image ? images_lock_source(run_fd, image, &source_lock, ret_error) : 0;
+                return set_failure(ret_error, -EINVAL, "An image cannot replace itself.");
+        r = source.image ? image_lock_source(job->scope, run_fd, image, &source_lock, ret_error) : 0;
         if (r >= 0)
-                r = subject_open_first(run_fd, name, &image_lock, &s, ret_error);
-        /* One that goes back replaces the last of those that did not do. */
+                r = subject_open_first(job->scope, run_fd, name, &image_lock, &s, ret_error);
+        /* A revert, which has no source.image, replaces the snapshot `keep` of an earlier failed update. */
         if (r >= 0)
                 r = source.image ? subject_check_label(&s, keep, ret_error)
                                  : subject_check_unused(&s, keep, ret_error);
         if (r >= 0 && !source.image)
-                r = subject_find_snapshot(&s, request_text(request, "snapshot"), &i, ret_error);
+                r = subject_find_snapshot(&s, request->snapshot, &i, ret_error);
         if (r < 0)
                 return r;
         source.snapshot = source.image ? NULL : s.stack.snapshots + i;
-        json_object_set_new(request->answer, "snapshot", json_string(keep));
+        answer->snapshot = strdup(keep);
+        OOM_CHECK(answer->snapshot);
         r = switch_to(&s, &source, &keep, ret_error);
-        s.lock_fd = fd_close(s.lock_fd); /* which sweeping takes */
+        s.lock_fd = fd_close(s.lock_fd); /* store_sweep_layers() takes this lock */
         lock_fd = fd_close(lock_fd);
         if (r >= 0)
                 store_sweep_layers(store_fd);

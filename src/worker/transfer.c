@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Archives: what they are read from and written to, images as them, and trees of machines. */
+/* Archives: reading and writing them, export of images, and trees of machines. */
 
 #include <sys/stat.h>
 
+#include "archive/archive.h"
 #include "basic/rootfs.h"
 #include "basic/tree.h"
-#include "image/archive.h"
-#include "image/download.h"
-#include "image/store.h"
-#include "sandbox/leader.h"
-#include "worker/worker.h"
+#include "fetch/download.h"
+#include "state/leader.h"
+#include "store/store.h"
+#include "worker/copy.h"
+#include "worker/idle.h"
+#include "worker/stream.h"
+#include "worker/transfer.h"
 
 static int on_progress(void *userdata, uint64_t bytes)
 {
@@ -38,92 +41,96 @@ static uint64_t file_size(int fd)
         return fstat(fd, &st) >= 0 && S_ISREG(st.st_mode) ? st.st_size : 0;
 }
 
-static int explain(const Request *request, const ArchiveJob *job, int r, const char *what, char **ret_error)
+static int explain(const ArchiveJob *archive, int r, const char *what, char **ret_error)
 {
-        if (job->n_left_out > 0)
-                json_object_set_new(request->answer, "leftOut", json_integer((json_int_t) job->n_left_out));
         if (r == -EBADMSG)
-                return set_failure(ret_error, r, "That is no %s, or a damaged one: %s.", what, job->failed);
-        if (r < 0 && job->failed[0] && r != -ECANCELED)
-                return set_failure(ret_error, r, "%s", job->failed);
+                return set_failure(ret_error, r, "The input is no %s, or is damaged: %s.", what,
+                                   archive->failed);
+        if (r < 0 && archive->failed[0] && r != -ECANCELED)
+                return set_failure(ret_error, r, "%s", archive->failed);
         return r;
 }
 
-Stream stream_of_request(const Request *request)
+Stream stream_of_job(const Job *job)
 {
-        return (Stream){ .fd = request->data_fd, .size = file_size(request->data_fd) };
+        return (Stream){ .fd = job->data_fd, .size = file_size(job->data_fd) };
 }
 
-int stream_unpack(const Request *request, Stream *stream, bool disk, int fd, char **ret_error)
+int stream_unpack(Stream *stream, bool disk, int fd, uint64_t *ret_left_out, char **ret_error)
 {
-        ArchiveJob job = { .progress = on_progress,
-                           .seen = stream->seen ? on_seen : NULL,
-                           .userdata = stream };
-        int r = disk ? archive_unpack_file(&job, stream->fd, fd) : archive_unpack(&job, stream->fd, fd);
+        ArchiveJob archive = { .progress = on_progress,
+                               .seen = stream->seen ? on_seen : NULL,
+                               .userdata = stream };
+        int r = disk ? archive_unpack_file(&archive, stream->fd, fd)
+                     : archive_unpack(&archive, stream->fd, fd);
 
-        return explain(request, &job, r, disk ? "disk image" : "tar archive", ret_error);
+        *ret_left_out = archive.n_left_out;
+        return explain(&archive, r, disk ? "disk image" : "tar archive", ret_error);
 }
 
-/* For a disk, there is no prefix. */
-static int pack(const Request *request, int fd, const char *prefix, char **ret_error)
+/* `prefix` is NULL for a disk. */
+static int pack(int fd, const char *prefix, const TransferRequest *how, int out_fd, char **ret_error)
 {
         Stream stream = { .size = prefix ? 0 : file_size(fd) };
-        ArchiveJob job = {
+        ArchiveJob archive = {
                 .progress = on_progress,
                 .userdata = &stream,
-                .clamp_sec = json_is_integer(json_object_get(request->json, "clamp"))
-                                     ? (uint64_t) json_integer_value(json_object_get(request->json, "clamp"))
-                                     : UINT64_MAX,
+                .clamp_sec = how->clamp > 0 ? (uint64_t) how->clamp - 1 : UINT64_MAX,
         };
-        int format = archive_format_from_string(request_text(request, "format"));
+        int format = archive_format_from_string(how->format ?: "uncompressed");
         int r = format < 0 ? format
-                : prefix   ? archive_pack(&job, fd, prefix, format, request->data_fd)
-                           : archive_pack_file(&job, fd, format, request->data_fd);
+                : prefix   ? archive_pack(&archive, fd, prefix, format, out_fd)
+                           : archive_pack_file(&archive, fd, format, out_fd);
 
-        return explain(request, &job, r, "tree", ret_error);
+        return explain(&archive, r, "tree", ret_error);
 }
 
-static int export(const Request *request, bool disk, char **ret_error)
+static int export(const Job *job, bool disk, char **ret_error)
 {
-        const char *name = request_text(request, "name");
+        const TransferRequest *request = job->request;
+        const char *name = request->name;
         _cleanup_store_lock_ StoreLock lock = { .fd = -EBADF };
         ImageType type;
 
-        _cleanup_close_ int store_fd = store_open(IMAGE_STORE);
+        _cleanup_close_ int store_fd = store_open(job->scope->store);
         if (store_fd < 0)
                 return store_fd;
         _cleanup_close_ int image_fd = image_open_in(store_fd, name, O_NOFOLLOW, &type, NULL);
         if (image_fd < 0)
                 return set_failure(ret_error, image_fd, "There is no image '%s'.", name);
         if (disk != (type == IMAGE_RAW))
-                return set_failure(ret_error, -EOPNOTSUPP, "Image '%s' is a %s: it goes into %s.", name,
+                return set_failure(ret_error, -EOPNOTSUPP, "Image '%s' is a %s: export it as %s.", name,
                                    type == IMAGE_RAW ? "disk" : "directory",
                                    type == IMAGE_RAW ? "a disk image" : "a tar archive");
+        int r = image_check_inner_mounts(store_fd, name, ret_error);
+        if (r < 0)
+                return r;
         if (store_lock_image(store_fd, name, false, &lock) == -EBUSY)
                 return set_failure(ret_error, -EBUSY, "Image '%s' is being changed.", name);
         if (!disk) {
                 _cleanup_close_ int tree_fd = store_open_tree(store_fd, name);
-                return tree_fd < 0 ? tree_fd : pack(request, tree_fd, ".", ret_error);
+                return tree_fd < 0 ? tree_fd : pack(tree_fd, ".", request, job->data_fd, ret_error);
         }
         _cleanup_close_ int fd = fd_reopen(image_fd, O_RDONLY | O_NONBLOCK);
-        return fd < 0 ? fd : pack(request, fd, NULL, ret_error);
+        return fd < 0 ? fd : pack(fd, NULL, request, job->data_fd, ret_error);
 }
 
-int work_export_tar(const Request *request, char **ret_error)
+int work_export_tar(const Job *job, char **ret_error)
 {
-        return export(request, false, ret_error);
+        return export(job, false, ret_error);
 }
 
-int work_export_raw(const Request *request, char **ret_error)
+int work_export_raw(const Job *job, char **ret_error)
 {
-        return export(request, true, ret_error);
+        return export(job, true, ret_error);
 }
 
-/* --- trees of machines -------------------------------------------------------------------------------------------- */
+/* --- trees of machines --------------------------------------------------------------------------------- */
 
-/* A machine changes its tree while we look: so archives are made of a copy, and unpacked beside it. That is in STAGING, which is
- * the unit's own, and which systemd removes with it, however we end (PrivateTmp=). An archive may say of whom its root is
- * and who may enter: so the tree is in a directory of ours. */
+/* A machine may change its tree at any time. So an archive is made from a copy of the tree, and is unpacked
+ * into a staging directory before its entries are copied into the machine. The staging directory is below
+ * STAGING, which systemd removes with the unit (PrivateTmp=). An archive may set the owner and mode of its
+ * root, so the tree is in a subdirectory of STAGING. */
 #define STAGED STAGING "/tree"
 
 static int make_staging(char **ret_error)
@@ -136,8 +143,10 @@ static int make_staging(char **ret_error)
                       : fd;
 }
 
-int work_pack(const Request *request, char **ret_error)
+int work_pack(const Job *job, char **ret_error)
 {
+        const TransferRequest plain = {};
+        const CopyRequest *request = job->request;
         _cleanup_free_ char *parent = NULL, *name = NULL;
         int r = path_split(request->source, &parent, &name);
 
@@ -145,25 +154,27 @@ int work_pack(const Request *request, char **ret_error)
                 return set_failure(ret_error, r, "'%s' has no name for its copy.", request->source);
         if (r < 0)
                 return r;
-        _cleanup_close_ int source_fd = open_source(request, ret_error);
+        _cleanup_close_ int source_fd = open_source(job, ret_error);
         if (source_fd < 0)
                 return source_fd;
         _cleanup_close_ int staging_fd = make_staging(ret_error);
         if (staging_fd < 0)
                 return staging_fd;
-        r = copy_tree(request, false, source_fd, staging_fd, name, ret_error);
+        r = copy_tree(job, false, source_fd, staging_fd, name, ret_error);
         if (r < 0)
                 return r;
         _cleanup_close_ int copy_fd = openat(staging_fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-        return copy_fd < 0 ? -errno : pack(request, copy_fd, name, ret_error);
+        return copy_fd < 0 ? -errno : pack(copy_fd, name, &plain, job->data_fd, ret_error);
 }
 
-int work_unpack(const Request *request, char **ret_error)
+int work_unpack(const Job *job, char **ret_error)
 {
+        const CopyRequest *request = job->request;
+        uint64_t left_out;
         _cleanup_(closedir_cleanup) DIR *dir = NULL;
         int r, fd;
 
-        _cleanup_close_ int parent_fd = rootfs_open(request->root_fd, request->destination,
+        _cleanup_close_ int parent_fd = rootfs_open(job->root_fd, request->destination,
                                                     O_PATH | O_DIRECTORY);
         if (parent_fd < 0)
                 return set_failure(ret_error, parent_fd, "Cannot open the directory '%s' in the machine: %s",
@@ -171,8 +182,8 @@ int work_unpack(const Request *request, char **ret_error)
         _cleanup_close_ int staging_fd = make_staging(ret_error);
         if (staging_fd < 0)
                 return staging_fd;
-        Stream stream = stream_of_request(request);
-        r = stream_unpack(request, &stream, false, staging_fd, ret_error);
+        Stream stream = stream_of_job(job);
+        r = stream_unpack(&stream, false, staging_fd, &left_out, ret_error);
         if (r < 0)
                 return r;
         fd = fcntl(staging_fd, F_DUPFD_CLOEXEC, 3);
@@ -187,7 +198,7 @@ int work_unpack(const Request *request, char **ret_error)
                 _cleanup_close_ int source_fd = openat(staging_fd, e->d_name,
                                                        O_PATH | O_NOFOLLOW | O_CLOEXEC);
                 r = source_fd < 0 ? -errno
-                                  : copy_tree(request, true, source_fd, parent_fd, e->d_name, ret_error);
+                                  : copy_tree(job, true, source_fd, parent_fd, e->d_name, ret_error);
         }
         return r;
 }

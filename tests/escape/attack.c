@@ -1,29 +1,34 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* attack VERB [ARGUMENT…]: what an intruder does inside, in raw system calls. Prints "works", or the name of the error
- * that the kernel gave. What the kernel kills, prints nothing. */
+/* attack VERB [ARGUMENT…]: what an intruder does inside, in raw system calls. Prints "works", or the name of
+ * the error that the kernel gave. What the kernel kills, prints nothing. */
 
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/bpf.h>
+#include <linux/fanotify.h>
 #include <linux/keyctl.h>
+#include <mqueue.h>
 #include <sched.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/ptrace.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #define X32_BIT           0x40000000
@@ -65,6 +70,68 @@ static long press_key(unsigned long request)
         return ioctl(STDIN_FILENO, request, c);
 }
 
+/* Raises what limits us, as far as root inside may: a failure is what is hoped for. */
+static void raise_limits(void)
+{
+        static const char *const files[] = { "/proc/sys/user/max_inotify_instances",
+                                             "/proc/sys/user/max_fanotify_groups",
+                                             "/proc/sys/user/max_net_namespaces" };
+        const struct rlimit most = { RLIM_INFINITY, RLIM_INFINITY }, files_most = { 1 << 19, 1 << 19 };
+
+        (void) setrlimit(RLIMIT_SIGPENDING, &most);
+        (void) setrlimit(RLIMIT_MSGQUEUE, &most);
+        (void) setrlimit(RLIMIT_NOFILE, &files_most);
+        for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+                int fd = open(files[i], O_WRONLY | O_CLOEXEC);
+                if (fd >= 0 && write(fd, "1000000", 7) == 7)
+                        (void) close(fd);
+        }
+}
+
+/* One more of what the kernel counts for a user. */
+static long take(const char *what, unsigned n)
+{
+        struct mq_attr attr = { .mq_maxmsg = 10, .mq_msgsize = 8192 };
+        char name[32];
+
+        if (strcmp(what, "inotify") == 0)
+                return inotify_init1(IN_CLOEXEC);
+        if (strcmp(what, "fanotify") == 0)
+                return syscall(SYS_fanotify_init, FAN_CLASS_NOTIF | FAN_REPORT_FID, O_RDONLY);
+        if (strcmp(what, "signals") == 0) {
+                sigset_t set;
+                sigemptyset(&set);
+                sigaddset(&set, SIGRTMIN);
+                (void) sigprocmask(SIG_BLOCK, &set, NULL);
+                return sigqueue(getpid(), SIGRTMIN, (union sigval){ .sival_int = 1 });
+        }
+        if (strcmp(what, "queues") == 0) {
+                snprintf(name, sizeof(name), "hoard-%i-%u", getpid(), n);
+                return syscall(SYS_mq_open, name, O_RDWR | O_CREAT | O_EXCL, 0600, &attr);
+        }
+        if (strcmp(what, "timers") == 0) {
+                timer_t timer;
+                return timer_create(CLOCK_MONOTONIC, NULL, &timer);
+        }
+        errno = EINVAL;
+        return -1;
+}
+
+/* Takes as many as there are, says so, and keeps them. */
+static int hoard(const char *what)
+{
+        unsigned n = 0;
+
+        raise_limits();
+        while (n < 1000000 && take(what, n) >= 0)
+                n++;
+        printf("%s %u\n", strerrorname_np(errno), n);
+        fflush(stdout);
+        while (pause() < 0)
+                ;
+        return EXIT_SUCCESS;
+}
+
 /* The child only has to be born. */
 static long reap(long pid)
 {
@@ -88,7 +155,11 @@ static long notify(const char *path, const char *text)
         int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
         snprintf(sun.sun_path, sizeof(sun.sun_path), "%s", path);
-        return sendto(fd, text, strlen(text), MSG_NOSIGNAL, (struct sockaddr *) &sun, sizeof(sun));
+        long r = sendto(fd, text, strlen(text), MSG_NOSIGNAL, (struct sockaddr *) &sun, sizeof(sun));
+        int error = errno;
+        (void) close(fd);
+        errno = error;
+        return r;
 }
 
 static long join(const char *path)
@@ -121,8 +192,8 @@ static long make_node(const char *type, const char *major, const char *minor)
         return open("/tmp/node", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 }
 
-/* On the host: waits for the first process of a machine while it still runs the launcher's program, but is that user
- * already, and stops it. */
+/* On the host: waits for the first process of a machine while it still runs the launcher's program, but is
+ * that user already, and stops it. */
 static int catch_launcher(const char *user, unsigned seconds)
 {
         char path[64], text[4096], line[32];
@@ -191,6 +262,13 @@ int main(int argc, char *argv[])
                 return say(press_key(TIOCLINUX_REQUEST));
         if (strcmp(verb, "io-uring") == 0)
                 return say(syscall(SYS_io_uring_setup, 1, (char[256]){ 0 }));
+        if (strcmp(verb, "socket") == 0 && argc > 2)
+                return say(socket(atoi(argv[2]), SOCK_STREAM | SOCK_CLOEXEC, 0));
+        if (strcmp(verb, "socketpair") == 0 && argc > 2)
+                return say(socketpair(atoi(argv[2]), SOCK_STREAM, 0, (int[2]){ 0 }));
+        /* The kernel looks at the lower half only. */
+        if (strcmp(verb, "socket-high") == 0 && argc > 2)
+                return say(syscall(SYS_socket, 1UL << 32 | strtoul(argv[2], NULL, 10), SOCK_STREAM, 0));
         if (strcmp(verb, "bpf") == 0)
                 return say(syscall(SYS_bpf, BPF_MAP_CREATE, &attr, sizeof(attr)));
         if (strcmp(verb, "keyctl") == 0)
@@ -207,6 +285,13 @@ int main(int argc, char *argv[])
                 return say(join(argv[2]));
         if (strcmp(verb, "notify") == 0 && argc > 3)
                 return say(notify(argv[2], argv[3]));
+        if (strcmp(verb, "hoard") == 0 && argc > 2)
+                return hoard(argv[2]);
+        if (strcmp(verb, "take") == 0 && argc > 2)
+                return say(take(argv[2], 0));
+        if (strcmp(verb, "flood") == 0 && argc > 3)
+                while (notify(argv[2], argv[3]) >= 0 || errno == EAGAIN || errno == ENOBUFS)
+                        ;
         if (strcmp(verb, "open") == 0 && argc > 2)
                 return say(open(argv[2], O_RDONLY | O_NONBLOCK | O_CLOEXEC));
         if (strcmp(verb, "open-write") == 0 && argc > 2)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Stands where the image has its dynamic loader, and is run as part of whatever program is executed. It keeps that
- * program open in descriptor 9, for a shell that writes to it once nobody runs it any more. */
+/* Stands where the image has its dynamic loader, and is run as part of whatever program is executed. It
+ * keeps that program open in descriptor 9, for a shell that writes to it once nobody runs it any more. */
 
 #include <fcntl.h>
 #include <sys/syscall.h>

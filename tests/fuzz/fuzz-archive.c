@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* An archive that somebody imports. Whatever is in it, nothing is made beside the tree that it is unpacked into. */
+/* An archive that somebody imports. Whatever is in it, nothing is made beside the tree that it is unpacked
+ * into. */
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -8,8 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "archive/archive.h"
 #include "basic/tree.h"
-#include "image/archive.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -1,15 +1,19 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Calls of the registry's methods with the right types and any values, as the message bus lets them through. The other end of the
- * connection plays systemd, polkit and the caller: it knows of one machine, allows everything, and fails at all else. */
+/* Calls of the registry's methods with the right types and any values, as the message bus lets them through.
+ * The other end of the connection plays systemd, polkit and the caller: it knows of one machine, allows
+ * everything, and fails at all else. */
 
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "registry/console.h"
-#include "registry/machine1.h"
-#include "registry/transfer.h"
+#include "api/import1.h"
+#include "api/machine1.h"
+#include "api/registry1.h"
+#include "manager/console.h"
+#include "manager/machine.h"
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -18,8 +22,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 #define ROUNDS_MAX 64U
 #define DEPTH_MAX  4U
 
-static Registry *registry;
-static sd_bus *client;
+static Scope *scope;
+static sd_event *event;
+static sd_bus *bus, *client;
+static Manager *manager;
+static Registry1 registry1;
+static Machine1 machine1;
+static Import1 import1;
 
 typedef struct Input {
         const uint8_t *data;
@@ -75,7 +84,7 @@ static const char *take_text(Input *in, char text[static 256])
         return text;
 }
 
-/* --- arguments by their types ------------------------------------------------------------------------------------- */
+/* --- arguments by their types -------------------------------------------------------------------------- */
 
 static int append(sd_bus_message *m, const char *types, Input *in, unsigned depth);
 
@@ -155,7 +164,7 @@ static int append(sd_bus_message *m, const char *types, Input *in, unsigned dept
         return r;
 }
 
-/* --- the other end ------------------------------------------------------------------------------------------------ */
+/* --- the other end ------------------------------------------------------------------------------------- */
 
 static int answer(sd_bus_message *call, void *userdata, sd_bus_error *error)
 {
@@ -176,7 +185,7 @@ static void settle(void)
         bool busy = true;
 
         for (unsigned i = 0; i < ROUNDS_MAX && busy; i++) {
-                busy = sd_event_run(registry->event, 0) > 0;
+                busy = sd_event_run(event, 0) > 0;
                 while (sd_bus_process(client, NULL) > 0)
                         busy = true;
         }
@@ -184,7 +193,7 @@ static void settle(void)
 
 static void add_machine(void)
 {
-        Machine *m = machine_new(registry);
+        Machine *m = machine_new(manager);
 
         if (!m)
                 abort();
@@ -194,44 +203,58 @@ static void add_machine(void)
         m->service = strdup("mctl");
         m->state = MACHINE_RUNNING;
         m->record.leader = getpid();
-        if (registry_add(registry, m) < 0)
+        if (manager_add(manager, m) < 0)
                 abort();
+}
+
+static int allow(void *userdata, const PolicyQuestion *question)
+{
+        (void) userdata;
+        question->told(question->userdata, POLICY_GRANTED, NULL);
+        return 0;
+}
+
+/* Below a directory that does not last: what is allowed here is not to be done to this machine. */
+static void make_scope(void)
+{
+        static char dir[] = "/tmp/fuzz-dbus-XXXXXX";
+
+        if (geteuid() == 0 && (setgid(65534) < 0 || setuid(65534) < 0))
+                abort();
+        if (!mkdtemp(dir) || setenv("MCTL_SCOPE", dir, true) < 0 ||
+            setenv("XDG_RUNTIME_DIR", dir, true) < 0 || scope_new(&scope) < 0)
+                abort();
+        scope->owner = 1;
 }
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
         const sd_id128_t id = { .bytes = { 1 } };
+        sigset_t mask;
         int fds[2];
 
         (void) argc;
         (void) argv;
-        /* What is allowed here is not to be done to this machine. */
-        if (geteuid() == 0 && (setgid(65534) < 0 || setuid(65534) < 0))
-                abort();
-        registry = registry_new();
-        if (!registry || sd_event_default(&registry->event) < 0 ||
+        sigemptyset(&mask);
+        sigaddset(&mask, SIGCHLD);
+        (void) sigprocmask(SIG_BLOCK, &mask, NULL);
+        make_scope();
+        if (sd_event_default(&event) < 0 ||
             socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds) < 0 ||
-            sd_bus_new(&registry->bus) < 0 || sd_bus_new(&client) < 0 ||
-            sd_bus_set_fd(registry->bus, fds[0], fds[0]) < 0 ||
-            sd_bus_set_server(registry->bus, 1, id) < 0 || sd_bus_negotiate_fds(registry->bus, 1) < 0 ||
-            sd_bus_start(registry->bus) < 0 || sd_bus_attach_event(registry->bus, registry->event, 0) < 0 ||
-            sd_bus_set_fd(client, fds[1], fds[1]) < 0 || sd_bus_negotiate_fds(client, 1) < 0 ||
-            sd_bus_start(client) < 0 || sd_bus_add_filter(client, NULL, answer, NULL) < 0)
+            sd_bus_new(&bus) < 0 || sd_bus_new(&client) < 0 || sd_bus_set_fd(bus, fds[0], fds[0]) < 0 ||
+            sd_bus_set_server(bus, 1, id) < 0 || sd_bus_negotiate_fds(bus, 1) < 0 || sd_bus_start(bus) < 0 ||
+            sd_bus_attach_event(bus, event, 0) < 0 || sd_bus_set_fd(client, fds[1], fds[1]) < 0 ||
+            sd_bus_negotiate_fds(client, 1) < 0 || sd_bus_start(client) < 0 ||
+            sd_bus_add_filter(client, NULL, answer, NULL) < 0)
                 abort();
-        registry->machine1 = MACHINE1_PROVIDER;
-        registry->property_types = strdup("<property name=\"MemoryMax\" type=\"t\"/>");
-        registry->import1 = true;
-        if (sd_bus_add_object_vtable(registry->bus, NULL, REGISTRY_PATH, REGISTRY_INTERFACE, registry_vtable,
-                                     registry) < 0 ||
-            sd_bus_add_fallback_vtable(registry->bus, NULL, MACHINE_PATH, MACHINE_INTERFACE, machine_vtable,
-                                       machine_object_find, registry) < 0 ||
-            sd_bus_add_object_vtable(registry->bus, NULL, MACHINE1_PATH, MACHINE1_MANAGER,
-                                     machine1_manager_vtable, registry) < 0 ||
-            sd_bus_add_fallback_vtable(registry->bus, NULL, MACHINE1_MACHINES, MACHINE1_MACHINE,
-                                       machine1_machine_vtable, machine1_object_find, registry) < 0 ||
-            machine1_images_setup(registry) < 0 || import1_serve(registry) < 0 ||
-            consoles_setup(registry) < 0)
+        if (manager_new(scope, event, bus, &manager) < 0 || registry1_add(&registry1, manager, bus) < 0 ||
+            machine1_add(&machine1, manager, bus) < 0 || import1_add(&import1, manager, bus) < 0 ||
+            consoles_new(manager) < 0)
                 abort();
+        machine1_tell(&machine1);
+        import1_tell(&import1);
+        manager->provider = PROVIDER_OURS;
+        manager->ask_policy = allow;
         add_machine();
         settle();
         return 0;
@@ -248,20 +271,24 @@ static const sd_bus_vtable *find_method(const sd_bus_vtable *table, unsigned num
 
 static void call_one(Input *in)
 {
+        /* The tables of a door, the last one first. */
         static const struct {
                 const char *path, *interface;
-                const sd_bus_vtable *table;
+                const BusDoor *door;
+                size_t table;
         } objects[] = {
-                { REGISTRY_PATH, REGISTRY_INTERFACE, registry_vtable },
-                { MACHINE_PATH "/m", MACHINE_INTERFACE, machine_vtable },
-                { MACHINE1_PATH, MACHINE1_MANAGER, machine1_manager_vtable },
-                { MACHINE1_MACHINES "/m", MACHINE1_MACHINE, machine1_machine_vtable },
-                { MACHINE1_IMAGES "/m", MACHINE1_IMAGE, machine1_image_vtable },
-                { IMPORT1_PATH, IMPORT1_MANAGER, import1_manager_vtable },
+                { REGISTRY1_MACHINES "/m", REGISTRY1_MACHINE, &registry1.door, 0 },
+                { REGISTRY1_PATH, REGISTRY1_INTERFACE, &registry1.door, 1 },
+                { MACHINE1_IMAGES "/m", MACHINE1_IMAGE, &machine1.door, 0 },
+                { MACHINE1_MACHINES "/m", MACHINE1_MACHINE, &machine1.door, 1 },
+                { MACHINE1_PATH, MACHINE1_MANAGER, &machine1.door, 2 },
+                { IMPORT1_TRANSFERS "/_1", IMPORT1_TRANSFER, &import1.door, 0 },
+                { IMPORT1_PATH, IMPORT1_MANAGER, &import1.door, 1 },
         };
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
         unsigned object = take(in) % ELEMENTSOF(objects);
-        const sd_bus_vtable *method = find_method(objects[object].table, take(in));
+        const sd_bus_vtable *method = find_method(
+                bus_door_table(objects[object].door, objects[object].table), take(in));
 
         if (method &&
             sd_bus_message_new_method_call(client, &m, NULL, objects[object].path, objects[object].interface,

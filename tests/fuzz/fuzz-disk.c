@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* What is on a disk: partition tables and superblocks, at the places where they are looked for. The first byte says how large the disk
- * is; each piece of the rest has a place in front of it. */
+/* What is on a disk: partition tables and superblocks, at the places where they are looked for. The first
+ * byte says how large the disk is; each piece of the rest has a place in front of it. */
 
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "image/raw.h"
+#include "disk/raw.h"
 
 #define PIECE 512U
 

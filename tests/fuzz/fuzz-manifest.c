@@ -6,7 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "image/stack.h"
+#include "store/stack.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* passwd(5) and group(5) of a container: whoever is found is fit to be shown and to be become. The first byte says who is looked for, a NUL byte
- * ends the one file and begins the other. */
+/* passwd(5) and group(5) of a container: whoever is found is fit to be shown and to be become. The first
+ * byte says who is looked for, a NUL byte ends the one file and begins the other. */
 
 #include <fcntl.h>
 #include <sys/stat.h>

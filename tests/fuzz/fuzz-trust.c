@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* A file of the administrator's, and what a server says is a signature: the first half is the one, the second the other. */
+/* A file of the administrator's, and what a server says is a signature: the first half is the one, the
+ * second the other. */
 
 #include <fcntl.h>
 #include <unistd.h>
 
 #include "basic/fd.h"
-#include "image/trust.h"
+#include "fetch/trust.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -1,18 +1,19 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # shellcheck shell=bash
 #
-# What the behaviour tests share. A script test-*.sh beside this file sources it, defines functions test_* (and maybe
-# prepare_host, which runs before them), and ends with run_tests. It gets a host of its own, with the package
-# installed and two images: "bb" (busybox, up in milliseconds) and, where it asks for it by want_debian=yes, "debian".
+# Functions for the behaviour tests. A script test-*.sh in this directory sources this file, defines functions test_*,
+# and ends with run_tests. If the script defines prepare_host, it runs before the tests. Each script has a host of its
+# own, with the package installed and the image "bb" (busybox, up in milliseconds). With want_debian=yes, the host also
+# has the image "debian".
 #
-# Each test begins without machines, and must leave none: what it leaves is told as a failure.
+# Each test begins without machines. A test that leaves a machine, or other remains of one, has failed.
 set -euo pipefail
 shopt -s inherit_errexit
 
 test_dir=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
-# Which hosts: "host", in namespaces of this machine, or "vm", in QEMU.
+# The kind of host: "host", in namespaces of this machine, or "vm", in QEMU.
 hosts=${MCTL_HOSTS:-host}
-# How many times longer all takes there: an emulated processor takes its time.
+# The factor for all limits of time: an emulated processor is slow.
 slow=1
 [ "$hosts" = host ] || slow=10
 host_command=$test_dir/../hosts/$hosts
@@ -20,7 +21,7 @@ suite=${MCTL_SUITE:-bookworm}
 script=${0##*/test-}
 script=${script%.sh}
 host=t-$script-$$
-# Options of 'host start' for this script.
+# Options of 'host start' for the host of this script.
 host_options=()
 want_debian=""
 
@@ -29,17 +30,17 @@ want_debian=""
 
 # --- on the host ---------------------------------------------------------------------------------------------------
 
-# Runs a command on the host as root.
+# on COMMAND... runs a command on the host as root.
 on() {
         "$host_command" run "$host" --plain --timeout=90 -- "$@" </dev/null
 }
 
-# The same for a line of shell.
+# on_sh LINE [NAME ARGUMENT...] runs a line of shell on the host as root.
 on_sh() {
         on sh -euc "$@"
 }
 
-# As a user without privileges, in a unit of its own as people are.
+# on_user USER COMMAND... runs a command as an unprivileged user, in a unit of its own, like the session of a user.
 on_user() {
         local user=$1
         shift
@@ -47,12 +48,12 @@ on_user() {
         "$host_command" run "$host" -u "$user" --timeout=60 -- "$@" </dev/null
 }
 
-# at_terminal LINE [STEP...]: a line of shell at a terminal of the host, with somebody who types; see terminal.py.
+# at_terminal LINE [STEP...] runs a line of shell on a terminal of the host, and types the steps; see terminal.py.
 at_terminal() {
         on python3 /usr/local/bin/terminal.py "$@"
 }
 
-# What a machine's leader sees: runs a command in all of its namespaces.
+# inside NAME COMMAND... runs a command in all namespaces of the leader of a machine.
 inside() {
         local name=$1 leader
         shift
@@ -122,7 +123,7 @@ try() {
         status=0
         "$@" >"$files/out" 2>"$files/err" || status=$?
         out=$(cat "$files/out")
-        # Who runs in a machine's root cannot write its counts.
+        # Programs with the root of a machine cannot write their counts of coverage.
         err=$(grep -v '^profiling:' "$files/err" || :)
         rm -r "$files"
         echo "+ $* → $status"
@@ -130,14 +131,15 @@ try() {
         [ -z "$err" ] || sed -n '1,30s/^/  ! /p' <<<"$err"
 }
 
-# works COMMAND... ends with status 0 and says nothing on stderr.
+# works COMMAND...: the command must end with status 0, and print nothing on stderr.
 works() {
         try "$@"
         equal "The exit status of '$*'" "$status" 0
         empty "stderr of '$*'" "$err"
 }
 
-# refused STATUS TEXT COMMAND... ends with this status and one line on stderr that has this text, and no more.
+# refused STATUS TEXT COMMAND...: the command must end with STATUS, and print exactly one line, on stderr, that
+# contains TEXT.
 refused() {
         local expected=$1 text=$2
         shift 2
@@ -149,7 +151,8 @@ refused() {
         contains "stderr" "$err" "$text"
 }
 
-# soon COMMAND... becomes true, on a busy machine within half a minute; without a sound.
+# soon COMMAND...: the command must succeed within half a minute, which is enough for a busy machine. Its output is
+# dropped.
 soon() {
         local i
 
@@ -160,7 +163,8 @@ soon() {
         fail "Not so after ${i}00 ms: $*"
 }
 
-# valid_json TEXT EXPRESSION: it is JSON, and the expression of Python, in which it is called "json", is true for it.
+# valid_json TEXT EXPRESSION: TEXT must be JSON, and the Python expression must be true. The name "json" in the
+# expression is the parsed text.
 valid_json() {
         python3 -c 'import json as parser, sys
 json = parser.loads(sys.argv[1])
@@ -169,7 +173,7 @@ sys.exit(0 if eval(sys.argv[2]) else "It does not hold: " + sys.argv[2])' "$1" "
 
 # --- machines ------------------------------------------------------------------------------------------------------
 
-# The same escape as systemd-escape(1) for what names of machines may have.
+# unit_of NAME prints the unit of a machine. The name is escaped like by systemd-escape(1).
 unit_of() {
         echo "machine-${1//-/\\x2d}.service"
 }
@@ -182,7 +186,8 @@ property() {
         on systemctl show --value -p "$2" "$1"
 }
 
-# "none" where there is none: a 0 on the way into kill would hit us.
+# leader_of NAME prints the PID of the leader, or "none" if there is no leader: with the number 0, kill would end the
+# processes of the test.
 leader_of() {
         local unit leader
 
@@ -197,7 +202,7 @@ leader_of() {
         echo "$leader"
 }
 
-# One field of a machine, as the JSON of list has it.
+# field NAME KEY prints one field of a machine from the JSON of 'mctl list'.
 field() {
         on_sh 'list=$(mctl list --all --json)
                 printf "%s" "$list" | jq -r --arg n "$1" --arg f "$2" ".[] | select(.name == \$n) | .[\$f]"' sh "$1" "$2"
@@ -218,7 +223,7 @@ has_property() {
         [ "$(property "$1" "$2")" = "$3" ]
 }
 
-# Also waits until it is gone from the list, so that one test does not see the machines of another.
+# power_off NAME... also waits until the machines have left the list, so that the next test does not see them.
 power_off() {
         local name
 
@@ -230,7 +235,7 @@ power_off() {
         done
 }
 
-# What a machine could leave on the host.
+# remains prints all remains of machines on the host.
 remains() {
         on_sh '
                 systemctl list-units --all --plain --no-legend --no-pager "machine-*.service" "container@*.service"
@@ -240,7 +245,7 @@ remains() {
                 pgrep -a mctl-launch || :'
 }
 
-# Whatever a sanitizer has found is in a file.
+# Sanitizers write their reports to files.
 nothing_reported() {
         local text
 
@@ -281,11 +286,11 @@ reset_host() {
 
 # --- polkit --------------------------------------------------------------------------------------------------------
 
-# rule CONDITION: alice may, where this expression is true.
+# rule CONDITION: polkit permits actions of the user alice if the expression is true.
 rule() {
         printf '%s\n' 'polkit.addRule(function(action, subject) {' "        if (subject.user == \"alice\" && $1)" '                return polkit.Result.YES;' '});' |
                 put_file /etc/polkit-1/rules.d/10-test.rules
-        # polkit sees a new rule in its own time.
+        # polkit reads a new rule with a delay, unless it is restarted.
         on_sh "systemctl reset-failed polkit.service 2>/dev/null || :; systemctl restart polkit.service"
 }
 
@@ -296,7 +301,8 @@ no_rule() {
 
 # --- varlink -----------------------------------------------------------------------------------------------------
 
-# varlink METHOD PARAMETERS: the first answer of a server that newer clients know.
+# varlink SOCKET METHOD PARAMETERS [MEMBERS [LINES]] calls a method over a socket, and prints the first line of the
+# answer, or LINES lines. MEMBERS are further members of the call, such as ',"more":true'.
 varlink() {
         on_sh 'printf "{\"method\":\"%s\",\"parameters\":%s%s}\\0" "$2" "$3" "${4:-}" |
                 timeout 5 socat -t 2 - "UNIX-CONNECT:$1" | tr "\\0" "\\n" | head -n "${5:-1}"' sh "$@"
@@ -306,7 +312,7 @@ restarted() {
         [ "$(property "machine-$1.service" NRestarts)" -gt "$2" ]
 }
 
-# Reboots a machine, and waits until it is up again.
+# reboot NAME reboots a machine, and waits until the machine is up again.
 reboot() {
         local before
 
@@ -318,12 +324,12 @@ reboot() {
 
 # --- mctl run ------------------------------------------------------------------------------------------------------
 
-# Without a trace of failures, which most tests are not about.
+# run OPTION... is 'mctl run', with --rm: after a failure, no failed unit stays.
 run() {
         on mctl run --rm "$@"
 }
 
-# says TEXT OPTION...: the command prints just this, and ends well.
+# says TEXT OPTION...: the command of 'mctl run' must print exactly TEXT, and end with status 0.
 says() {
         local expected=$1
         shift
@@ -332,7 +338,7 @@ says() {
         equal stdout "$out" "$expected"
 }
 
-# ends STATUS OPTION...: the command ends with this status.
+# ends STATUS OPTION...: 'mctl run' must end with STATUS.
 ends() {
         local expected=$1
         shift
@@ -341,7 +347,7 @@ ends() {
         equal "The exit status" "$status" "$expected"
 }
 
-# not_run TEXT OPTION...: nothing was run, and one line says why.
+# not_run TEXT OPTION...: 'mctl run' must run nothing, and print one line with TEXT as the reason.
 not_run() {
         local text=$1
         shift
@@ -355,7 +361,7 @@ not_run() {
 
 # --- running -------------------------------------------------------------------------------------------------------
 
-# The tests of the script, in their order.
+# test_functions prints the names of the tests in the script, in their order.
 test_functions() {
         sed -n 's/^\(test_[a-z0-9_]*\)() {$/\1/p' "${test_file:-$0}"
 }
@@ -374,7 +380,7 @@ wanted_functions() {
         done < <(test_functions)
 }
 
-# add_packages LIST: for the tree of the host, beside those that the script wants.
+# add_packages LIST adds packages to the tree of the host, and keeps those of the script.
 add_packages() {
         local i
 
@@ -406,7 +412,7 @@ start_host() {
         [ -z "${MCTL_COVERAGE:-}" ] || prepare_coverage
 }
 
-# soon COMMAND... for lines of shell on the host.
+# put_soon installs the command soon on the host, for lines of shell.
 put_soon() {
         put_file /usr/local/bin/soon 755 <<END
 #!/bin/sh
@@ -419,7 +425,8 @@ exit 1
 END
 }
 
-# All users add to the same counts, whatever their umask is: the directory has a default access list (acl(5)).
+# All users write to the same counts of coverage. A default access list of the directory (acl(5)) overrides their
+# umask.
 prepare_coverage() {
         on python3 -c 'import os, struct
 os.mkdir("/run/mctl-coverage")
@@ -428,7 +435,7 @@ entries = [(1, 7), (4, 7), (32, 7)]
 os.setxattr("/run/mctl-coverage", "system.posix_acl_default", struct.pack("<I", 2) + b"".join(struct.pack("<HHi", *entry, -1) for entry in entries))'
 }
 
-# What the programs have counted is written when they end.
+# Programs write their counts of coverage when they end.
 keep_coverage() {
         mkdir -p "$MCTL_COVERAGE/$host"
         on systemctl stop mctl-registryd || :
@@ -441,7 +448,8 @@ stop_host() {
         "$host_command" stop "$host" >&2 || :
 }
 
-# A test, and the two things that hold for each: it leaves nothing, and a failure comes with the host's journal.
+# one_test FUNCTION runs a test, and checks that the test leaves nothing. If the test fails, its output includes the
+# journal of the host.
 one_test() {
         local function=$1 cursor status=0
 

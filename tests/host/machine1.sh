@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # shellcheck shell=bash
 #
-# What the tests of org.freedesktop.machine1 share.
+# Functions for the tests of org.freedesktop.machine1.
 
 # shellcheck disable=SC2034
 registry=mctl-registryd.service
@@ -29,7 +29,7 @@ owner_of_name() {
                 GetConnectionUnixProcessID s org.freedesktop.machine1 | jq ".data[0]")"' | cut -c 1-16 | sed 's/machine$/machined/'
 }
 
-# The name in machinectl's list.
+# is_known NAME: the list of machinectl contains the name.
 is_known() {
         local text
 

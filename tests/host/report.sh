@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # shellcheck shell=bash
-# How tests say how they went; for ./check and for the scripts beside this file. The caller has set -euo pipefail.
+# Functions that report results of tests, for ./check and for the scripts in this directory. The caller has set -euo
+# pipefail.
 #
-# A line for each test goes to stdout, its result also into the file $MCTL_RESULTS, where ./check counts.
+# Each test prints one line on stdout. Its result also goes to the file $MCTL_RESULTS, in which ./check counts.
 
-# Whether a test of this name was asked for: without a filter each is, else one whose name contains a filter.
+# report_wanted NAME: there is no filter, or the name of the test contains one of the filters.
 report_wanted() {
         local filter
 
@@ -24,8 +25,8 @@ report_count() {
         [ -z "${MCTL_RESULTS:-}" ] || echo "$*" >>"$MCTL_RESULTS"
 }
 
-# report RESULT NAME BEGAN OUTPUT-FILE, the result being the exit status of the test; 77 means that it was skipped, and
-# the last line of its output says why. Each report is one write: tests run side by side.
+# report STATUS NAME BEGAN OUTPUT-FILE reports the exit status of a test. If the status is 77, the test was skipped,
+# and the last line of its output is the reason. Each report is one write, since tests run at the same time.
 report() {
         local status=$1 name=$2 began=$3 output=$4 text
 
@@ -48,7 +49,7 @@ report() {
         printf '%s\n' "$text"
 }
 
-# report_run NAME COMMAND... runs a test in a shell of its own, in which the first command that fails ends it.
+# report_run NAME COMMAND... runs a test in a shell of its own. The first command that fails ends the test.
 report_run() {
         local name=$1 began=$EPOCHREALTIME output status
         shift

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# The files of machines: made, edited, shown and judged; and what becomes of what they say to systemd.
+# Machine files: create, edit, cat and verify, and the drop-ins that the generator makes of them.
 
 # shellcheck source=tests/host/lib.sh
 . "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/lib.sh"
@@ -18,7 +18,7 @@ forget() {
                 systemctl daemon-reload'
 }
 
-# A script as the editor: it gets the path.
+# edit SCRIPT...: runs 'mctl edit' with a script as the editor, which gets the path of the file.
 edit() {
         local script=$1
         shift
@@ -49,7 +49,7 @@ Bind=/tmp:/mnt
 MemoryMax=64M
 Slice=some.slice"
         equal "Its mode and owner" "$(on stat -c '%a %u:%g' /etc/mctl/web.machine)" "644 0:0"
-        # Without a word to systemd.
+        # The properties apply without a 'systemctl daemon-reload' by the test.
         equal MemoryMax= "$(property $unit MemoryMax)" $((64 << 20))
         equal Slice= "$(property $unit Slice)" some.slice
         works on mctl start web
@@ -66,7 +66,7 @@ test_create_json() {
         works on mctl cat --json web
         valid_json "$out" 'json == [{"file": "/etc/mctl/web.machine", "text": "[Image]\nImage=bb\n"}]'
         forget
-        # The image may come later, but a slip of the pen is told.
+        # The image may be made later, but mctl prints a warning.
         try on mctl create web no-such-image
         equal "The exit status" "$status" 0
         lines stderr "$err" 1
@@ -91,7 +91,7 @@ test_create_is_refused() {
 }
 
 test_create_specials() {
-        # Percent signs are no specifiers, and quotes stay.
+        # Percent signs in options are not specifiers, and quotes are kept.
         works on mctl create web bb --setenv='A=100%i "quoted"' --bind='/tmp/a\:b:/mnt'
         works on mctl show --effective web
         contains "The settings" "$out" 'Bind=/tmp/a\:b:/mnt'
@@ -127,7 +127,7 @@ test_edit_refused() {
         empty stdout "$out"
         contains stderr "$err" ":4: Unknown key 'Hostnam' in section [Exec]: did you mean Hostname=?"
         equal "The file" "$(on cat /etc/mctl/web.machine)" $'[Image]\nImage=bb'
-        kept=$(sed -n "s/.*your text is in '\(.*\)'.*/\1/p" <<<"$err")
+        kept=$(sed -n "s/.*the edited text is in '\(.*\)'.*/\1/p" <<<"$err")
         contains "The text that was kept" "$(on cat "$kept")" Hostnam
         equal "Its mode" "$(on stat -c %a "$kept")" 600
         on rm "$kept"
@@ -189,17 +189,17 @@ test_verify() {
 
         printf '[Image]\nImage=bb\n[Unit]\nAfter=x.service\n[Service]\nFoo=bar\n[Resources]\nMemoryMax=1G\n' | put_file /root/web.machine
         works on mctl verify /root/web.machine
-        contains stdout "$out" "nothing wrong"
+        contains stdout "$out" "no errors"
         works on mctl verify -q /root/web.machine
         empty stdout "$out"
         printf '[Exec]\nBoot=yes\n[Network]\nZone=x\n' | put_file /root/web.nspawn
         try on mctl verify /root/web.nspawn
         equal "The exit status" "$status" 0
         contains stderr "$err" "/root/web.nspawn:4: Zone= is not supported"
-        equal stdout "$out" "/root/web.nspawn: nothing else wrong."
+        equal stdout "$out" "/root/web.nspawn: no further errors."
         works on mctl verify --json /root/web.nspawn
         valid_json "$out" 'len(json) == 1 and json[0]["valid"] and "Zone=" in json[0]["warnings"][0]'
-        # What systemd of this host does not know would be without effect.
+        # A property that systemd of this host does not know would have no effect.
         verifies '[Resources]\nMemoryMx=1G\n' "/root/web.machine: systemd knows no property MemoryMx= of a service."
         verifies '[Resources]\nMemoryMax=lots\n' "/root/web.machine: Invalid value 'lots' for property MemoryMax=."
         try on mctl verify --json /root/web.machine
@@ -209,11 +209,11 @@ test_verify() {
                 put_file /root/web.machine
         works on mctl verify /root/web.machine
         refused 1 "/root/nothing.machine" on mctl verify /root/nothing.machine
-        # Each is judged.
+        # After an error in one file, the other files are verified as well.
         printf '[Foo]\n' | put_file /root/bad.machine
         try on mctl verify /root/bad.machine /root/web.machine
         equal "The exit status" "$status" 1
-        contains stdout "$out" "web.machine: nothing wrong"
+        contains stdout "$out" "web.machine: no errors"
         on_sh 'rm /root/*.machine /root/*.nspawn'
 }
 
@@ -224,12 +224,12 @@ test_show_effective() {
         contains "The settings" "$out" "Hostname=web-host"
         contains "The settings" "$out" "PrivateUsers=pick"
         contains "The settings" "$out" $'[Resources]\nMemoryMax=64M'
-        # What it prints is a machine file, and the same again.
+        # The output of 'show --effective' is a machine file. For this file, the output is the same.
         printf '%s\n' "$out" | put_file /etc/mctl/again.machine
         works on mctl verify -q /etc/mctl/again.machine
         equal "Those of the file of it" "$(on mctl show --effective again)" "$(on mctl show --effective web)"
 
-        # Of one that runs: those that it was started with.
+        # For a running machine, 'show --effective' prints the settings that the machine was started with.
         works on mctl start web
         printf '%s\n' '[Image]' 'Image=bb' '[Exec]' 'Hostname=changed' | web_file
         contains "The settings meanwhile" "$(on mctl show --effective web)" "Hostname=web-host"
@@ -336,7 +336,7 @@ test_generator_drop_ins() {
         forget
 }
 
-# An error in a file makes no unit vanish: it can be started, and says what is wrong.
+# If a file has an error, the unit still exists, and its start fails with the error.
 test_generator_error() {
         printf '%s\n' '[Image]' 'Image=bb' '[Resources]' 'MemoryMax=64M' '[Nonsense]' | web_file
         printf '%s\n' '[Image]' 'Image=bb' '[Resources]' 'MemoryMax=64M' | put_file /etc/mctl/good.machine
@@ -349,7 +349,7 @@ test_generator_error() {
         contains stderr "$err" "/etc/mctl/web.machine:5: Unknown section [Nonsense]"
         contains "The journal" "$(on journalctl --no-pager -o cat -b)" "/etc/mctl/web.machine:5: Unknown section [Nonsense]"
 
-        # One that cannot be read, one that is no file.
+        # A directory in the place of the file.
         on_sh 'rm /etc/mctl/web.machine; mkdir /etc/mctl/web.machine'
         on systemctl daemon-reload
         equal LoadState "$(property $unit LoadState)" loaded
@@ -358,7 +358,7 @@ test_generator_error() {
         forget
 }
 
-# What systemd does not understand is its own to say; the machine starts.
+# If systemd does not understand a property in the drop-in, systemd logs a warning, and the machine starts.
 test_generator_bad_property() {
         printf '%s\n' '[Image]' 'Image=bb' '[Resources]' 'MemoryMax=lots' 'CPUWeight=55' | web_file
         on systemctl daemon-reload

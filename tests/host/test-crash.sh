@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# Whatever is killed whenever, nothing is left that is in the way of the next start.
+# If any process is killed at any time, no remains prevent the next start.
 
 # shellcheck source=tests/host/lib.sh
 . "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/lib.sh"
@@ -10,7 +10,7 @@ host_mounts() {
         on cut -d ' ' -f 4- /proc/1/mountinfo | sort
 }
 
-# What a start could leave; the unit's memory of its failure is none of it.
+# check_clean: a start has left nothing. The failed unit in the memory of systemd does not count.
 check_clean() {
         local text
 
@@ -23,8 +23,9 @@ check_clean() {
         equal "The mount table of the host after step $1" "$(host_mounts)" "$2"
 }
 
-# walk COMMAND...: runs it for each step of the launcher, until there is none to be killed at. The command gets the
-# number of the step and returns how the start went.
+# walk KILLED AGAIN runs the function KILLED once for each step at which the launcher can be killed. KILLED gets the
+# number of the step, and returns the status of the start. After each failed start, nothing must be left, and AGAIN
+# must start the machine.
 walk() {
         local step mounts
 
@@ -50,14 +51,61 @@ boot_killed() {
 }
 
 boot_again() {
-        # Killed late, the launcher leaves a first process that ends by itself.
+        # If the launcher is killed late, its first process ends by itself.
         matches Result "$(property machine-bb.service Result)" '^(signal|exit-code)$'
         works on mctl boot bb
         equal "The state after the start that follows" "$(field bb state)" running
         power_off bb
 }
 
-# What only asks is asked again where the registry dies over it.
+has_said() {
+        on mctl console --no-stream m | grep -q "$1"
+}
+
+# Whether the init inside has notified, and nobody has read it.
+has_notified() {
+        on_sh 'inode=$(jq .Notify /run/mctl/containers/m/leader); ss -xanH | awk -v inode="$inode" "\$6 == inode && \$3 > 0 { found = 1 } END { exit !found }"'
+}
+
+is_up() {
+        [ "$(property container@m.service ActiveState)" = active ]
+}
+
+# What an init says while the registry is stopped, or is not there at all, waits for it.
+test_no_registry_to_notify() {
+        local registry=mctl-registryd.service
+
+        printf '[Image]\nImage=bb\n' | put_file /etc/mctl/m.machine
+        works on mctl list
+        on systemctl kill -s STOP --kill-whom=main $registry
+        works on systemctl start --no-block container@m.service
+        soon has_notified
+        equal "The state" "$(property container@m.service ActiveState)" activating
+        on systemctl kill -s CONT --kill-whom=main $registry
+        soon is_up
+        power_off m
+
+        on systemctl mask -q --runtime --now $registry
+        works on systemctl start --no-block container@m.service
+        soon has_notified
+        on_sh 'systemctl unmask -q --runtime "$1"; systemctl start "$1"' sh $registry
+        soon is_up
+        # So has its console waited.
+        soon has_said "busybox init up"
+        on systemctl stop $registry
+        on systemctl start $registry
+        on_sh 'echo said later >"$(ls -d /proc/$1/root/dev/console)"' sh "$(leader_of m)"
+        soon has_said "said later"
+        # One that was there before is known to the next registry, too.
+        on systemctl restart $registry
+        works on mctl reboot m
+        soon on_sh '[ "$(systemctl show -P NRestarts container@m.service)" = 1 ]'
+        soon is_up
+        power_off m
+        on rm /etc/mctl/m.machine
+}
+
+# If the registry is killed during a call that changes nothing, mctl repeats the call.
 test_questions_outlive_the_registry() {
         works on_sh '
                 (for i in $(seq 30); do sleep 0.2; systemctl kill -s KILL mctl-registryd || :; done) & killer=$!
@@ -94,7 +142,7 @@ test_launcher_of_template_killed_at_each_step() {
         reset_host
 }
 
-# With no pause between the end and the next start, by systemd's own hand.
+# systemd restarts a machine without a pause between its end and the next start.
 test_restarted_by_systemd() {
         local restarts
 
@@ -110,7 +158,7 @@ restarted() {
         [ "$(property machine-bb.service NRestarts)" = "$restarts" ] && [ "$(field bb state)" = running ]
 }
 
-# One of those wins, and the machine is as this one was told.
+# If many starts use one name at once, one of them succeeds, and the machine has the settings of this start.
 test_many_at_once_of_one_name() {
         local results winner
 
@@ -129,7 +177,7 @@ test_many_at_once_of_one_name() {
         power_off bb
 }
 
-# The runtime directory of the one that ended is none of the next one's.
+# A machine that is started right after the end of another one of the same name has a runtime directory of its own.
 test_started_right_after_the_end() {
         works on_sh '
                 for i in 1 2 3 4 5 6 7 8; do
@@ -143,7 +191,7 @@ test_started_right_after_the_end() {
         power_off bb
 }
 
-# Everything of the machine at once, the cleaning up included.
+# All processes of a unit are killed at once.
 test_all_killed() {
         boot bb
         on systemctl kill -s KILL machine-bb.service
@@ -157,7 +205,7 @@ is_free() {
         [ "$(property machine-bb.service ActiveState)" = failed ]
 }
 
-# What a power cut leaves: the next start takes it away by itself.
+# The next start removes stale files in /run/mctl.
 test_stale_files() {
         on_sh 'mkdir -p /run/mctl/machines/bb /run/mctl/users
                 echo "{\"Leader\":999999,\"StartTime\":1,\"Since\":1,\"UIDBase\":524288,\"HandedOver\":true,\"UUID\":\"\"}" \
@@ -169,7 +217,7 @@ test_stale_files() {
         on_sh 'mkdir -p /run/mctl/machines/bb && echo nonsense >/run/mctl/machines/bb/leader'
         works on mctl boot bb
         power_off bb
-        # A directory of that name at the other door.
+        # A stale directory of the same name for the other kind of unit.
         on_sh 'mkdir -p /run/mctl/containers/bb && echo nonsense >/run/mctl/containers/bb/leader'
         works on mctl boot bb
         power_off bb
@@ -186,7 +234,7 @@ test_registry_killed_while_starting() {
                 done'
         on_sh 'names=$(mctl list --json | jq -r ".[].name")
                 [ -z "$names" ] || mctl -q poweroff $names'
-        # Nothing that was begun is in the way.
+        # After the crash, machines start and stop as before.
         on_sh 'for i in 1 2 3 4 5 6; do mctl -q boot bb --name "k$i" --volatile=overlay; done'
         power_off k1 k2 k3 k4 k5 k6
 }

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# A whole Debian as a unit.
+# A whole Debian system as a machine.
 
 # shellcheck source=tests/host/lib.sh
 . "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/lib.sh"
@@ -23,7 +23,7 @@ test_boot() {
         equal "What it is for itself" "$(inside hello /bin/cat /run/systemd/container)" mctl
         equal "The host name" "$(inside hello /usr/bin/hostname)" hello
         equal "The parent of the leader" "$(on_sh 'awk "/^PPid/ { print \$2 }" /proc/$1/status' sh "$leader")" 1
-        # Everything that runs in the unit is in the pid namespace of the machine.
+        # All processes of the unit are in the PID namespace of the machine.
         equal "The pid namespaces of the unit" "$(on_sh '
                 for p in $(find /sys/fs/cgroup/machine.slice/machine-hello.service -name cgroup.procs -exec cat {} +); do
                         readlink /proc/$p/ns/pid
@@ -77,7 +77,7 @@ failed_it_is() {
         [ "$(property machine-hello.service ActiveState)" = failed ]
 }
 
-# On disk, all is as it was before: nothing belongs to the range of the machine.
+# On disk, no file belongs to the range of the machine.
 test_owners() {
         boot debian --name hello
         power_off hello
@@ -94,7 +94,7 @@ test_services_with_sandboxes() {
         power_off hello
 }
 
-# The unit's lines, and the journal of the system inside.
+# 'mctl logs' shows the log of the unit and the journal of the system inside.
 test_logs() {
         local sorted
 
@@ -110,7 +110,7 @@ test_logs() {
         sorted=$(on_sh 'mctl logs --json hello | jq -s "map(.time) | . == sort and length > 20"')
         equal "Whether the times are in order" "$sorted" true
         power_off hello
-        # It is still there when the machine is not.
+        # The log can still be shown after the machine has ended.
         works on mctl logs --no-pager hello
         contains "The log" "$out" "a word from inside"
         contains "The log" "$out" "Stopped machine-hello.service"
@@ -130,7 +130,7 @@ test_log_lines() {
         power_off hello
 }
 
-# Its services are stopped one by one, with what they have to do at their end.
+# At a stop, systemd inside stops its services in order, and their ExecStop= runs.
 test_stop_is_graceful() {
         boot debian --name hello
         inside hello /usr/bin/systemd-run --quiet --unit=last -p Type=oneshot -p RemainAfterExit=yes \

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# Machines that run from disks: bare file systems and partitions, whole ones and those that are not.
+# Machines that run from disks: bare file systems and partitions, and damaged disks.
 
 # shellcheck source=tests/host/lib.sh
 . "$(dirname "$(readlink -f "$0")")/lib.sh"
@@ -10,7 +10,7 @@ host_options=("--with=fdisk,xfsprogs,squashfs-tools,erofs-utils,dosfstools,libbl
 store=/var/lib/machines
 arch_root=4f68bce3-e8cd-4db1-96e7-fbcaf984b709
 
-# fs FILE TYPE [SIZE]: a file system with the busybox tree in it.
+# make_fs FILE TYPE [SIZE] makes a file system with the busybox tree.
 make_fs() {
         # shellcheck disable=SC2016
         on_sh 'cd /root && rm -rf m && mkdir m && case $2 in
@@ -21,7 +21,7 @@ make_fs() {
                 esac' sh "$1" "$2" "${3:-300M}"
 }
 
-# Loop devices are the whole machine's: only ours count.
+# Loop devices belong to the whole machine, so only those with a file of this store count.
 no_loops() {
         ! on losetup -l -n -O BACK-FILE | grep -q "$store"
 }
@@ -50,11 +50,11 @@ test_file_systems() {
         done
         for type in squashfs erofs; do
                 make_fs "$store/d.raw" $type
-                # Nobody writes to these: there may be many.
+                # These machines do not write to the disk, so many of them can run.
                 options=(--volatile=overlay)
                 try on mctl boot d --name one "${options[@]}"
                 if [ "$status" != 0 ]; then
-                        # squashfs before Linux 6.2.
+                        # squashfs supports id-mapped mounts only from Linux 6.2 on.
                         contains stderr "$err" "$type does not support id-mapped mounts here"
                         on systemctl reset-failed
                         options+=(--private-users=identity)
@@ -64,7 +64,7 @@ test_file_systems() {
                 works inside one touch /root/x
                 works inside two test ! -e /root/x
                 power_off one two
-                # Without anything laid over it, nobody writes at all.
+                # Without an overlay, the root is read-only.
                 boot d "${options[@]:1}"
                 ! inside d touch /root/x 2>/dev/null || fail "It was written to."
                 power_off d
@@ -73,7 +73,7 @@ test_file_systems() {
         done
 }
 
-# Of a disk that is read-only, so are machines, and there may be many.
+# Machines from a read-only disk are read-only, and many of them can run.
 test_read_only() {
         make_fs "$store/d.raw" ext4
         works on mctl read-only d
@@ -100,7 +100,7 @@ test_listed() {
         equal "Its ID" "$(on busctl call "${m1[@]}" GetImageMachineID s d | cut -d' ' -f1)" ay
         equal "Its name" "$(on busctl call "${m1[@]}" GetImageHostname s d)" 's ""'
         on_sh 'head -c 5M /dev/urandom >"$1/noise.raw"' sh "$store"
-        refused 1 "no file system that is known" on busctl call "${m1[@]}" GetImageOSRelease s noise
+        refused 1 "no known file system" on busctl call "${m1[@]}" GetImageOSRelease s noise
         soon no_loops
         on rm "$store/noise.raw"
         equal "A command" "$(on mctl run --rm d echo hello)" hello
@@ -118,7 +118,7 @@ partition() {
         on_sh 'cd /root && truncate -s 700M "$1" && printf "%s\n" "$2" | sfdisk -q "$1" >/dev/null' sh "$@"
 }
 
-# put FILE NUMBER IMAGE: what a partition is filled with.
+# put DISK MIB FILE writes a file to the disk, at an offset in MiB.
 put() {
         on_sh 'dd if="/root/$3" of="$1" bs=1M seek="$2" conv=notrunc,sparse status=none' sh "$@"
 }
@@ -136,7 +136,7 @@ start=1000000, size=60M, type=home"
         on_sh 'mkdir -p /root/m && mount -o loop,offset=67108864 "$1" /root/m && mkdir -p /root/m/home /root/m/efi && umount /root/m' sh "$store/d.raw"
         boot d
         equal "The file of the other partition" "$(inside d cat /home/alice/file)" hers
-        # Not every kernel knows the file system of the firmware.
+        # Some kernels do not support the file system of the firmware.
         if on grep -qw vfat /proc/filesystems; then
                 works inside d grep -q " /efi " /proc/mounts
         fi
@@ -144,7 +144,20 @@ start=1000000, size=60M, type=home"
         works inside d touch /home/new
         power_off d
         soon no_loops
-        # The only one for Linux is the root; of two, nobody knows.
+        # Without a directory /efi, the ESP leaves /boot to the partition that is for it.
+        partition "$store/boot.raw" "label: gpt
+start=2048, size=50M, type=uefi
+start=131072, size=300M, type=$arch_root
+start=1000000, size=60M, type=bc13c2ff-59e6-4262-a352-b275fd6f7172"
+        # Some kernels do not support the file system of the firmware.
+        on_sh 'truncate -s 50M /root/esp && mke2fs -q -t ext4 /root/esp'
+        put "$store/boot.raw" 1 esp
+        put "$store/boot.raw" 64 fs
+        on_sh 'dd if=/root/home of="$1" bs=512 seek=1000000 conv=notrunc,sparse status=none' sh "$store/boot.raw"
+        on_sh 'mount -o loop,offset=67108864 "$1" /root/m && mkdir -p /root/m/boot && umount /root/m' sh "$store/boot.raw"
+        equal "The file of the partition" "$(on mctl run --rm boot cat /boot/alice/file)" hers
+        soon no_loops
+        # A single Linux partition is the root. With two such partitions, the root is not known.
         partition "$store/m.raw" "label: dos
 start=2048, size=300M, type=83"
         put "$store/m.raw" 1 fs
@@ -156,21 +169,21 @@ start=2048, size=300M, type=linux"
         partition "$store/two.raw" "label: gpt
 start=2048, size=100M, type=linux
 start=409600, size=100M, type=linux"
-        fails_to_run two "2 partitions for Linux"
+        fails_to_run two "2 Linux partitions"
         partition "$store/none.raw" "label: gpt
 start=2048, size=100M, type=swap"
-        fails_to_run none "no partition for a root"
+        fails_to_run none "no root partition"
         partition "$store/empty.raw" "label: gpt
 start=2048, size=100M, type=$arch_root"
-        fails_to_run empty "Partition 1 (the root) has no file system that is known"
+        fails_to_run empty "Partition 1 (the root) has no known file system"
         put "$store/empty.raw" 1 efi
         fails_to_run empty "'vfat'"
         on_sh 'cp "$1/d.raw" "$1/cut.raw" && truncate -s 200M "$1/cut.raw"' sh "$store"
-        fails_to_run cut "cut off"
+        fails_to_run cut "truncated"
         on_sh 'head -c 5M /dev/urandom >"$1/noise.raw"; : >"$1/nothing.raw"' sh "$store"
-        fails_to_run noise "no file system that is known"
+        fails_to_run noise "no known file system"
         fails_to_run nothing "The disk is empty"
-        on_sh 'rm /root/fs /root/home /root/efi "$1"/*.raw; rm -r /root/h' sh "$store"
+        on_sh 'rm /root/fs /root/home /root/efi /root/esp "$1"/*.raw; rm -r /root/h' sh "$store"
         soon no_loops
 }
 
@@ -181,17 +194,17 @@ fails_to_run() {
         on systemctl reset-failed
 }
 
-# Hostile: partitions beyond the end, file systems that say what is not so.
+# Hostile disks: partitions beyond the end of the disk, and damaged file systems.
 test_damaged() {
         make_fs "$store/d.raw" ext4 100M
-        # The superblock stays, all else is noise.
+        # The superblock is kept, and the rest of the file system is overwritten by random data.
         on_sh 'head -c 90M /dev/urandom | dd of="$1/d.raw" bs=4096 seek=1 conv=notrunc status=none' sh "$store"
         fails_to_run d "cannot be mounted, as ext4"
         on rm "$store/d.raw"
         soon no_loops
 }
 
-# A disk whose machine was killed is as good as one after a power cut.
+# If a machine was killed, its disk can be used again, like after a power cut.
 test_killed() {
         make_fs "$store/d.raw" ext4
         for _ in 1 2 3; do
@@ -221,7 +234,7 @@ mounted() {
         on findmnt -n -r -o TARGET | grep "^/mnt" | tr '\n' ' '
 }
 
-# On a directory of the host, of all types.
+# Images of all types can be mounted on a directory of the host.
 test_mounted() {
         on mkdir -p /mnt/x
         # A directory.
@@ -253,7 +266,7 @@ test_mounted() {
         works on umount /mnt/x
         boot s
         equal "What was written" "$(inside s cat /etc/one)" one
-        refused 1 "Machine 's' runs from it" on mctl mount s /mnt/x
+        refused 1 "Machine 's' runs from image 's'" on mctl mount s /mnt/x
         power_off s
         works on mctl mount --read-only s /mnt/x
         equal "What was written" "$(on cat /mnt/x/etc/one)" one
@@ -270,7 +283,7 @@ test_mounted() {
         soon no_loops
         boot d
         equal "What was written" "$(inside d cat /etc/one)" one
-        refused 1 "runs from it" on mctl mount d /mnt/x
+        refused 1 "runs from image" on mctl mount d /mnt/x
         power_off d
         on mctl read-only d
         refused 1 "--read-only" on mctl mount d /mnt/x
@@ -279,7 +292,7 @@ test_mounted() {
         works on mctl umount d
         soon no_loops
         works on mctl remove d
-        # And what is none.
+        # Errors: no such image, no such directory.
         refused 1 "No image 'nothere'" on mctl mount nothere /mnt/x
         refused 1 "Cannot mount on '/mnt/nothere'" on mctl mount bb /mnt/nothere
         refused 1 "Cannot mount on '/etc/passwd'" on mctl mount bb /etc/passwd

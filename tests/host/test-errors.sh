@@ -1,12 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# What cannot be: each mistake gets one clear line, a status that is not 0, and leaves nothing.
+# Errors: each mistake has an error of one line and an exit status that is not 0, and leaves no remains.
 
 # shellcheck source=tests/host/lib.sh
 . "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/lib.sh"
 
-# not_up REASON COMMAND...: the machine did not come up; the first line says why, the lines of its log follow, indented.
+# not_up REASON COMMAND...: the machine must fail to come up. The first line of the error has the reason, and indented
+# lines of the log follow.
 not_up() {
         local reason=$1
         shift
@@ -32,7 +33,7 @@ test_init_fails() {
         contains "The machines with those that failed" "$(on mctl list --all --json)" '"failed"'
         contains "The status" "$(on mctl status bb)" "failed"
         on rm /var/lib/machines/bb/etc/init-fail
-        # That it failed once is not in the way.
+        # A failed start does not prevent a later start.
         boot bb
         power_off bb
 }
@@ -54,7 +55,7 @@ test_init_hangs() {
         forget
 }
 
-# The status of a payload is that of its unit.
+# The exit status of the payload is that of the unit.
 test_init_exits() {
         echo 7 | put_file /var/lib/machines/bb/etc/init-exit
         try on mctl boot bb
@@ -92,7 +93,7 @@ test_missing_image() {
         refused 1 "No image 'nothing' in /var/lib/machines" on mctl boot nothing
         refused 1 "/nowhere" on mctl boot /nowhere --name x
         on_sh ': >/var/lib/machines/file'
-        refused 1 "is no image" on mctl boot file
+        refused 1 "is not an image" on mctl boot file
         on rm /var/lib/machines/file
         refused 1 "No image 'nothing'" on mctl boot --dry-run nothing
 }
@@ -167,7 +168,7 @@ test_no_such_machine() {
         for verb in status show poweroff stop reboot terminate kill wait logs; do
                 refused 1 "nobody" on mctl "$verb" nobody
         done
-        # Gone it is already.
+        # A machine that does not exist counts as stopped.
         works on mctl wait --for=stopped nobody
 }
 
@@ -178,7 +179,7 @@ test_name_twice() {
         refused 1 "'bb'" on mctl boot bb2 --name bb
         equal "The image that runs" "$(field bb image)" bb
 
-        # The other door.
+        # The unit of the template is refused as well.
         printf '[Image]\nImage=bb2\n' | put_file /etc/mctl/bb.machine
         try on systemctl start container@bb.service
         equal "The exit status" "$status" 1
@@ -195,7 +196,7 @@ test_name_twice() {
         on rm -r /var/lib/machines/bb2 /etc/mctl/bb.machine
 }
 
-# Of a hundred that try at once, one gets the name.
+# If many starts use one name at once, one of them succeeds.
 test_name_race() {
         local won
 
@@ -208,7 +209,7 @@ test_name_race() {
         power_off race
 }
 
-# One machine writes to an image; who only reads is in nobody's way.
+# Only one machine writes to an image. Machines that only read the image can run at the same time.
 test_image_has_a_writer() {
         boot bb --name one
         refused 1 "Machine 'one' has image 'bb' and writes to it" on mctl boot bb --name two
@@ -216,14 +217,14 @@ test_image_has_a_writer() {
         boot bb --name two --volatile=overlay
         works on mctl run bb true
 
-        # The other door, which nobody but the launcher watches.
+        # For the unit of the template, only the launcher checks the claim.
         printf '[Image]\nImage=bb\n' | put_file /etc/mctl/web.machine
         try on systemctl start container@web.service
         equal "The exit status" "$status" 1
         contains "The log" "$(on journalctl --no-pager -u container@web.service)" "Machine 'one' has image 'bb'"
         on systemctl reset-failed container@web.service
 
-        # The writer may be started again, and its successor may be another.
+        # After the end of the writer, another machine can write to the image.
         works on mctl terminate one
         works on systemctl start container@web.service
         refused 1 "Machine 'web' has image 'bb'" on mctl boot bb --name one

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# More programs in a machine that is up.
+# Programs in a running machine: exec, shell and login.
 
 # shellcheck source=tests/host/lib.sh
 . "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/lib.sh"
@@ -18,7 +18,7 @@ test_streams_and_status() {
         equal "The exit status" "$status" 143
         try on_sh 'echo hello | mctl exec -i bb tr a-z A-Z'
         equal stdout "$out" HELLO
-        # Without -i there is nothing to read.
+        # Without -i, standard input is empty.
         works on_sh 'echo hello | mctl exec bb cat'
         empty stdout "$out"
         refused 127 nothing on mctl exec bb nothing
@@ -28,23 +28,23 @@ test_streams_and_status() {
         refused 125 "Expected" on mctl exec bb
         refused 125 "no user 'nosuch'" on mctl exec -u nosuch bb true
         refused 125 "/nowhere" on mctl exec -w /nowhere bb true
-        # A directory would be a way out.
+        # A descriptor of a directory would lead out of the machine.
         refused 125 "no directories" on_sh 'mctl exec -i bb true </'
         refused 125 "must be open" on_sh 'mctl exec bb true >&-'
-        # What looks like an option of ours belongs to the command.
+        # Options after the command are arguments of the command.
         works on mctl exec bb echo --help -u x
         equal stdout "$out" "--help -u x"
         power_off bb
         refused 125 "No machine 'bb'" on mctl exec bb true
 }
 
-# Eight bits, all of them, both ways.
+# All byte values pass unchanged in both directions.
 test_bytes() {
         boot bb
         on_sh 'head -c 64M /dev/urandom >/run/random'
         equal "The digest" "$(on_sh 'mctl exec -i bb cat </run/random | sha256sum')" "$(on_sh 'sha256sum </run/random')"
         equal "The digest" "$(on_sh 'mctl exec -i bb sha256sum </run/random')" "$(on_sh 'sha256sum </run/random')"
-        # On a terminal, which is made to pass them.
+        # On a terminal in raw mode, all byte values pass unchanged.
         on mctl copy-to bb /run/random /random
         equal "The digest" "$(at_terminal --exact 'mctl exec -t bb sh -c "stty raw -echo; cat /random"' | sha256sum)" "$(on_sh 'sha256sum </run/random')"
         power_off bb
@@ -55,6 +55,10 @@ test_person() {
         boot debian
         works on mctl exec debian id
         equal stdout "$out" "uid=0(root) gid=0(root) groups=0(root)"
+        works on mctl exec debian sh -c 'echo $USER $LOGNAME $HOME $SHELL'
+        equal stdout "$out" "root root /root /bin/bash"
+        works on mctl exec -e HOME=/srv debian sh -c 'echo $HOME'
+        equal stdout "$out" /srv
         works on mctl exec -u nobody debian sh -c 'id -u; echo $USER $HOME; pwd'
         equal stdout "$out" $'65534\nnobody /nonexistent\n/'
         works on mctl exec -u 1234 -w /tmp -e A=b -e C debian sh -c 'id -u; pwd; echo $A'
@@ -66,7 +70,7 @@ test_person() {
         power_off debian
 }
 
-# It is as bound as what runs there anyway.
+# The program has the same capabilities, filter and limits as the leader.
 test_bounds() {
         local leader field own theirs
 
@@ -90,12 +94,12 @@ test_bounds() {
         equal "The filter" "$out" 0
         empty "The cgroups that are left" "$(on_sh 'ls -d /sys/fs/cgroup/machine.slice/machine-debian.service/exec-* 2>/dev/null || :')"
         on rm /etc/mctl/debian.machine
-        # systemd inside does not know them.
+        # systemd inside does not count these processes as a failure.
         equal "The system inside" "$(on mctl exec debian systemctl is-system-running)" running
         power_off debian
 }
 
-# It ends with the machine, and with who started it; signals are passed on.
+# The program ends with the machine, and with mctl. mctl forwards signals to the program.
 test_ends() {
         local pid
 
@@ -114,7 +118,7 @@ test_ends() {
         equal "How it ended" "$(on systemctl show --value -p ExecMainStatus two)" 137
         on systemctl reset-failed
 
-        # What a rebooted machine leaves of them is in nobody's way.
+        # Programs that are left from before a reboot do not prevent the restart of the unit.
         boot bb
         try on mctl exec bb sh -c 'sleep 1000 </dev/null >/dev/null 2>&1 &'
         pid=$(leader_of bb)
@@ -134,17 +138,17 @@ other_leader() {
 test_terminal() {
         boot debian
         matches stdout "$(at_terminal 'mctl exec -t debian tty')" '^/dev/pts/[0-9]+$'
-        equal "The size" "$(at_terminal 'stty rows 33 cols 77; mctl exec -t debian sh -c "sleep 0.3; stty size"')" "33 77"
+        equal "The size" "$(at_terminal 'stty rows 33 cols 77; mctl exec -t debian sh -c "until stty size | grep 33; do sleep 0.1; done"')" "33 77"
         try at_terminal 'mctl exec -t debian sh -c "exit 5"'
         equal "The exit status" "$status" 5
         works at_terminal 'mctl shell debian; echo "status $?"' '# -> echo a$((1+1))b\n' a2b '# -> exit 4\n' 'status 4'
         refused 125 "needs a terminal" on mctl exec -t debian true
-        # Signals are the program's.
+        # On a terminal, mctl forwards signals to the program as well.
         try at_terminal '(soon mctl exec debian test -e /run/up; pkill -TERM -x mctl) & mctl exec -t debian sh -c "trap \"exit 8\" TERM; touch /run/up; while :; do sleep 0.1; done"'
         equal "The exit status" "$status" 8
         works at_terminal 'mctl login debian' 'debian login: -> \x1d\x1d\x1d'
         refused 125 "needs a terminal" on mctl login debian
-        # Raw mode does not stay.
+        # After the command, the terminal has its old settings.
         equal "The terminal afterwards" "$(at_terminal 'stty -a >/tmp/before; mctl exec -t debian true; stty -a >/tmp/after; cmp /tmp/before /tmp/after && echo same')" same
         power_off debian
 }
@@ -160,13 +164,13 @@ test_shell() {
         contains stdout "$out" "in shell"
         refused 125 "no user" on mctl shell nosuch@debian
         refused 125 "before the '@'" on mctl shell @debian
-        # It is a unit of the system inside, by PAM.
+        # The shell is a unit or a session of the system inside, which PAM sets up.
         works on mctl shell debian sh -c 'grep "^0::" /proc/self/cgroup; echo $LOGNAME'
         matches stdout "$out" $'^0::/(system.slice/run-|user.slice/).*\nroot$'
-        # What looks like a variable is the shell's there, not systemd's.
+        # Variables in the command are expanded by the shell inside, and not by systemd.
         works on mctl shell debian sh -c 'X=5; echo ${X}$X $$ "$1" ${HOME}' sh '${PATH}'
         matches stdout "$out" $'^55 [0-9]+ \\$\\{PATH\\} /root$'
-        # Without a system inside, the shell is a process like others.
+        # If no systemd runs inside, the shell is a process like that of exec.
         boot bb --name plain
         try on mctl shell plain sh -c 'id -u; exit 5'
         equal "The exit status" "$status" 5
@@ -201,7 +205,7 @@ test_hostile() {
         equal "The program" "$(on_sh 'sha256sum /usr/lib/mctl/mctl-enter')" "$sum"
         power_off bb
         boot bb
-        # Files of users are text that is read with bounds.
+        # mctl reads the user database of a machine as text with a limited size, and does not wait for a FIFO.
         inside_sh bb 'rm /etc/passwd; mkfifo /etc/passwd'
         try on timeout 10 mctl exec -u root bb true
         differ "The exit status" "$status" 124
@@ -211,7 +215,7 @@ test_hostile() {
         on_sh 'cd /var/lib/machines/bb; rm -f bin/evil etc/passwd; printf "root:x:0:0::/root:/bin/sh\n" >etc/passwd'
 }
 
-# Who is not root asks the registry, which asks polkit.
+# For a user who is not root, the registry asks polkit.
 test_who_may() {
         boot bb
         try on_user alice mctl --no-ask-password exec bb true
@@ -225,7 +229,7 @@ test_who_may() {
         try on_user alice mctl exec bb sh -c 'kill -KILL $$'
         equal "The exit status" "$status" 137
         refused 127 nothing on_user alice mctl exec bb nothing
-        refused 125 "no directories" on_user alice sh -c 'mctl exec -i bb true </tmp'
+        refused 125 "cannot be directories" on_user alice sh -c 'mctl exec -i bb true </tmp'
         refused 125 "Only root" on_user alice mctl --no-ask-password exec --privileged bb true
         try on_user alice mctl --no-ask-password exec -u nobody bb true
         equal "The exit status" "$status" 125
@@ -255,17 +259,17 @@ test_detached() {
         equal "The exit status" "$status" 6
         lacks "The list" "$(on mctl exec --list)" "$id"
         contains "The log" "$(on journalctl -q --no-pager -t bb)" "to the log"
-        refused 125 "no program" on mctl exec --wait "$id"
-        # It is there to be asked after its end, too, until the machine ends.
+        refused 125 "has a program" on mctl exec --wait "$id"
+        # The result of a detached program is kept after its end, until the machine ends.
         id=$(on mctl exec -d bb sh -c 'exit 3')
-        sleep 0.5
+        soon on_sh 'mctl exec --list | grep "^$1 *exited"' sh "$id"
         try on mctl exec --wait "$id"
         equal "The exit status" "$status" 3
         id=$(on mctl exec -d bb sleep 1000)
         power_off bb
         soon on_sh '! systemctl is-active -q "mctl-exec-*"'
         empty "What is left" "$(on systemctl list-units --all --no-legend --plain 'mctl-exec-*')"
-        refused 125 "no use" on mctl exec -d -t bb true
+        refused 125 "cannot be combined" on mctl exec -d -t bb true
         refused 125 "No machine 'bb'" on mctl exec -d bb true
 }
 

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# Files between the host and machines: copies and live mounts, by our own commands.
+# Copies and mounts between the host and running machines, with the commands of mctl.
 
 # shellcheck source=tests/host/lib.sh
 . "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/lib.sh"
@@ -9,7 +9,7 @@
 host_options=("--with=attr,acl,libcap2-bin,btrfs-progs")
 
 prepare_host() {
-        # A tree with all that a copy can lose.
+        # A tree with all properties that a copy could lose.
         on_sh 'mkdir -p /srv/tree/sub
                 cd /srv/tree
                 echo text >file
@@ -31,7 +31,7 @@ prepare_host() {
                 setcap cap_net_raw+ep capable'
 }
 
-# What there is to see of a tree, owners as they are there.
+# A script that lists the properties of a tree, with the owners as they appear on that side.
 describe_tree='cd "$1"
         find . -printf "%P %y %m %U:%G %n %s %l %T@\n" | grep -v "^ d" | sed -E "s/(d [0-9]+ [0-9:]+ [0-9]+) [0-9]+/\1/" | sort
         sha256sum big file holes sub/again'
@@ -42,12 +42,13 @@ test_there_and_back() {
         equal "The tree inside" "$(on_sh "$describe_tree" sh /var/lib/machines/bb/root/tree)" "$(on_sh "$describe_tree" sh /srv/tree)"
         matches "The blocks of the file with holes" "$(inside bb stat -c %b /root/tree/holes)" '^[0-9]{1,3}$'
         equal "The owner inside" "$(inside bb stat -c %u:%g /root/tree/big)" 33:44
-        # File capabilities are those of the root inside.
+        # File capabilities belong to root inside.
         matches "The capabilities" "$(on getcap -n /var/lib/machines/bb/root/tree/capable)" "cap_net_raw=ep( \\[rootid=0\\])?$"
         equal "The attribute" "$(on_sh 'getfattr --only-values -n user.note /var/lib/machines/bb/root/tree/file')" hello
 
         equal "Whose the link is" "$(on stat -c %u:%g /var/lib/machines/bb/root/tree/sub/link)" 7:7
-        # Back, a program has no powers that its file says, and a device is root's.
+        # In a copy from a machine, a program has no set-user-ID bit and no capabilities, and a device is accessible
+        # only to root.
         works on mctl copy-from bb /root/tree /srv/back
         equal "The program" "$(on stat -c %a /srv/back/program)" 755
         empty "The capabilities" "$(on getcap /srv/back/capable)"
@@ -65,7 +66,7 @@ test_names() {
         on_sh 'echo one >/srv/one; mkdir -p /srv/dir/deep; echo two >/srv/dir/deep/two'
         works on mctl copy-to bb /srv/one /etc/
         equal "The file" "$(inside bb cat /etc/one)" one
-        # A file is replaced when that is asked for, and directories are merged.
+        # With --force, files are replaced. Directories are merged.
         on_sh 'echo other >/srv/one'
         refused 1 "'one'" on mctl copy-to bb /srv/one /etc/one
         equal "The file" "$(inside bb cat /etc/one)" one
@@ -75,11 +76,11 @@ test_names() {
         on_sh 'rm /srv/dir/deep/two; echo three >/srv/dir/deep/three'
         works on mctl copy-to bb /srv/dir /tmp/dir
         equal "The directory" "$(inside_sh bb 'cd /tmp/dir/deep && echo *')" "three two"
-        # Where we are counts on the host.
+        # Relative paths of the host begin at the working directory.
         works on_sh 'cd /srv && mctl copy-to bb one /tmp/relative && mctl copy-from bb /tmp/relative back && cat back'
         equal stdout "$out" other
 
-        # As with Docker.
+        # 'mctl cp' works like 'docker cp'.
         works on_sh 'cd /srv && mctl cp one bb:/tmp && mctl cp bb:/tmp/one /srv/dir && cat dir/one'
         equal stdout "$out" other
         works on mctl cp /srv/one bb:/tmp/one
@@ -92,7 +93,7 @@ test_names() {
         refused 1 "Cannot open '/nothing' in the machine" on mctl copy-to bb /srv/one /nothing/x
         refused 1 "Cannot open '/nothing' in the machine" on mctl copy-from bb /nothing /srv/x
         refused 1 "no name" on mctl copy-to bb /srv/one /tmp/..
-        # Completion adds a slash; the path is the same.
+        # A slash at the end of the source, which completion adds, changes nothing.
         works on mctl copy-to bb /srv/dir/ /tmp/slash
         inside_sh bb 'mkdir -p /srv'
         works on mctl copy-to bb /srv/dir/
@@ -105,7 +106,7 @@ test_names() {
         on_sh 'rm -rf /srv/one /srv/new /srv/dir /srv/back /var/lib/machines/bb/etc/one'
 }
 
-# A machine that leads elsewhere leads nowhere but into itself.
+# No symbolic link in a machine leads a copy out of the machine.
 test_copies_stay_inside() {
         boot bb
         on_sh 'echo secret >/srv/secret; rm -rf /srv/out'
@@ -116,7 +117,7 @@ test_copies_stay_inside() {
         works on mctl copy-from bb /link /srv/out
         equal "The link" "$(on readlink /srv/out)" /srv/secret
         empty "What is new on the host" "$(on_sh 'find /srv -newer /srv/secret -type f -name x')"
-        # It swaps a directory for a link while we copy.
+        # During a copy, the machine exchanges a directory and a symbolic link.
         on nsenter --target "$(leader_of bb)" --all --wd=/ -- /bin/sh -c \
                 'i=0; while [ $i -lt 4000 ]; do mv /here /there; ln -s /srv /here; rm /here; mv /there /here; i=$((i + 1)); done' &
         local racer=$!
@@ -131,13 +132,13 @@ test_copies_stay_inside() {
         on_sh 'rm -rf /srv/secret /srv/out /srv/race; cd /var/lib/machines/bb; rm -rf way magic link here there'
 }
 
-# What did not come to its end leaves nothing, and says so.
+# A copy that fails reports an error, and leaves no incomplete file.
 test_copies_that_fail() {
         boot bb
         inside_sh bb 'mkdir /small; mount -t tmpfs -o size=1m none /small'
         refused 1 "No space left" on mctl copy-to bb /srv/tree /small/tree
         empty "What is left" "$(inside bb ls -A /small)"
-        # The worker is killed.
+        # The worker is killed during a copy.
         on_sh 'mkfifo /srv/wait 2>/dev/null; head -c 300M /dev/zero >/srv/huge'
         on_sh 'for i in $(seq 100); do systemctl kill -s KILL "mctl-work-*" 2>/dev/null; sleep 0.02; done' &
         local killer=$!
@@ -149,7 +150,7 @@ test_copies_that_fail() {
         on_sh 'rm -f /srv/wait /srv/huge; find /var/lib/machines/bb/root -name ".#*" -delete'
 }
 
-# What somebody else has inside is not the machine's root's, so no copy reads or writes it either.
+# If a mounted file belongs to no user of the machine, copies neither read nor write it.
 test_files_of_others() {
         on_sh 'mkdir -p /run/theirs /run/small; echo secret >/run/theirs/file; chmod 700 /run/theirs; chown -R 1500:1500 /run/theirs; echo x >/run/one'
         boot bb --bind=/run/theirs:/mnt:noidmap
@@ -161,7 +162,7 @@ test_files_of_others() {
         equal "The file" "$(on cat /run/theirs/file)" secret
         empty "What was read" "$(on_sh 'find /run/stolen -name file 2>/dev/null || :')"
         power_off bb
-        # A machine that a user registers may be nothing but another view of the host.
+        # A machine that a user has registered can be a process in the namespaces of the host.
         rule 'action.id == "org.freedesktop.machine1.register-machine"'
         on systemctl mask systemd-machined
         on systemctl restart mctl-registryd
@@ -179,7 +180,7 @@ test_files_of_others() {
         on rm -rf /run/theirs /run/one /run/stolen
 }
 
-# While names appear in a new directory, the machine mounts other files on them: these stay as they are.
+# During a copy, the machine mounts other files on the new names: the copy does not change these files.
 test_race_of_nodes() {
         local before
 
@@ -206,15 +207,20 @@ test_bind() {
         refused 1 "/mnt/data" on mctl bind bb /run/data /mnt/data
         works on mctl bind --mkdir bb /run/data /mnt/data
         equal "What is seen" "$(inside bb cat /mnt/data/file)" seen
-        # Whose it is, and what is made there, is the same on both sides.
+        # Owners are the same on both sides, also of new files.
         equal "The owner" "$(inside bb stat -c %u:%g /mnt/data/file)" 5:5
         inside_sh bb 'echo new >/mnt/data/new; chown 6:6 /mnt/data/new'
         equal "The owner" "$(on stat -c %u:%g /run/data/new)" 6:6
+        # Twice is once: one unbind is enough. Another source is another mount.
+        works on mctl bind bb /run/data /mnt/data
+        works on mctl bind --read-only bb /run/data /mnt/data
+        equal "How many mounts there are" "$(inside bb grep -c ' /mnt/data ' /proc/self/mountinfo)" 2
+        works on mctl unbind bb /mnt/data
         works on mctl unbind bb /mnt/data
         empty "What is seen" "$(inside bb ls /mnt/data)"
         refused 1 "Nothing" on mctl unbind bb /mnt/data
 
-        # Read-only is read-only for its root, too.
+        # Root inside cannot write to a read-only bind.
         works on mctl bind --read-only --mkdir bb /run/data/file /mnt/one
         equal "What is seen" "$(inside bb cat /mnt/one)" seen
         try inside_sh bb 'echo x >/mnt/one'
@@ -224,7 +230,7 @@ test_bind() {
         equal "The file" "$(on cat /run/data/file)" seen
         works on mctl unbind bb /mnt/one
 
-        # What the machine makes of the path stays in it.
+        # Symbolic links in the destination are resolved inside the machine.
         inside_sh bb 'mkdir /run/x; ln -s /run/x /out; ln -s /proc/1/root /rootlink'
         works on mctl bind --mkdir bb /run/data /out/data
         equal "What is seen" "$(inside bb cat /run/x/data/file)" seen
@@ -237,7 +243,7 @@ test_bind() {
         empty "The mounts of the host" "$(on_sh 'grep mctl/stage /proc/self/mountinfo || :')"
         on_sh 'rm -rf /run/data; cd /var/lib/machines/bb; rm -rf out rootlink mnt/*'
 
-        # Without users of its own.
+        # A machine without a user namespace.
         boot bb --private-users=no
         on_sh 'mkdir -p /run/data; echo seen >/run/data/file'
         works on mctl bind --mkdir bb /run/data /mnt/data
@@ -261,14 +267,14 @@ test_who_may() {
         power_off bb
 }
 
-# More than a number at once wait for nobody: they are refused.
+# Calls beyond the limit of workers are refused, and do not wait.
 test_many() {
         boot bb
         on_sh 'head -c 20M /dev/zero >/srv/some'
         on_sh 'for i in $(seq 90); do mctl copy-to bb /srv/some /tmp/$i 2>/tmp/err.$i & done; wait
                 cat /tmp/err.* | sort | uniq -c >/tmp/errors; rm /tmp/err.*'
         try on cat /tmp/errors
-        [ -z "$out" ] || contains "The errors" "$out" "Too much is under way"
+        [ -z "$out" ] || contains "The errors" "$out" "jobs are running already"
         lacks "The errors" "$out" "did not finish"
         matches "How many were copied" "$(inside_sh bb 'ls /tmp | wc -l')" '^ *[6-9][0-9]$'
         works on mctl list

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# org.freedesktop.import1 and its clients, as they are, where mctl is its provider.
+# org.freedesktop.import1 and its unmodified clients, with mctl-registryd as the provider.
 
 # shellcheck source=tests/host/lib.sh
 . "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/lib.sh"
@@ -13,7 +13,7 @@ prepare_host() {
                 systemctl restart mctl-registryd' sh "$service" >/dev/null 2>&1
 }
 
-# It says what it does on standard error.
+# machinectl prints its progress on standard error.
 their() {
         try on machinectl "$@"
         equal "The exit status of machinectl $*" "$status" 0

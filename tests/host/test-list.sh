@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# What mctl says of machines: tables, JSON, properties.
+# The output of mctl about machines: tables, JSON, properties.
 
 # shellcheck source=tests/host/lib.sh
 . "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/lib.sh"
@@ -49,7 +49,7 @@ test_table() {
         power_off bb
 }
 
-# What is in an image goes to a terminal: it must not command it.
+# Text from an image that mctl prints on a terminal contains no control characters.
 test_hostile_os_release() {
         on_sh 'cp -a /var/lib/machines/bb /var/lib/machines/evil
                 printf "ID=evil\nPRETTY_NAME=\"\033[31mred\033]0;x\007\"\nNAME=Fine\n" >/var/lib/machines/evil/etc/os-release'
@@ -96,14 +96,14 @@ test_wait() {
         works on mctl wait --for=ready bb
         try on mctl wait --for=lunch bb
         equal "The exit status" "$status" 2
-        # It ends when the machine does, and not before.
+        # 'mctl wait' ends when the machine has ended, and not before.
         on_sh 'mctl wait --for=stopped bb & waiter=$!
                 sleep 0.5
                 kill -0 $waiter
                 mctl -q poweroff bb
                 wait $waiter'
         works on mctl wait --for=stopped bb
-        # Who ends it at once has it end well.
+        # If a machine is terminated, 'mctl wait' succeeds.
         boot bb
         works on_sh 'mctl wait --for=stopped bb & waiter=$!
                 sleep 0.3
@@ -152,7 +152,7 @@ test_kill() {
 test_several_at_once() {
         boot bb --name one
         boot bb --name two --volatile=overlay
-        # One that is not there does not keep the others from being stopped.
+        # If one machine does not exist, the other machines are stopped nevertheless.
         try on mctl poweroff one nobody two
         equal "The exit status" "$status" 1
         lines stderr "$err" 1
@@ -185,7 +185,7 @@ test_pause() {
         sleep 0.3
         equal "How far it came" "$(on cat /var/lib/machines/bb/count)" "$before"
         refused 125 "is paused" on timeout 10 mctl exec bb true
-        # Whoever asks later knows it, too.
+        # After a restart of the registry, the machine is still listed as paused.
         on systemctl restart mctl-registryd
         equal "The state" "$(field bb state)" paused
         works on mctl resume bb
@@ -212,7 +212,7 @@ test_stats() {
         try on mctl stats --json two
         valid_json "$out" 'len(json) == 1 and json[0]["name"] == "two" and json[0]["cpuPercent"] >= 0'
         refused 1 "nobody" on mctl stats --no-stream nobody
-        # The busiest first, with the user that it has inside.
+        # 'mctl top' lists the busiest process first, with its user ID inside.
         on mctl exec -d -u 1000 one sh -c 'while :; do :; done # busy )'
         soon on_sh 'mctl top --json one | jq -e "any(.[]; .user == 1000)"'
         works on mctl top --no-stream

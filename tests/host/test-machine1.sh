@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# org.freedesktop.machine1 and the clients that know it, as they are, where mctl is its provider.
+# org.freedesktop.machine1 and its unmodified clients, with mctl-registryd as the provider.
 
 # shellcheck source=tests/host/lib.sh
 . "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/lib.sh"
@@ -13,7 +13,7 @@ host_options=("--with=systemd-container,libnss-systemd,libnss-mymachines,socat,b
 
 prepare_host() {
         be_provider
-        # A tree for systemd-nspawn, which wants a system to boot.
+        # A tree for systemd-nspawn, which needs a whole system.
         on cp -a /var/lib/machines/debian /var/lib/machines/theirs
 }
 
@@ -48,8 +48,8 @@ test_clients() {
         works on systemctl list-machines --no-pager --no-legend
         matches stdout "$out" '(^|
 ) *debian +running +0 +0'
-        # With 257 and 262, list-units fails, and list-sockets does now and then; with 262 it has another word for the machine. With
-        # systemd-machined list-units fails as well, and so does list-sockets of 262 now and then.
+        # With 257 and 262, list-units fails, and list-sockets fails sometimes. list-sockets of 262 has another heading
+        # for the machine. With systemd-machined, list-units fails as well, and list-sockets of 262 fails sometimes.
         soon lists_all_sockets
         works on hostnamectl -M debian
         contains stdout "$out" "Transient hostname: debian"
@@ -138,7 +138,7 @@ test_images() {
         refused 1 "No image 'nothing' known" on busctl call "${m1[@]}" GetImage s nothing
         refused 1 "No image '../x' known" on busctl call "${m1[@]}" GetImage s ../x
         equal "The ID" "$(on busctl call "${m1[@]}" GetImageMachineID s bb)" "ay 0"
-        # A unit by the name that machinectl start has for it can be ours.
+        # 'machinectl start' uses the name of another unit, which can be an alias of container@.service.
         on_sh 'ln -s /usr/lib/systemd/system/container@.service /etc/systemd/system/systemd-nspawn@.service
                 mkdir -p /etc/mctl && printf "[Image]\nImage=bb\n" >/etc/mctl/bb.machine
                 systemctl daemon-reload'
@@ -161,17 +161,17 @@ test_images_change() {
         refused 1 "runs from image" on machinectl rename copied other
         refused 1 "runs from image" on machinectl remove copied
         power_off copied
-        # By another path, too.
+        # The image is in use as well if a machine runs from another path of it.
         on_sh "mkdir /run/alias; mount --bind /var/lib/machines/copied /run/alias"
         works on mctl boot /run/alias --name other-path
-        refused 1 "runs from it" on machinectl remove copied
+        refused 1 "runs from image" on machinectl remove copied
         power_off other-path
         on_sh "umount /run/alias; rmdir /run/alias"
         refused 1 "already" on machinectl clone bb copied
         works on machinectl rename copied other
         refused 1 "already" on machinectl rename other bb
         on test -e /var/lib/machines/other.nspawn
-        # Read-only is immutable, which a file system may not have.
+        # A read-only directory has the immutable flag, which some file systems do not support.
         try on machinectl read-only other
         if [ "$status" = 0 ]; then
                 contains "The image" "$(on machinectl show-image other)" ReadOnly=yes
@@ -186,16 +186,16 @@ test_images_change() {
         empty "What is left" "$(on_sh 'cd /var/lib/machines; ls -d other* copied* .#mctl-* 2>/dev/null || :')"
         for name in .host ../x /etc .#x; do
                 refused 1 "" on busctl call "${m1[@]}" RemoveImage s "$name"
-                refused 1 "name" on busctl call "${m1[@]}" CloneImage ssb bb "$name" false
+                refused 1 "can be called" on busctl call "${m1[@]}" CloneImage ssb bb "$name" false
         done
         refused 1 "no subvolume" on machinectl set-limit bb 1G
         refused 1 "directory" on machinectl set-limit 1G
 
-        # However deep it is.
+        # A tree can be removed even if it is very deep.
         on_sh 'mkdir /var/lib/machines/deep; cd /var/lib/machines/deep; i=0; while [ $i -lt 1500 ]; do mkdir d && cd -P d; i=$((i + 1)); done'
         works on machinectl remove deep
         empty "What is left" "$(on_sh 'cd /var/lib/machines; ls -d deep .#mctl-* 2>/dev/null || :')"
-        # Hidden images go when the store is cleaned, and what a change left that was killed.
+        # 'machinectl clean' removes hidden images, and the remains of a change that was killed.
         on_sh 'mkdir -p /var/lib/machines/.hidden/x "/var/lib/machines/.#mctl-0123456789abcdef/x"'
         try on machinectl clean
         equal "The exit status" "$status" 0
@@ -213,7 +213,7 @@ test_images_change() {
         on_sh 'rm -r /var/lib/machines/bb.nspawn /var/lib/machines/bb/deep /var/lib/machines/bb/etc/machine-info'
 }
 
-# On btrfs, in an instant.
+# On btrfs, images are subvolumes.
 test_images_on_btrfs() {
         on_sh 'truncate -s 400M /run/btrfs.img && mkfs.btrfs -q /run/btrfs.img && mkdir /run/pool &&
                 mount -o loop /run/btrfs.img /run/pool && btrfs -q subvolume create /run/pool/tree &&
@@ -244,7 +244,7 @@ test_copy_and_bind() {
         on_sh 'mkdir -p /run/data; echo seen >/run/data/file; rm -rf /run/back'
         works on machinectl copy-to debian /run/data/file /root/file
         equal "The file" "$(inside debian /bin/cat /root/file)" seen
-        refused 1 "there already" on machinectl copy-to debian /run/data/file /root/file
+        refused 1 "exists already" on machinectl copy-to debian /run/data/file /root/file
         works on machinectl copy-from debian /root/file /run/back
         equal "The file" "$(on cat /run/back)" seen
         works on machinectl bind --mkdir --read-only debian /run/data /mnt/data
@@ -253,7 +253,7 @@ test_copy_and_bind() {
         contains stderr "$err" "Read-only"
         works on busctl call org.freedesktop.machine1 /org/freedesktop/machine1/machine/debian \
                 org.freedesktop.machine1.Machine CopyToWithFlags sst /run/data/file /root/file 1
-        refused 1 "no such flags" on busctl call "${m1[@]}" CopyToMachineWithFlags ssst debian /run/data /x 8
+        refused 1 "an unknown bit" on busctl call "${m1[@]}" CopyToMachineWithFlags ssst debian /run/data /x 8
         refused 1 "absolute" on busctl call "${m1[@]}" CopyToMachine sss debian x /x
         try on_user alice busctl call "${m1[@]}" CopyToMachine sss debian /run/data /x
         equal "The exit status" "$status" 1
@@ -273,7 +273,7 @@ test_addresses() {
         power_off debian
 }
 
-# Machines that others register are machines like ours.
+# Machines that other programs register are listed and managed like machines of mctl.
 test_nspawn_registers() {
         local scope
 
@@ -282,14 +282,14 @@ test_nspawn_registers() {
         soon is_known booted
         soon is_known sco-ped
         equal "The unit" "$(field booted unit)" their-booted.service
-        # nspawn of 258 and later makes the scope by itself, by another name.
+        # systemd-nspawn of 258 and later makes the scope itself, with another name.
         scope=$(field sco-ped unit)
         matches "The unit" "$scope" '^(machine-sco\\x2dped|sco-ped|sco\\x2dped)\.scope$'
         equal "The state" "$(field sco-ped state)" running
         contains "The OS" "$(field booted os)" Debian
         refused 1 "running already" on mctl boot bb --name sco-ped --volatile=overlay
         soon on systemctl -M booted is-system-running # with --wait, that of 257 waits for ever now and then
-        # Whatever becomes of the registry.
+        # After a crash of the registry, the machines are still known.
         on systemctl kill -s KILL --kill-whom=main "$registry"
         equal "The unit after kill -9" "$(field booted unit)" their-booted.service
         equal "The unit after kill -9" "$(field sco-ped unit)" "$scope"
@@ -325,7 +325,7 @@ test_users() {
         works on_user alice machinectl --no-ask-password terminate debian
         soon is_gone debian
 
-        # Who may register has only processes of his own.
+        # A user who may register machines can register only processes of this user.
         rule 'action.id == "org.freedesktop.machine1.register-machine"'
         pid=$(on systemctl show --value -p MainPID dbus.service)
         refused 1 "of that user" on_user alice busctl call "${m1[@]}" RegisterMachine sayssus hers 0 test container "$pid" ""
@@ -339,7 +339,34 @@ test_users() {
         no_rule
 }
 
-# What a user registers is a process of his, and nothing more.
+# A user mounts what only root may read over a file of his machine's, in namespaces of his own.
+test_users_show_own_files() {
+        local file pid
+
+        on_sh 'umask 077; echo "DB_PASSWORD=hunter2" >/etc/secret; echo "NAME=Hers" >/home/alice/os-release; chmod 644 /home/alice/os-release; chmod 755 /home/alice'
+        rule 'action.id == "org.freedesktop.machine1.register-machine"'
+        for file in /home/alice/os-release /etc/secret; do
+                on systemd-run -q --unit=hers --uid=alice -p ProtectProc=default unshare -Ur --mount sh -c 'mount --bind "$1" "$(readlink -f /etc/os-release)" && exec sleep 1000' sh "$file"
+                soon on_sh '[ "$(cat "/proc/$(systemctl show -P MainPID hers)/comm")" = sleep ]'
+                pid=$(property hers.service MainPID)
+                works on_user alice busctl call "${m1[@]}" RegisterMachine sayssus hers 0 test container "$pid" /
+                try on_user alice busctl call "${m1[@]}" GetMachineOSRelease s hers
+                if [ "$file" = /etc/secret ]; then
+                        equal "The exit status" "$status" 1
+                        lacks "What is said" "$out$err" hunter2
+                else
+                        contains "What is said" "$out" '"NAME" "Hers"'
+                fi
+                # Nor is it in what anybody may see.
+                lacks "The list" "$(on mctl list --json)" hunter2
+                on systemctl stop hers
+                soon is_gone hers
+        done
+        no_rule
+        on rm /etc/secret /home/alice/os-release
+}
+
+# A machine that a user has registered gives the user no rights beyond those over the process.
 test_users_go_no_further() {
         local pid
 
@@ -347,11 +374,11 @@ test_users_go_no_further() {
         on systemd-run -q --unit=hers --uid=alice sleep 1000
         pid=$(property hers.service MainPID)
         works on_user alice busctl call "${m1[@]}" RegisterMachine sayssus bb 0 test container "$pid" ""
-        # It is in the namespaces of the host, where nobody is let in by that name.
+        # The process is in the namespaces of the host, so the registry refuses shells and files by this name.
         refused 1 "not supported" on_user alice busctl call "${m1[@]}" OpenMachineShell sssasas bb root /bin/sh 0 0
         refused 1 "not supported" on_user alice busctl call "${m1[@]}" OpenMachineRootDirectory s bb
         refused 1 "not supported" on_user alice busctl call "${m1[@]}" GetMachineOSRelease s bb
-        # The name is no longer his when a unit of the host has it.
+        # When a unit of mctl takes the name, the machine of the user is dropped.
         boot bb
         equal "The unit" "$(field bb unit)" machine-bb.service
         equal "How many there are" "$(on mctl list --no-legend | wc -l)" 1
@@ -360,7 +387,7 @@ test_users_go_no_further() {
         power_off bb
         on systemctl stop hers
 
-        # Nor is the unit of another machine.
+        # If the process is in the unit of another machine, the unit still belongs to that machine.
         works on mctl run -d --name web --private-users=no -u 1000 bb sleep 1000
         pid=$(leader_of web)
         works on_user alice busctl call "${m1[@]}" RegisterMachine sayssus hers 0 test container "$pid" ""
@@ -369,7 +396,7 @@ test_users_go_no_further() {
         equal "Whose the unit is" "$(on readlink /run/systemd/machines/unit:machine-web.service)" web
         works on mctl terminate web
         soon is_gone web
-        # There is an end to it.
+        # The number of machines of a user is limited.
         on systemd-run -q --unit=hers --uid=alice sleep 1000
         pid=$(property hers.service MainPID)
         try on_user alice sh -c 'pid=$1; shift; for i in $(seq 40); do busctl call "$@" RegisterMachine sayssus "m$i" 0 t container "$pid" "" || exit; done' \
@@ -401,7 +428,7 @@ test_users_of_machines() {
         equal "The exit status" "$status" 2
         try on getent passwd vu-nobody-0
         equal "The exit status" "$status" 2
-        # Processes of the machine are shown by name.
+        # Processes of the machine have user names in the output of ps.
         contains "The owner" "$(on ps -o user:32= -p "$(leader_of debian)")" vu-debian-0
         for text in '{"uid":-1,"service":"io.systemd.Machine"}' '{"uid":"x","service":"io.systemd.Machine"}' '{}'; do
                 contains "The answer to $text" "$(varlink $userdb io.systemd.UserDatabase.GetUserRecord "$text")" \
@@ -469,7 +496,7 @@ test_registers_otherwise() {
         on systemctl kill -s KILL --kill-whom=main "$registry"
         works on mctl list
         equal "The address after kill -9" "$(on busctl call "${m1[@]}" GetMachineSSHInfo s theirs)" 'ss "vsock/7" "/run/key"'
-        refused 1 "do not have" on busctl call "${m1[@]}" RegisterMachineEx 'sa(sv)' other 1 Nonsense s x
+        refused 1 "bad value" on busctl call "${m1[@]}" RegisterMachineEx 'sa(sv)' other 1 Nonsense s x
         on systemctl reset-failed
         on systemctl stop theirs
         on systemctl reset-failed
@@ -500,7 +527,7 @@ test_maps_over_varlink() {
         power_off bb
 }
 
-# Others map their users in several parts, and their groups otherwise.
+# Machines of other programs can map users in several parts, and groups differently.
 test_maps_in_parts() {
         local pid
 
@@ -540,7 +567,7 @@ test_varlink_is_hostile() {
         power_off bb
 }
 
-# Every method of every object, with arguments of the right types and none of the right values.
+# Calls of every method of every object, with arguments of the right types and wrong values.
 hostile_calls='
         value() {
                 case $1,$2 in
@@ -600,13 +627,13 @@ test_hostile_calls() {
         done
         equal "The process" "$(property $registry MainPID)" "$pid"
         works on mctl list
-        # Methods without arguments do what they say, as root: it may be off, and its image gone.
+        # Methods without arguments succeed for root, so the machine may be off, and its image may be removed.
         on_sh 'mctl terminate victim 2>/dev/null || :; systemctl reset-failed; rm -rf /var/lib/machines/victim'
         soon is_gone victim
         works on test -d /var/lib/machines/bb
 }
 
-# Nothing of what a machine does to its own files holds the registry up.
+# Hostile files in a machine do not block the registry.
 test_hostile_machine() {
         boot debian
         inside_sh debian 'rm /dev/ptmx && mkfifo /dev/ptmx'
@@ -624,7 +651,7 @@ test_hostile_machine() {
         equal "The exit status" "$status" 1
         works on mctl terminate debian
         soon is_gone debian
-        # The tree is as the machine left it.
+        # The changes of the machine to its tree are reverted.
         on_sh 'cd /var/lib/machines/debian && rm etc/os-release && ln -s ../usr/lib/os-release etc/os-release'
 }
 
@@ -639,7 +666,7 @@ test_foreign_state_files() {
         equal "The machines" "$(on machinectl list --no-legend --no-pager)" ""
         equal "What is left" "$(on ls /run/systemd/machines)" ""
         contains "The log" "$(on journalctl --no-pager -u mctl-registryd)" "machines/junk' is no file of this registry"
-        # What was left out had no descriptor to close.
+        # For the files that the registry has skipped, it has closed no descriptor, such as its standard input.
         equal "Standard input of the registry" "$(on readlink "/proc/$(property "$registry" MainPID)/fd/0")" /dev/null
 }
 
@@ -664,7 +691,7 @@ test_new_lives() {
         soon is_unknown web
 }
 
-# A terminal in a machine, by the systemd inside.
+# 'systemd-run -M --pty' runs a program on a terminal of the machine.
 test_run_on_a_terminal() {
         [ "$suite" != bookworm ] || skip "systemd-run of 252 opens the path of the terminal on the host"
         boot debian
@@ -674,7 +701,7 @@ test_run_on_a_terminal() {
         power_off debian
 }
 
-# Without a name it is the host.
+# The name .host stands for the host.
 test_host() {
         works at_terminal 'machinectl -q shell .host /bin/sh -c "tty; id -un; cat /proc/self/cgroup"'
         contains stdout "$out" /dev/pts/
@@ -687,5 +714,5 @@ test_host() {
         equal "OpenMachinePTY" "$(on busctl call "${m1[@]}" OpenMachinePTY s .host | cut -c 1-3)" "hs "
 }
 
-# As on a host where machinectl comes without systemd-importd.
+# The host of these tests has machinectl, but not systemd-importd.
 run_tests

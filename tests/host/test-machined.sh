@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# Beside systemd-machined, which is the provider of org.freedesktop.machine1 then.
+# mctl-registryd as a client of systemd-machined, which is the provider of org.freedesktop.machine1.
 
 # shellcheck source=tests/host/lib.sh
 . "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/lib.sh"
@@ -15,7 +15,7 @@ prepare_host() {
         be_client
 }
 
-# Both tell the same.
+# systemd-machined and mctl-registryd list the same machines.
 test_client() {
         boot debian
         soon is_known debian
@@ -30,7 +30,7 @@ test_client() {
         soon is_known scoped
         soon is_listed scoped
         equal "The class" "$(field scoped class)" container
-        # Either of the two may be started again.
+        # Both services can be restarted.
         on systemctl kill -s KILL --kill-whom=main "$registry"
         on systemctl reset-failed "$registry"
         soon is_listed scoped
@@ -45,7 +45,8 @@ test_client() {
         on systemctl reset-failed
 }
 
-# Newer ones signal whoever has registered a machine that is to end, or has ended.
+# Newer versions of systemd-machined send SIGTERM to the process that has registered a machine, when the machine must
+# end or has ended.
 test_client_and_ends() {
         local pid
 
@@ -64,7 +65,7 @@ test_client_and_ends() {
         soon is_gone bb
         soon is_unknown bb
         equal "The registry" "$(property "$registry" MainPID)" "$pid"
-        # One that is on its way up, or held, ends as well.
+        # A machine that is starting or paused ends as well.
         if [ "$suite" = sid ]; then # older ones have systemd stop it, which does not stop what starts, or is frozen
                 on_sh ': >/var/lib/machines/bb/etc/init-hang'
                 on mctl boot --no-wait bb
@@ -79,16 +80,16 @@ test_client_and_ends() {
                 soon is_gone bb
                 on systemctl reset-failed
         fi
-        # What systemd starts anew stays there.
+        # A machine that systemd restarts is not ended.
         start_often
         sleep 1
         equal "The state" "$(field web state)" running
-        # Whoever had registered it is gone.
+        # The process that had registered the machine is killed.
         on systemctl kill -s KILL --kill-whom=main "$registry"
         soon ends_by_machinectl web
         soon is_gone web
         on_sh 'rm /etc/mctl/web.machine; systemctl reset-failed'
-        # It ends when it is asked to itself.
+        # 'systemctl stop' ends the registry.
         on systemctl stop "$registry" 2>/dev/null
         equal "The result" "$(property "$registry" Result)" success
 }

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# The package: what is in it, and what its removal leaves alone.
+# The package: its contents, and its installation, upgrade and removal while machines run.
 
 # shellcheck source=tests/host/lib.sh
 . "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/lib.sh"
@@ -9,7 +9,7 @@
 test_lintian() {
         [ -z "${MCTL_SANITIZE:-}" ] || skip "A package with sanitizers is none that is shipped."
         command -v lintian >/dev/null || skip "The program lintian is missing."
-        # sid's rules are not those of the machine that runs this: only errors count.
+        # The rules of lintian differ between suites, so only errors count.
         try lintian --fail-on error --suppress-tags bad-distribution-in-changes-file "$MCTL_PACKAGE"
         equal "The exit status of lintian" "$status" 0
 }
@@ -28,7 +28,7 @@ test_files() {
         done
 }
 
-# What starts at every start links next to nothing.
+# Programs that run at every start of a machine link few libraries.
 test_libraries() {
         [ -z "${MCTL_SANITIZE:-}" ] || skip "A package with sanitizers is none that is shipped."
         equal "The libraries of mctl-launch" \
@@ -41,7 +41,7 @@ test_units_are_valid() {
         lacks "What systemd-analyze says" "$out$err" container@
 }
 
-# The host came up without a machine and without the registry, and no boot waits for either.
+# At the boot of the host, neither a machine nor the registry is started, and the boot waits for neither.
 test_nothing_runs_unasked() {
         equal "Failed units" "$(on systemctl --failed --plain --no-legend --no-pager)" ""
         try on systemctl is-enabled mctl-registryd.service
@@ -66,13 +66,13 @@ test_removal_leaves_machines_running() {
         try on test -e /usr/bin/mctl
         equal "Whether mctl is there" "$status" 1
 
-        # Installed anew, it knows them.
+        # After a new installation, the registry knows the running machines.
         try on dpkg -i /root/mctl.deb
         equal "The exit status of dpkg -i" "$status" 0
         equal "The machine" "$(field bb leader)" "$leader"
         power_off bb web
 
-        # An upgrade as well.
+        # After an upgrade, the registry knows the running machines.
         boot bb
         leader=$(leader_of bb)
         try on dpkg -i /root/mctl.deb
@@ -82,7 +82,7 @@ test_removal_leaves_machines_running() {
         on rm -f /root/mctl.deb /etc/mctl/web.machine
 }
 
-# With the package gone, a machine can still be stopped, and leaves nothing.
+# If the package is removed, a running machine can still be stopped, and leaves no remains.
 test_stop_without_the_package() {
         boot bb
         "$host_command" put "$host" "$MCTL_PACKAGE" /root/mctl.deb
@@ -106,7 +106,7 @@ test_completion() {
         works on mctl __complete boot --pri
         contains stdout "$out" --private-users=
         power_off compl
-        # As they are called, not as their files are.
+        # Completion offers the names of images, without the suffixes of their files.
         on truncate -s 1M /var/lib/machines/disk.raw
         works on mctl clone bb web
         works on mctl snapshot web first

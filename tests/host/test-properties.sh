@@ -1,12 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# Properties of the unit given with -p arrive as systemd understands them in a unit file.
+# Properties with -p have the same values as in a unit file.
 
 # shellcheck source=tests/host/lib.sh
 . "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/lib.sh"
 
-# Boots with one assignment, and compares what systemd says of the property.
+# arrives ASSIGNMENT NAME EXPECTED boots a machine with one assignment, and compares the value of the property in
+# systemd.
 arrives() {
         local assignment=$1 name=$2 expected=$3
 
@@ -78,7 +79,7 @@ test_statuses() {
         arrives SuccessExitStatus=7 SuccessExitStatus 7
         boot bb -q --name p -p SuccessExitStatus=7 -p RestartForceExitStatus=9
         contains RestartForceExitStatus "$(on systemctl show -p RestartForceExitStatus machine-p.service)" 9
-        # That does not take the reboot away.
+        # A reboot inside still starts the unit again.
         works inside p reboot -f
         soon rebooted
         soon on systemctl is-active -q machine-p.service
@@ -111,7 +112,7 @@ test_commands() {
         on rm -f /run/hook-ran
 }
 
-# systemd restarts what fails, and the machine is the same one again.
+# If a machine fails, systemd restarts it with the same settings.
 test_restart() {
         local first
 

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# Images from servers: fetched, verified, broken off, gone on with.
+# Images from servers: downloads, verification, broken connections and resumed downloads.
 
 # shellcheck source=tests/host/lib.sh
 . "$(dirname "$(readlink -f "$0")")/lib.sh"
@@ -27,7 +27,7 @@ prepare_host() {
 https=https://localhost:8443 http=http://localhost:8080
 
 store_is_clean() {
-        on_sh '! ls -A /var/lib/machines | grep "^[.]#" | grep -v "^[.]#mctl[.]lck$"' || fail "Something is left in the store"
+        on_sh '! ls -A /var/lib/machines | grep "^[.]#" | grep -v "^[.]#mctl[.]lck$\|^[.]#mctl[.]reserve$"' || fail "Something is left in the store"
 }
 
 absent() {
@@ -46,7 +46,7 @@ test_checksum() {
         equal "The disk" "$(on_sh 'cmp /srv/www/disk.raw $1/disk.raw && stat -c %a $1/disk.raw' sh $store)" 600
         contains "The image" "$(on mctl show-image disk)" Type=raw
         works on mctl remove disk
-        # One byte more, one less, another.
+        # Archives with one byte more, one byte less, and one different byte.
         on_sh 'cd /srv/www && for f in more less other; do cp bb.tar.gz $f.tar.gz; done
                 echo >>more.tar.gz; truncate -s -1 less.tar.gz; printf X | dd of=other.tar.gz bs=1 seek=4 conv=notrunc status=none
                 for f in more less other; do echo "$(sha256sum <bb.tar.gz | cut -c 1-64)  $f.tar.gz"; done >>SHA256SUMS'
@@ -59,7 +59,7 @@ test_checksum() {
         refused 1 "has no checksum of 'unknown.tar'" on mctl pull-tar --verify=checksum $https/unknown.tar
         refused 1 "no tar archive" on mctl pull-tar --verify=no $https/unknown.tar
         refused 1 "404" on mctl pull-tar --verify=no $https/nothere.tar
-        refused 1 "over http changes" on mctl pull-tar --verify=checksum $http/bb.tar.gz
+        refused 1 "http protects neither" on mctl pull-tar --verify=checksum $http/bb.tar.gz
         works on mctl pull-tar --verify=no $http/bb.tar.gz plain
         works on mctl remove plain
         store_is_clean
@@ -69,10 +69,10 @@ test_sources() {
         refused 1 "No file in" on mctl pull-tar $https/bb.tar.gz x
         refused 2 "is no URL" on mctl pull-tar /srv/www/bb.tar.gz
         refused 1 "begins with https" on mctl pull-tar --verify=no ftp://localhost/x.tar
-        refused 1 "by signature, by checksum" on mctl pull-tar --verify=maybe $https/bb.tar.gz x
+        refused 1 "signature, checksum or no" on mctl pull-tar --verify=maybe $https/bb.tar.gz x
         refused 1 "no spaces" on mctl pull-tar --verify=no "$https/b b" x
-        refused 1 "no name for an image" on mctl pull-tar --verify=no $https/bb.tar.gz ../x
-        # The server's name and its authority count, and http is not spoken where https was asked for.
+        refused 1 "can be called" on mctl pull-tar --verify=no $https/bb.tar.gz ../x
+        # The name and the certificate of the server are verified, and a redirect from https to http is refused.
         refused 1 "SSL" on mctl pull-tar --verify=no https://127.0.0.2:8443/bb.tar.gz x
         refused 1 "Cannot fetch" on mctl pull-tar --verify=no "$https/redirect?to=$http/bb.tar.gz" x
         refused 1 "Cannot fetch" on mctl pull-tar --verify=no "$https/redirect?to=file:///srv/www/bb.tar.gz" x
@@ -87,18 +87,18 @@ test_sources() {
         no_rule
         works on mctl remove x
         absent x
-        # The proxy of who asks is asked.
+        # The proxy comes from the environment of mctl.
         refused 1 "Cannot fetch" on env https_proxy=http://127.0.0.1:9 mctl pull-tar --verify=no $https/bb.tar.gz x
         works on env https_proxy=http://127.0.0.1:9 no_proxy=localhost mctl pull-tar --verify=no $https/bb.tar.gz x
         works on mctl remove x
-        # Who talks to the server is nobody.
+        # The process that talks to the server runs as user nobody.
         works on_sh 'mctl pull-tar --verify=no "$1/slow?file=bb.tar.gz" x & soon pgrep -u nobody mctl-transfer; ps -o user= -C mctl-transfer | sort | tr "\n" " "; wait' sh $https
         equal "Whose the processes are" "$out" "nobody root "
         works on mctl remove x
         store_is_clean
 }
 
-# What one side signs, the other one takes.
+# An image that 'mctl export --sign' has signed can be pulled.
 test_signed_export() {
         local kind
 
@@ -111,25 +111,25 @@ test_signed_export() {
                 works on mctl pull-tar -q $https/out/bb.tar.gz x
                 works on mctl remove x
         done
-        # Once more is not twice.
+        # A second export replaces the line in SHA256SUMS.
         works on mctl export -q --force --sign=/root/sign/key bb /srv/www/out/other.tar
         equal "The lines" "$(on_sh 'wc -l </srv/www/out/SHA256SUMS')" 2
         works on mctl pull-tar -q $https/out/other.tar x
         works on mctl remove x
-        # Nobody else's lines are signed.
+        # If the signature does not cover a line of SHA256SUMS, the file is not signed again.
         on_sh 'echo "$(printf %064d 0)  evil.tar" >>/srv/www/out/SHA256SUMS'
-        refused 1 "is not of this key: it is left alone" on mctl export -q --force --sign=/root/sign/key bb /srv/www/out/other.tar
+        refused 1 "this key has not signed it; the file is not changed" on mctl export -q --force --sign=/root/sign/key bb /srv/www/out/other.tar
         equal "The lines" "$(on_sh 'wc -l </srv/www/out/SHA256SUMS')" 3
         on_sh 'rm /srv/www/out/*'
-        refused 1 "goes beside a file" on mctl export -q --sign=/root/sign/key bb - </dev/null
+        refused 1 "written beside the file" on mctl export -q --sign=/root/sign/key bb - </dev/null
         refused 1 "Cannot read the key" on mctl export -q --sign=/root/sign/nothere bb /srv/www/out/a.tar
-        refused 1 "is no private key" on mctl export -q --sign=/etc/mctl/trust.d/out.pub bb /srv/www/out/a.tar
+        refused 1 "has no readable private key" on mctl export -q --sign=/etc/mctl/trust.d/out.pub bb /srv/www/out/a.tar
         refused 1 "with such a name" on mctl export -q --sign=/root/sign/key bb "/srv/www/out/a"$'\n'"b"
-        # Where nobody can be asked for the pass phrase, nothing waits for it.
+        # If there is no terminal for the pass phrase, the command fails at once.
         on_sh 'openssl genpkey -algorithm ed25519 -aes256 -pass pass:secret -out /root/sign/locked 2>/dev/null'
         try on_sh 'timeout 20 setsid mctl export -q --sign=/root/sign/locked bb /srv/www/out/a.tar </dev/null'
         equal "The exit status" "$status" 1
-        contains "What is said" "$err" "is no private key in PEM that can be read"
+        contains "What is said" "$err" "has no readable private key in PEM"
         on_sh 'openssl genpkey -algorithm X25519 -out /root/sign/x25519 2>/dev/null'
         refused 1 "This key cannot sign" on mctl export -q --sign=/root/sign/x25519 bb /srv/www/out/a.tar
         refused 1 "no image 'nothere'" on mctl export -q --sign=/root/sign/key nothere /srv/www/out/a.tar
@@ -177,7 +177,7 @@ test_signatures() {
         works on mctl remove x
         sign 'openssl cms -sign -binary -outform PEM -signer /root/keys/ca.pem -inkey /root/keys/ca.key -in SHA256SUMS -out SHA256SUMS.p7s'
         refused 1 "by none of the keys" on mctl pull-tar $https/bb.tar.gz x
-        # Who was signed by who is trusted is trusted.
+        # A certificate is trusted if a trusted certificate has signed it.
         trusts "Source=https://localhost:8443/" "Key=ca.pem"
         sign 'openssl cms -sign -binary -outform PEM -signer /root/keys/server.pem -inkey /root/keys/server.key -in SHA256SUMS -out SHA256SUMS.p7s'
         works on mctl pull-tar $https/bb.tar.gz x
@@ -190,7 +190,7 @@ test_signatures() {
         refused 1 "by none of the keys" on mctl pull-tar $https/bb.tar.gz x
         sign 'printf "\n" | minisign -S -s /root/keys/mini.key -m SHA256SUMS >/dev/null; echo >>SHA256SUMS'
         refused 1 "by none of the keys" on mctl pull-tar $https/bb.tar.gz x
-        # The longest source counts, and says what is done by default.
+        # The file with the longest matching source applies, and its Verify= is the default.
         trusts "Source=https://localhost:8443/" "Key=mini.pub" "Verify=signature"
         file=longer trusts "Source=https://localhost:8443/bb" "Verify=checksum"
         works on mctl pull-tar $https/bb.tar.gz x
@@ -207,23 +207,23 @@ test_signatures() {
         store_is_clean
 }
 
-# A connection that breaks is made again, and goes on where it was; a file that is another one by then is not taken.
+# After a broken connection, the download resumes. If the file has changed meanwhile, it is refused.
 test_breaks() {
         on_sh 'cd /srv/www && head -c 3M /dev/urandom >/run/r && tar -C /run -cf big.tar r && sha256sum big.tar >SHA256SUMS'
         works on mctl pull-tar --verify=checksum "$https/big.tar?break=1000000" x
         equal "The file" "$(on_sh 'cmp /run/r $1/x/r && echo same' sh $store)" same
         contains "What the server saw" "$(on journalctl -u server -o cat)" "Range: bytes="
         works on mctl remove x
-        refused 1 "does not go on" on mctl pull-tar --verify=checksum "$https/big.tar?break=1000000&etag=new" x
+        refused 1 "cannot resume a download" on mctl pull-tar --verify=checksum "$https/big.tar?break=1000000&etag=new" x
         absent x
-        # Who goes away takes it with him, and so does ^C; -d does not.
+        # SIGINT cancels a download. With -d, the download continues.
         try on_sh 'mctl pull-tar --verify=no "$1/slow?file=big.tar" x & soon sh -c "mctl transfers --json | grep pull"; mctl transfers --json | jq -r ".[0].type"; kill -INT $!; wait $!' sh $https
         equal "What was under way" "$out" pull-tar
-        contains "What was said" "$err" "It was cancelled"
+        contains "What was said" "$err" "was cancelled"
         soon on_sh '[ "$(mctl transfers --json)" = "[]" ]'
         absent x
         works on mctl pull-tar -d --verify=no "$https/slow?file=big.tar" x
-        refused 1 "under way" on mctl pull-tar --verify=no $https/big.tar x
+        refused 1 "is running already" on mctl pull-tar --verify=no $https/big.tar x
         on_sh 'systemctl kill -s KILL "mctl-work-*"'
         soon on_sh '[ "$(mctl transfers --json)" = "[]" ]'
         soon on_sh '! pgrep -u nobody mctl-transfer'
@@ -233,7 +233,7 @@ test_breaks() {
         store_is_clean
 }
 
-# The registry crashes while it waits: it is the same transfer afterwards, and who waits for it hears how it ends.
+# If the registry crashes during a transfer, the transfer keeps its number, and mctl reports its result.
 test_registry_killed() {
         local before
 
@@ -249,16 +249,16 @@ test_registry_killed() {
         equal "What is under way" "$(on mctl transfers --json)" "[]"
         empty "What is written down" "$(on ls /run/mctl/transfers)"
         works on mctl remove x
-        # It can be cancelled by its number still.
+        # After the crash, the transfer can be cancelled by its number.
         works on mctl pull-tar -d --verify=no "$https/slow?file=big.tar" y
         before=$out
         on systemctl kill -s KILL --kill-whom=main mctl-registryd.service
         works on mctl cancel "$before"
         soon on_sh '[ "$(mctl transfers --json)" = "[]" ]'
         absent y
-        # One that ended while nobody looked.
+        # A transfer that ends while the registry is stopped.
         works on mctl pull-tar -d --verify=no "$https/slow?file=big.tar" z
-        on_sh 'systemctl kill -s STOP --kill-whom=main mctl-registryd.service; soon test -e "$1/z"; sleep 0.5; systemctl kill -s KILL --kill-whom=main mctl-registryd.service' sh $store
+        on_sh 'systemctl kill -s STOP --kill-whom=main mctl-registryd.service; soon test -e "$1/z"; soon sh -c "! systemctl is-active -q \"mctl-work-*\""; systemctl kill -s KILL --kill-whom=main mctl-registryd.service' sh $store
         soon on_sh '[ "$(mctl transfers --json)" = "[]" ]'
         works on mctl remove z
         on systemctl stop puller
@@ -275,7 +275,7 @@ test_import1() {
         soon on test -e $store/y.raw
         contains "The disk" "$(on mctl show-image y)" ReadOnly=yes
         refused 1 "class" on busctl call "${i1[@]}" PullTarEx sssst $https/bb.tar.gz z portable no 0
-        refused 1 "verified by signature" on busctl call "${i1[@]}" PullTar sssb $https/bb.tar.gz z gpg false
+        refused 1 "signature, checksum or no" on busctl call "${i1[@]}" PullTar sssb $https/bb.tar.gz z gpg false
         works on mctl remove x y
 }
 

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# The registry is a cache: whatever happens to it, no machine notices, and it is whole when it is next called.
+# The registry is a cache: if it is stopped or killed, no machine is affected, and the next registry is complete.
 
 # shellcheck source=tests/host/lib.sh
 . "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/lib.sh"
@@ -44,7 +44,7 @@ test_stopped_under_machines() {
         power_off bb
 }
 
-# What starts and stops while it is not there is seen nevertheless.
+# The next registry knows about starts and stops that happened while no registry ran.
 test_blind_time() {
         boot bb --name one
         on systemctl stop "$registry"
@@ -60,13 +60,10 @@ test_blind_time() {
 }
 
 test_client_killed() {
-        # mctl boot waits for READY; without it, the machine comes up all the same.
+        # 'mctl boot' waits for READY=1. If mctl is killed meanwhile, the machine still starts.
         on_sh ': >/var/lib/machines/bb/etc/init-hang
                 mctl boot bb >/dev/null 2>&1 & pid=$!
-                for i in $(seq 50); do
-                        [ "$(systemctl show --value -p ActiveState machine-bb.service)" != activating ] || break
-                        sleep 0.1
-                done
+                soon sh -c "systemctl show -P ActiveState machine-bb.service | grep -x activating"
                 kill -9 $pid'
         equal "The state of the unit" "$(property machine-bb.service ActiveState)" activating
         on rm /var/lib/machines/bb/etc/init-hang
@@ -84,9 +81,10 @@ test_client_killed() {
         fi
 }
 
-# Neither on its way, nor still to come.
+# is_settled: no start is running or queued. The registry answers calls in their order, so 'mctl list' waits for
+# earlier calls.
 is_settled() {
-        sleep 0.3
+        on mctl list
         [ "$(property machine-bb.service ActiveState)" != activating ]
 }
 
@@ -184,7 +182,7 @@ test_rule() {
         not_permitted on_user alice mctl boot bb
 }
 
-# Rules can look at what is to be done, and to whom.
+# Rules of polkit can use the machine and the verb.
 test_rule_for_one_machine() {
         rule 'action.id == "org.mctl.Registry1.manage-machines" && action.lookup("machine") == "hers"'
         boot bb --name hers
@@ -206,12 +204,93 @@ test_without_polkit() {
         on systemctl start polkit.service
 }
 
-# The last one: it waits.
+# ask_for USER N makes N calls of the user at the same time that need a password. Each call writes its result to a
+# file.
+ask_for() {
+        on_sh 'for i in $(seq "$2"); do
+                        setpriv --reuid="$1" --regid="$1" --clear-groups \
+                                busctl --timeout=600 call org.mctl.Registry1 /org/mctl/Registry1 org.mctl.Registry1 KillMachine ssi bb leader 18 \
+                                >"/run/asked/$1.$i" 2>&1 </dev/null &
+                done' sh "$1" "$2"
+}
+
+# too_many USERS prints the number of calls of these users that were refused by the limit.
+too_many() {
+        on_sh 'cd /run/asked; cat $1 | grep -c "Too many questions to polkit" || :' sh "$1"
+}
+
+is_refused_once() {
+        [ "$(too_many "$1")" = 1 ]
+}
+
+# as_many_ask N: N calls wait for an answer.
+as_many_ask() {
+        [ "$(on_sh 'pgrep -cx busctl || :')" = "$1" ]
+}
+
+polkit_goes_on() {
+        on systemctl kill -s CONT --kill-whom=main polkit.service
+}
+
+# While polkit does not answer, at most 8 questions of a user and 64 of all users wait. The limits protect the memory
+# of polkit, and the answers of systemd.
+test_questions_have_limits() {
+        local user
+        local -a users=(alice u1 u2 u3 u4 u5 u6 u7)
+
+        on_sh 'mkdir -p /run/asked; for user in u1 u2 u3 u4 u5 u6 u7 u8; do id $user >/dev/null 2>&1 || useradd $user; done'
+        boot bb
+        on systemctl start polkit.service
+        trap polkit_goes_on EXIT
+        on systemctl kill -s STOP --kill-whom=main polkit.service
+        # Each user has 8 questions that wait, and one call that was refused.
+        for user in "${users[@]}"; do
+                ask_for "$user" 9
+                soon is_refused_once "$user.*"
+        done
+        equal "How many were refused" "$(too_many '*')" 8
+        soon as_many_ask 64
+        # The next user has no question yet, but the limit of all users is reached.
+        refused 1 "Too many questions to polkit" on setpriv --reuid=u8 --regid=u8 --clear-groups \
+                timeout 10 busctl call org.mctl.Registry1 /org/mctl/Registry1 org.mctl.Registry1 KillMachine ssi bb leader 18
+        # Other calls do not wait for polkit.
+        works on timeout 10 mctl kill -s CONT bb
+        works on timeout 10 mctl list
+
+        # When polkit answers, all calls end, and new questions are possible.
+        polkit_goes_on
+        soon as_many_ask 0
+        equal "How many were not allowed to" "$(on_sh 'cat /run/asked/* | grep -c "uthentication"')" 64
+        not_permitted on_user alice mctl --no-ask-password kill -s CONT bb
+        power_off bb
+        on rm -r /run/asked
+}
+
+# The registry confines itself.
+test_confined() {
+        local pid
+
+        works on mctl list
+        pid=$(property "$registry" MainPID)
+        equal Seccomp "$(on sed -n 's/^Seccomp:[[:space:]]*//p' "/proc/$pid/status")" 2
+        # shellcheck disable=SC2016 # for the shell on the host
+        equal "Directories that the registry can write to" \
+                "$(on nsenter -t "$pid" -m sh -c 'for i in / /etc /var/lib /run /tmp /dev/shm /run/mctl /run/systemd/userdb; do
+                        ! mkdir "$i/there" 2>/dev/null || { echo "$i"; rmdir "$i/there"; }
+                done' | tr '\n' ' ')" "/run/mctl /run/systemd/userdb "
+        on mkdir -p /run/later
+        on mount -t tmpfs tmpfs /run/later
+        equal "A file system that is mounted later" "$(on nsenter -t "$pid" -m stat -f -c %T /run/later)" tmpfs
+        on umount /run/later
+        on rmdir /run/later
+}
+
+# The last test, since it takes the time until the registry is idle.
 test_exits_when_idle() {
         local i
 
         works on mctl list
-        for ((i = 0; i < 45; i++)); do
+        for ((i = 0; i < 45 * slow; i++)); do
                 [ "$(property "$registry" ActiveState)" != inactive ] || break
                 sleep 1
         done

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# mctl -H: another host, which here is the same one over a real ssh.
+# mctl -H: the other host is the same host, over a real ssh.
 
 # shellcheck source=tests/host/lib.sh
 . "$(dirname "$(readlink -f "$0")")/lib.sh"
@@ -13,7 +13,7 @@ prepare_host() {
                 ssh-keygen -q -t ed25519 -N "" -f /root/.ssh/id_ed25519
                 cp /root/.ssh/id_ed25519.pub /root/.ssh/authorized_keys
                 systemctl start ssh 2>/dev/null || systemctl start sshd
-                for i in $(seq 50); do ssh-keyscan 127.0.0.1 >/root/.ssh/known_hosts 2>/dev/null && break; sleep 0.1; done
+                soon sh -c "ssh-keyscan 127.0.0.1 2>/dev/null >/root/.ssh/known_hosts && [ -s /root/.ssh/known_hosts ]"
                 ssh root@127.0.0.1 true'
 }
 
@@ -31,7 +31,7 @@ test_bus() {
         refused 1 "No machine 'far'" on mctl -H "$there" show far
 }
 
-# Words come through as they are, streams apart, and the status comes back.
+# Words are passed unchanged, streams are separate, and the exit status is returned.
 test_exec() {
         works on mctl -H "$there" boot bb --name far
         works on mctl -H "$there" exec far printf '<%s>' 'two words' "it's" '$HOME' '*' '\n' ''
@@ -41,7 +41,7 @@ test_exec() {
         equal stdout "$out" out
         equal stderr "$err" err
         equal "What passed through" "$(on_sh 'echo in | mctl --host "$1" exec -i far cat' sh "$there")" in
-        # The option of the command is the command's.
+        # -H after the command is an argument of the command.
         works on mctl -H "$there" exec far echo -H nowhere
         equal stdout "$out" "-H nowhere"
         works at_terminal "mctl -H $there exec -t far sh -c 'tty; stty size' | tr -d '\r'"
@@ -85,7 +85,7 @@ test_unreachable() {
         equal "The exit status" "$status" 1
         try on mctl -H root@nowhere.invalid exec far true
         equal "The exit status" "$status" 255
-        refused 125 "Write -H by itself" on mctl -qH "$there" exec far true
+        refused 125 "cannot be combined with other options" on mctl -qH "$there" exec far true
 }
 
 run_tests

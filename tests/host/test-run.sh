@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# 'mctl run': a command in a machine that behaves like one of the host.
+# 'mctl run': a command in a machine behaves like a command of the host.
 
 # shellcheck source=tests/host/lib.sh
 . "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/lib.sh"
@@ -9,7 +9,7 @@
 test_streams() {
         local sums
 
-        # A few megabytes of anything, through pipes and through files.
+        # A few megabytes of random data, through pipes and through files.
         sums=$(on_sh '
                 head -c 5000000 /dev/urandom >/tmp/in
                 sha256sum </tmp/in
@@ -23,7 +23,7 @@ test_streams() {
         works on_sh 'mctl run bb sh -c "echo to stdout; echo to stderr >&2" 2>/tmp/err; echo "stderr: $(cat /tmp/err)"; rm /tmp/err'
         equal stdout "$out" $'to stdout\nstderr: to stderr'
 
-        # Where the caller has gone, there is SIGPIPE.
+        # When the reader of the output has ended, the command gets SIGPIPE.
         works on_sh 'timeout 20 mctl run --rm --init bb yes 2>/dev/null | head -n 1'
         equal stdout "$out" y
 }
@@ -52,12 +52,8 @@ test_exit_status() {
 ended_by_signal() {
         on_sh '
                 mctl run --rm --name signalled bb sleep 100 &
-                for i in $(seq 100); do
-                        pid=$(systemctl show --value -p MainPID machine-signalled.service)
-                        [ "$(cat /proc/${pid:-0}/comm)" != sleep ] || break
-                        sleep 0.05
-                done 2>/dev/null
-                kill -KILL "$pid"
+                soon sh -c "grep -x sleep /proc/\$(systemctl show -P MainPID machine-signalled)/comm"
+                kill -KILL "$(systemctl show -P MainPID machine-signalled)"
                 s=0; wait $! || s=$?; echo "$s"'
 }
 
@@ -68,7 +64,7 @@ test_signal_status() {
                 ends $((128 + $(kill -l $sig))) --init bb sh -c "kill -$sig \$\$; sleep 10"
         done
         equal "The status of a command that another killed" "$(ended_by_signal)" 137
-        # PID 1 has no default actions.
+        # For PID 1, signals have no default actions.
         ends 3 bb sh -c 'kill -TERM $$; exit 3'
 }
 
@@ -82,7 +78,7 @@ test_status_125() {
         refused 125 "/nosuch" run -v /nosuch:/x bb true
 }
 
-# So that it cannot be taken for a status of the command.
+# The status 125 cannot be confused with a status of the command.
 test_status_of_bad_options() {
         refused 125 "volatile" run --volatile=sometimes bb true
         refused 125 "CAP_NONSENSE" run --cap-add=CAP_NONSENSE bb true
@@ -107,7 +103,7 @@ test_order_of_options() {
         says "one" bb -e A=one -- sh -c 'echo $A'
         says "one" bb -e A=one sh -c 'echo $A'
         says "one two" -e A=one bb -e B=two -- sh -c 'echo $A $B'
-        # What follows the first word is not ours.
+        # Words after the command are its arguments.
         says "--name x -e -- -h" bb echo --name x -e -- -h
         says "-x" bb -- echo -x
         says "--" bb -- echo --
@@ -160,7 +156,7 @@ test_workdir_entrypoint_hostname() {
         says name-1 --name=name-1 bb hostname
 }
 
-# Of the host's processes none is to be seen.
+# The command sees no processes of the host.
 test_view() {
         says "1 sh" bb sh -c 'echo $$ $(cat /proc/1/comm)'
         says "1" bb sh -c 'cd /proc && echo [0-9]*'
@@ -170,9 +166,11 @@ test_view() {
 test_init() {
         says mctl-init --init bb cat /proc/1/comm
         says cat bb cat /proc/1/comm
-        # Orphans end up with the init, which does not leave them dead.
-        says 0 --init bb sh -c 'for i in 1 2 3; do sh -c "sleep 0.1 &"; done; sleep 0.5; grep -l "^State:.Z" /proc/[0-9]*/status | wc -l'
-        # It ends with the command, and takes along what is left.
+        # Orphaned processes become children of the init, which reaps them.
+        says 0 --init bb sh -c 'for i in 1 2 3; do sh -c "sleep 0.1 &"; done; n=0
+                while pidof sleep >/dev/null && [ "$n" -lt 50 ]; do n=$((n + 1)); usleep 100000; done
+                grep -l "^State:.Z" /proc/[0-9]*/status | wc -l'
+        # The init ends with the command, and then all other processes end.
         ends 5 --init bb sh -c 'sleep 100 & exit 5'
 }
 
@@ -185,7 +183,7 @@ test_init_ends_at_once() {
 
         works run -d --init --name quick bb sleep 100
         ms=$(seconds_of mctl poweroff quick)
-        [ "$ms" -lt 3000 ] || fail "It took $ms ms."
+        [ "$ms" -lt 9000 ] || fail "It took $ms ms."
         soon is_gone quick
 }
 
@@ -196,7 +194,8 @@ test_stop_timeout() {
         equal KillSignal= "$(property machine-deaf.service KillSignal)" 10
         equal TimeoutStopSec= "$(property machine-deaf.service TimeoutStopUSec)" 1s
         ms=$(seconds_of mctl poweroff deaf)
-        if [ "$ms" -lt 900 ] || [ "$ms" -ge 5000 ]; then
+        # Without the option, the time would be ten seconds.
+        if [ "$ms" -lt 900 ] || [ "$ms" -ge 9000 ]; then
                 fail "It took $ms ms."
         fi
         soon is_gone deaf
@@ -243,9 +242,32 @@ test_volume() {
         equal stdout "$out" text
         says "65534" -v /tmp/vol:/data:noidmap bb stat -c %u /data/file
         says "0" -v /tmp/vol:/data:rootidmap bb stat -c %u /data/file
-        # Two at once, one in the other.
+        # Two volumes, one inside the other.
         says "text in-other" -v /tmp/vol:/data -v /tmp/vol/sub:/data/sub -e X=in-other bb sh -c 'echo $(cat /data/file) $X'
         not_run "sometimes" -v /tmp/vol:/data:sometimes bb true
+        not_run "rshared" -v /tmp/vol:/data:rshared bb true
+        on rm -r /tmp/vol
+}
+
+# mount_flags WHERE prints a command that shows the flags of a mount inside.
+mount_flags() {
+        echo "grep ' $1 ' /proc/self/mountinfo | cut -d ' ' -f 6 | sed s/,idmapped//"
+}
+
+test_mount_flags() {
+        # /tmp of the host has the flags nosuid and nodev.
+        on_sh 'mkdir -p /tmp/vol; cp /var/lib/machines/bb/bin/busybox /tmp/vol/true'
+        says "rw,nosuid,nodev,noexec,noatime" -v /tmp/vol:/data:nosuid,nodev,noexec,noatime bb sh -c "$(mount_flags /data)"
+        ends 126 -v /tmp/vol:/data:noexec bb /data/true
+        says "ro,nosuid,nodev,relatime" -v /tmp/vol:/data:ro,nosuid,x-any bb sh -c "$(mount_flags /data)"
+        says "ro,nosuid,nodev,relatime" --bind=/tmp/vol:/data:ro,private bb sh -c "$(mount_flags /data)"
+        says "rw,nosuid,nodev,noexec,relatime" --mount=type=bind,src=/tmp/vol,dst=/data,nosuid,noexec,bind-propagation=rprivate bb sh -c "$(mount_flags /data)"
+        says "rw,nosuid,nodev,noexec,relatime" --mount=type=tmpfs,dst=/data,nosuid,nodev,noexec bb sh -c "$(mount_flags /data)"
+        # The example in the manual of Docker.
+        says "rw,nosuid,noexec,relatime 64 1777" --tmpfs=/data:rw,noexec,nosuid,size=65536k,mode=1777 bb \
+                sh -c "echo \$($(mount_flags /data)) \$((\$(df -k /data | awk 'END { print \$2 }') / 1024)) \$(stat -c %a /data)"
+        says "5:6" --tmpfs=/data:uid=5,gid=6 bb stat -c %u:%g /data
+        not_run "perhaps" --tmpfs=/data:perhaps bb true
         on rm -r /tmp/vol
 }
 
@@ -299,7 +321,7 @@ test_device() {
         says "0:0" --device=/dev/fuse bb stat -c %u:%g /dev/fuse
         ends 1 bb test -e /dev/fuse
         says 3 --device=/dev/zero:/dev/nothing:r bb sh -c 'head -c 3 /dev/nothing | wc -c'
-        # A node alone opens nothing.
+        # A device node alone does not allow access to the device.
         try run -v /dev/fuse:/dev/fuse:noidmap bb sh -c 'exec 3<>/dev/fuse'
         differ "The status of opening a device that was not given" "$status" 0
         contains stderr "$err" "Operation not permitted"
@@ -324,7 +346,7 @@ test_resources() {
         equal TasksMax= "$(property machine-limited.service TasksMax)" infinity
         works on mctl terminate limited
         soon is_gone limited
-        # Where the host of these tests has the controller.
+        # The host of these tests may lack the controller.
         if on grep -q pids /sys/fs/cgroup/machine.slice/cgroup.controllers; then
                 try run --pids-limit=5 bb sh -c 'for i in 1 2 3 4 5 6 7 8; do sleep 1 & done'
                 contains stderr "$err" "fork"
@@ -335,7 +357,7 @@ restarts_over() {
         [ "$(property machine-again.service ActiveState)" = failed ]
 }
 
-# The command, and twice again.
+# The command runs once, and is started again twice.
 test_restart_on_failure() {
         on mkdir -p /tmp/vol
         works on mctl run -d --name again --restart=on-failure:2 -v /tmp/vol:/data bb \
@@ -346,7 +368,7 @@ test_restart_on_failure() {
         on rm -r /tmp/vol
 }
 
-# The streams of the caller are handed over once.
+# The streams of the caller can be passed to one process only.
 test_restart_attached() {
         not_run "needs -d" --restart=on-failure:2 bb true
         not_run "needs -d" --restart=always bb true
@@ -365,7 +387,7 @@ test_restart_always() {
         not_run "restart" --restart=sometimes bb true
 }
 
-# systemd keeps the directory of a unit that is stopped while it waits for its next life.
+# If a unit is stopped while it waits for a restart, systemd keeps its runtime directory.
 test_stopped_between_lives() {
         works run -d --name again --restart=always -p RestartSec=1s bb true
         soon has_property machine-again.service SubState auto-restart
@@ -389,7 +411,7 @@ test_detach() {
 
 }
 
-# It returns when the command runs: what cannot be run is said.
+# 'mctl run -d' returns when the command runs, and reports a command that cannot be run.
 test_detach_of_nothing() {
         try run -d bb nothere
         [ "$status" = 125 ] || [ "$status" = 127 ] || fail "The exit status is '$status', expected 125 or 127"
@@ -414,7 +436,7 @@ test_rm() {
         equal "The exit status" "$status" 3
         equal "The failed units" "$(failed_units)" machine-ended.service
         contains "The machines with those that failed" "$(on mctl list --all)" ended
-        # Not in the way, however often.
+        # Failed runs do not prevent further runs of the same name.
         for i in 1 2 3 4 5 6 7 8; do
                 try on mctl run --name ended bb sh -c "exit $i"
                 equal "The exit status" "$status" "$i"
@@ -431,7 +453,7 @@ test_image_unchanged() {
         says "" --tmpfs=/some/where/else -v /tmp:/other/place --device=/dev/fuse bb true
         says "" --timezone=copy --resolv-conf=replace-host bb true
         equal "The image" "$(on_sh "$list")" "$before"
-        # That is what must be said.
+        # Only --volatile=no makes the image writable.
         says "" --volatile=no bb touch /root/new
         works on rm /var/lib/machines/bb/root/new
 }
@@ -448,7 +470,7 @@ test_two_of_one_image() {
         soon is_gone two
 }
 
-# to_mctl SIGNAL COMMAND: what mctl ends with when it gets the signal.
+# to_mctl SIGNAL COMMAND prints the exit status of mctl after a signal to mctl.
 to_mctl() {
         local signal=$1
         shift
@@ -457,10 +479,7 @@ to_mctl() {
                 sig=$1
                 shift
                 mctl run --rm --name passed "$@" >/tmp/out 2>&1 &
-                for i in $(seq 100); do
-                        grep -q up /tmp/out && break
-                        sleep 0.05
-                done
+                soon grep up /tmp/out
                 kill -"$sig" $!
                 s=0; wait $! || s=$?; echo "$s"
                 rm /tmp/out' sh "$signal" "$@"
@@ -477,14 +496,14 @@ test_signals_to_mctl() {
         equal "The status after SIGTERM" "$(to_mctl TERM --init bb sh -c 'echo up; sleep 100')" 143
 }
 
-# Who insists.
+# The second signal ends the machine.
 test_second_signal() {
         works on_sh '
                 mctl run --rm --name deaf bb sh -c "echo up; exec sleep 100" >/run/up &
                 soon grep up /run/up
                 rm /run/up
                 kill -INT $!
-                sleep 1
+                soon sh -c "journalctl -q --no-pager -o cat -u machine-deaf | grep \"Sent signal SIGINT\""
                 systemctl is-active machine-deaf.service
                 kill -INT $!
                 s=0; wait $! || s=$?; echo "$s"'
@@ -523,7 +542,7 @@ test_tty_is_restored() {
 test_tty_keys() {
         # shellcheck disable=SC2016
         works at_terminal 'mctl run --rm -t bb sh; echo "status $?"' '# -> echo sum $((40+2))\n' 'sum 42' '# -> \004' 'status 0'
-        # ^C is the machine's.
+        # ^C goes to the terminal of the machine.
         works at_terminal 'mctl run --rm -t --init bb sh -c "echo up; exec sleep 100"; echo "status $?"' 'up -> \003' 'status 130'
 }
 
@@ -550,7 +569,7 @@ test_dry_run() {
         equal "The machines" "$(on mctl list --json)" "[]"
 }
 
-# One after the other and side by side, and no trace.
+# Runs one after the other and at the same time leave no files in /run/mctl.
 nothing_in_run() {
         on_sh '[ -z "$(find /run/mctl -mindepth 2)" ]'
 }
@@ -560,6 +579,13 @@ test_many() {
         works on_sh 'for i in 1 2 3 4 5 6 7 8; do mctl run bb echo x & done; wait'
         lines stdout "$out" 8
         soon nothing_in_run
+}
+
+# Whatever has been done for it before, a command that is to be the second process is number 2.
+test_second_process() {
+        says 2 --as-pid2 bb sh -c 'echo $$'
+        says 2 --init bb sh -c 'echo $$'
+        says 1 bb sh -c 'echo $$'
 }
 
 run_tests

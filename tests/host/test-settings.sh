@@ -1,16 +1,16 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# What each setting does, as it is seen from inside; and where settings come from.
+# The effect of each setting inside the machine, and the sources of settings.
 
 # shellcheck source=tests/host/lib.sh
 . "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/lib.sh"
 
 want_debian=yes
-# Where journals of machines can be bound from.
+# A tmpfs on /var/log/journal supports the binds of LinkJournal=host.
 host_options=(--tmpfs=/var/log/journal)
 
-# A file system that can be id-mapped.
+# This directory is on a file system that supports id-mapped mounts.
 dir=/tmp/settings
 
 status_field() {
@@ -41,7 +41,7 @@ forget() {
 
 # --- [Exec] ----------------------------------------------------------------------------------------------------------
 
-# Changes on disk: gone with the machine, kept over its own reboots, and the image is as it was.
+# Changes on disk are kept when the machine reboots, and removed when it ends. The image does not change.
 test_ephemeral() {
         local before
 
@@ -53,7 +53,8 @@ test_ephemeral() {
         works on test -e /var/lib/machines/.#mctl.changes/machine-e1.service/upper/etc/mine
         equal "The mode" "$(on stat -c %a:%u /var/lib/machines/.#mctl.changes/machine-e1.service)" 700:0
         on_sh 'mctl exec e1 systemctl reboot 2>&1 || true' >/dev/null # its answer may be lost
-        works on_sh 'sleep 2; mctl wait e1'
+        soon restarted e1 0
+        works on mctl wait e1
         equal "The file" "$(on mctl exec e1 cat /etc/mine)" mine
         works on mctl terminate e2
         soon is_gone e2
@@ -61,7 +62,7 @@ test_ephemeral() {
         power_off e1
         empty "What is left" "$(on ls -A /var/lib/machines/.#mctl.changes)"
         equal "The image" "$(on_sh 'cd /var/lib/machines/debian && find . -printf "%P %T@ %U\n" | sort | sha256sum')" "$before"
-        # What a crash of the host left is not what a machine starts with.
+        # A machine does not start with changes that a crash of the host has left.
         on_sh 'mkdir -p /var/lib/machines/.#mctl.changes/machine-e1.service/upper/etc; echo old >/var/lib/machines/.#mctl.changes/machine-e1.service/upper/etc/mine'
         boot debian --ephemeral=disk --name e1
         refused 1 "cat: /etc/mine" on mctl exec e1 cat /etc/mine
@@ -71,7 +72,7 @@ test_ephemeral() {
         works on_sh '! test -e /var/lib/machines/.#mctl.changes'
         power_off e1
         refused 2 "takes disk or ram" on mctl boot --ephemeral=x debian
-        # As a command, and by a file.
+        # Ephemeral changes of a command, and by a machine file.
         says "two" --rm -x bb sh -c 'echo two >/f; cat /f'
         empty "What is left" "$(on ls -A /var/lib/machines/.#mctl.changes)"
         on_sh 'printf "[Image]\nImage=bb\n[Files]\nVolatile=disk\n" >/etc/mctl/filed.machine'
@@ -99,13 +100,16 @@ test_private_users() {
         not_run "PrivateUsers" --private-users=some bb true
 }
 
-# Its root could say whatever of the host's processes.
-test_identity_has_no_notify_socket() {
-        boot bb --private-users=identity
-        try inside bb test -e /run/host/notify
-        equal "Whether the socket is there" "$status" 1
-        lacks "The environment" "$(on_sh 'tr "\0" "\n" </proc/$1/environ' sh "$(leader_of bb)")" NOTIFY_SOCKET
-        power_off bb
+# Whoever its root is, the init says when it is up.
+test_identity_notifies() {
+        local users
+
+        for users in identity no; do
+                boot bb --private-users=$users
+                equal "What is there with $users" "$(inside bb stat -c "%F %a" /run/host/notify)" "socket 600"
+                contains "The environment" "$(on_sh 'tr "\0" "\n" </proc/$1/environ' sh "$(leader_of bb)")" NOTIFY_SOCKET=/run/host/notify
+                power_off bb
+        done
 }
 
 test_profiles() {
@@ -128,14 +132,15 @@ test_profiles() {
         not_run "Profile=privileged" --profile=privileged --system-call-filter=~mkdir bb true
 }
 
-# errno_of PROFILE NUMBER ARGUMENTS: what a system call fails with; 0 where it works.
+# errno_of PROFILE CALL sets $errno to the error number of a system call, or to 0 if the call succeeds. CALL is the
+# number and the arguments of the call.
 errno_of() {
         works run --profile="$1" debian -- perl -e '$! = 0; syscall('"$2"') >= 0 ? print 0 : print $!+0'
         errno=$out
 }
 
 test_profiles_and_system_calls() {
-        local errno
+        local errno profile
 
         [ "$(uname -m)" = x86_64 ] || skip "The numbers are those of x86_64."
         errno_of default "250, 0, -3, 0" # keyctl(KEYCTL_GET_KEYRING_ID, KEY_SPEC_SESSION_KEYRING)
@@ -144,12 +149,10 @@ test_profiles_and_system_calls() {
         equal "keyctl in nesting" "$errno" 0
         errno_of strict "250, 0, -3, 0"
         equal "keyctl in strict" "$errno" 1
-        errno_of strict "425, 1, 0" # io_uring_setup
-        equal "io_uring_setup in strict" "$errno" 1
-        if [ "$(on_sh 'cat /proc/sys/kernel/io_uring_disabled 2>/dev/null || echo 0')" = 0 ]; then
-                errno_of default "425, 1, 0"
-                equal "io_uring_setup in default" "$errno" 14
-        fi
+        for profile in default nesting strict; do
+                errno_of $profile "425, 1, 0" # io_uring_setup
+                equal "io_uring_setup in $profile" "$errno" 1
+        done
         errno_of default "101, 16, 1, 0, 0" # ptrace(PTRACE_ATTACH, 1), which we are
         equal "ptrace in default" "$errno" 1
         errno_of default "246, 0, 0, 0, 0" # kexec_load
@@ -166,7 +169,7 @@ test_nesting() {
         if on test -e /dev/fuse; then
                 says ok --profile=nesting bb sh -c 'exec 3<>/dev/fuse && echo ok'
         fi
-        # What makes it possible is out of reach.
+        # The mounts that make nesting possible cannot be opened or unmounted.
         says "" --profile=nesting bb ls /run/host/nesting
         ends 1 --profile=nesting bb umount /run/host/nesting
 }
@@ -238,10 +241,10 @@ test_system_call_filter() {
         matches "The cache" "$cache" ' 600$'
         ends 1 --system-call-filter=~mkdir --system-call-filter=~mkdirat bb mkdir /x
         equal "The cache" "$(seccomp_cache)" "$cache"
-        # Each word counts more than those before it.
+        # A later word overrides earlier words.
         says "" --system-call-filter='~@file-system @file-system' bb mkdir /x
         says "" --system-call-filter='~mkdir mkdir' bb mkdir /x
-        # Without a cache that can be written or read, it is made again.
+        # If a filter in the cache is damaged or missing, it is compiled again.
         on_sh 'for f in /var/cache/mctl/seccomp/*; do : >"$f"; done'
         ends 1 --system-call-filter='~mkdir ~mkdirat' bb mkdir /x
         on rm -rf /var/cache/mctl/seccomp
@@ -300,7 +303,7 @@ test_resolv_conf() {
         done
         says "nameserver 192.0.2.1" --private-network=no bb cat /etc/resolv.conf
 
-        # Where the image has one.
+        # The image has a resolv.conf.
         echo "nameserver 192.0.2.99" | put_file /var/lib/machines/bb/etc/resolv.conf
         says "nameserver 192.0.2.99" --resolv-conf=copy-host bb cat /etc/resolv.conf
         says "nameserver 192.0.2.99" --resolv-conf=off bb cat /etc/resolv.conf
@@ -309,13 +312,13 @@ test_resolv_conf() {
         ends 1 --resolv-conf=delete bb test -e /etc/resolv.conf
         equal "That of the image" "$(on cat /var/lib/machines/bb/etc/resolv.conf)" "nameserver 192.0.2.99"
 
-        # Where that leads somewhere else: the host's own is not to be written.
+        # If resolv.conf of the image is a symbolic link, the file of the host must not be written.
         on ln -sf ../../../../../../etc/resolv.conf /var/lib/machines/bb/etc/resolv.conf
         try run --resolv-conf=replace-host bb true
         equal "That of the host" "$(on cat /etc/resolv.conf)" "nameserver 192.0.2.1"
         on rm -f /var/lib/machines/bb/etc/resolv.conf
 
-        # What the host has not is left out.
+        # If the host lacks the file, nothing is done.
         on rm /etc/resolv.conf
         for mode in copy-host replace-host bind-host bind-stub; do
                 ends 1 --resolv-conf=$mode bb test -e /etc/resolv.conf
@@ -387,7 +390,7 @@ test_credentials() {
                 sh -c 'cat $CREDENTIALS_DIRECTORY/one; echo "$(cat $CREDENTIALS_DIRECTORY/two)"'
         says $'/run/host/credentials\n700 400 0:0' --load-credential=one:$dir/secret bb \
                 sh -c 'echo $CREDENTIALS_DIRECTORY; cd /run/host/credentials; echo $(stat -c %a .) $(stat -c "%a %u:%g" one)'
-        # The command itself may read it, whoever runs it; its user may not change it.
+        # The command can read the credential as any user, and cannot change it.
         says secret --load-credential=one:$dir/secret -u user bb cat /run/host/credentials/one
         ends 1 --load-credential=one:$dir/secret bb sh -c 'echo x 2>/dev/null >/run/host/credentials/one || exit 1'
         ends 1 bb test -e /run/host/credentials
@@ -419,7 +422,7 @@ test_volatile() {
         not_run "ReadOnly" --read-only --volatile=state bb true
 }
 
-# A machine with an image without a timezone finds it as it was.
+# Volatile=state does not add a time zone to an image that has none.
 test_volatile_state_leaves_the_image() {
         on rm -f /var/lib/machines/bb/etc/localtime
         says "" --volatile=state bb true
@@ -439,8 +442,8 @@ test_read_only() {
         on rm -rf /var/lib/machines/bb/mnt
 }
 
-# binds OPTION DIR ROOT USER NEW: the owners inside of the directory, a file of root and one of user 1000, and the owner
-# on the host of a file made inside.
+# binds OPTION DIR ROOT USER NEW: DIR, ROOT and USER are the owners inside of the directory, of a file of root and of a
+# file of user 1000. NEW is the owner on the host of a file that is made inside.
 binds() {
         says "$2 $3 $4" --private-users=1048576 --bind=$dir:/mnt:"$1" bb \
                 sh -c 'echo $(stat -c %u /mnt /mnt/root /mnt/user); touch /mnt/new'
@@ -457,7 +460,7 @@ test_bind_id_maps() {
         on chown 0:0 $dir
         binds rootidmap 0 0 65534 0
         binds rbind,idmap 0 0 1000 0
-        # Nobody's files are not to be taken.
+        # Root inside cannot change the owner of files of nobody.
         ends 1 --private-users=1048576 --bind=$dir:/mnt:rootidmap bb chown 0 /mnt/user
         remove_dir
 }
@@ -470,7 +473,7 @@ test_bind() {
         says text --bind-ro=$dir bb cat $dir/file
         says odd --bind=$dir'/a\:b:/mnt/file' bb cat /mnt/file
         ends 1 --bind-ro=$dir:/mnt bb touch /mnt/x
-        # No sub-mount of it can be written either, and none is there that was not asked for.
+        # Mounts below a read-only bind are read-only as well. With norbind, they do not appear.
         on mount -t tmpfs sub $dir/sub
         on touch $dir/sub/x
         ends 1 --bind-ro=$dir:/mnt bb touch /mnt/sub/y
@@ -487,7 +490,7 @@ test_bind() {
         remove_dir
 }
 
-# In the order of their targets, whatever the order of the words.
+# Mounts are made in the order of their targets, and not in that of the options.
 test_mounts_in_order() {
         make_dir
         on_sh 'echo text >"$1/file"' sh $dir
@@ -496,7 +499,7 @@ test_mounts_in_order() {
         remove_dir
 }
 
-# A file system that cannot do it is told of, with what helps.
+# If a file system does not support id-mapped mounts, the error names the option noidmap.
 test_bind_without_id_map() {
         not_run "noidmap" --bind=/proc/sys:/mnt bb true
         says 65534 --bind-ro=/proc/sys:/mnt:noidmap bb stat -c %u /mnt
@@ -616,7 +619,7 @@ says_where() {
         says "$1" --name web "${@:2}" bb sh -c 'echo $WHERE'
 }
 
-# From what counts least to what counts most.
+# The sources of settings, from the lowest to the highest priority.
 test_precedence() {
         on mkdir -p /etc/mctl/web.machine.d /run/mctl/config/web.machine.d /usr/lib/mctl /etc/systemd/nspawn
         says_where ""
@@ -643,7 +646,7 @@ test_precedence() {
         forget
 }
 
-# Key by key: what one file says nothing of, another may have said. Lists add up, and an empty assignment ends that.
+# Files are merged key by key. Lists add up, and an empty assignment resets a list.
 test_merge() {
         on mkdir -p /etc/mctl/web.machine.d
         make_dir
@@ -657,7 +660,7 @@ test_merge() {
         forget
 }
 
-# The same by each door.
+# A setting has the same effect in the template, in 'mctl boot' with a file, and as an option.
 test_doors() {
         printf '%s\n' '[Image]' 'Image=bb' '[Exec]' 'Hostname=one-name' 'OOMScoreAdjust=300' '[Files]' 'TemporaryFileSystem=/mnt:size=1m' |
                 machine_file web.machine
@@ -714,7 +717,7 @@ unit_log_has() {
         on journalctl --no-pager -o cat -u container@bb.service | grep -F -- "$1" >/dev/null
 }
 
-# What came with an image may not open the host to it.
+# A file that came with an image cannot give the machine access to the host.
 test_file_of_the_image() {
         make_dir
         printf '%s\n' '[Exec]' 'Parameters=sh -c "echo $A; pwd"' 'Environment=A=image' 'WorkingDirectory=/usr' 'PrivateUsers=no' \

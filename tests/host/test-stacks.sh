@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# Images that are made of layers: copies in no time, on any file system.
+# Images that are stacks of layers: clones take no time on any file system.
 
 # shellcheck source=tests/host/lib.sh
 . "$(dirname "$(readlink -f "$0")")/lib.sh"
@@ -9,7 +9,7 @@ want_debian=yes
 host_options=("--machines=ext4" "--with=openssh-client")
 store=/var/lib/machines
 
-# Layers, as files beside the images.
+# layers prints the number of layers beside the images.
 layers() {
         on_sh 'ls -A "$1/.#mctl.layers" 2>/dev/null | wc -l' sh "$store"
 }
@@ -19,7 +19,7 @@ store_is_clean() {
         equal "How many layers there are" "$(layers)" 0
 }
 
-# A directory that can be made a stack of; the name is given back afterwards.
+# Copies of the images, since clones turn the images into stacks.
 prepare_host() {
         on cp -a $store/bb $store/debian /root
 }
@@ -44,7 +44,7 @@ test_clones() {
         refused 1 "No such file" inside two cat /etc/own
         equal "The owner of the root" "$(inside one stat -c %u:%g:%a /)" "0:0:755"
         refused 1 "writes to it" on mctl boot one --name other
-        # What they are copies of is a stack itself, and goes its own way.
+        # The image that was cloned is a stack as well, and changes independently of its clones.
         on mctl boot bb >/dev/null
         inside bb touch /etc/base
         on mctl boot bb --name base --ephemeral >/dev/null
@@ -59,7 +59,7 @@ test_clones() {
         refused 1 "runs from" on mctl remove one
         power_off one two
         equal "A command" "$(on mctl run --rm one sh -c 'cat /etc/own; ls /etc/os-release 2>&1 | grep -c "No such"' | tr '\n' ' ')" "one 1 "
-        # With another range of users, and with none, it is the same.
+        # Owners are the same with another range of IDs, and without a user namespace.
         on mctl boot one --private-users=3000000 >/dev/null
         equal "Whose it is" "$(inside one stat -c %u:%g /srv/dir)" 5:6
         works inside one touch /srv/dir/more
@@ -67,7 +67,7 @@ test_clones() {
         on mctl boot one --private-users=no >/dev/null
         equal "Whose it is" "$(inside one stat -c %u:%g /srv/dir)" 5:6
         power_off one
-        # What was there before is as it was.
+        # The lowest layer has not changed.
         equal "The lowest layer" "$(on_sh 'cd "$(dirname "$(ls -d "$1"/.#mctl.layers/*/upper/bin/busybox)")/.." && find . -printf "%p %m %U:%G %T@ %l\n" | sort | md5sum' sh $store)" "$base"
         works on mctl rename bb cc
         works on mctl remove one two cc
@@ -75,16 +75,16 @@ test_clones() {
         store_is_clean
 }
 
-# What nobody writes to stays where it is, and others are made over it.
+# A read-only directory stays a directory, and is the base of stacks.
 test_base() {
         works on mctl clone --copy bb gold
         works on mctl read-only gold
         works on mctl clone gold one
         valid_json "$(on mctl show-image one --json)" 'json[0]["Base"] == "gold" and json[0]["Layers"] == 1 and "BusyBox" in json[0]["OS"]'
         works on test -d $store/gold
-        refused 1 "made over it" on mctl remove gold
-        refused 1 "made over it" on mctl rename gold other
-        refused 1 "made over it" on mctl read-only gold no
+        refused 1 "is the base of stack" on mctl remove gold
+        refused 1 "is the base of stack" on mctl rename gold other
+        refused 1 "is the base of stack" on mctl read-only gold no
         refused 1 "has no snapshots" on mctl snapshot gold
         boot gold
         boot gold --name two
@@ -103,7 +103,7 @@ test_base() {
         boot one
         inside one touch /etc/own
         power_off one
-        # One that is read-only can be cloned as well.
+        # A read-only stack can be cloned as well.
         works on mctl clone --read-only one frozen
         works on mctl clone frozen thawed
         equal "A command" "$(on mctl run --rm thawed ls /etc/own)" /etc/own
@@ -116,7 +116,7 @@ test_base() {
         store_is_clean
 }
 
-# Copies of copies share what was, and not what comes.
+# Clones of clones share earlier layers, and do not share later changes.
 test_chains() {
         local i
 
@@ -140,7 +140,7 @@ test_chains() {
         works on mctl remove c2
         works on mctl rename c5 last
         equal "What it has" "$(on mctl run --rm last cat /etc/level1)" other
-        # A full copy is one, and an archive has all layers.
+        # A full copy is a directory, and an archive contains all layers.
         works on mctl clone --copy last full
         equal "The type" "$(on mctl show-image full --json | jq -r .[0].Type)" directory
         works on mctl export last /root/last.tar
@@ -159,7 +159,7 @@ test_chains() {
         store_is_clean
 }
 
-# What older kernels have little room for (255 characters for all layers).
+# Many layers: older kernels limit the names of all layers to 255 characters.
 test_depth() {
         works on mctl clone bb d
         works on_sh 'for i in $(seq 1 40); do
@@ -207,7 +207,7 @@ test_identity() {
         store_is_clean
 }
 
-# A clone has keys of its own, of the same types, that an ssh server takes.
+# A clone has host keys of its own, of the same types, which an ssh server accepts.
 test_ssh_keys() {
         local key keys="ssh_host_rsa_key ssh_host_ecdsa_key ssh_host_ed25519_key"
 
@@ -231,7 +231,7 @@ test_ssh_keys() {
         store_is_clean
 }
 
-# Whatever the size, and nothing is left of what was killed.
+# Clones and removals are killed at many points: images stay usable, and no remains are left.
 test_kills() {
         local i
 
@@ -260,7 +260,7 @@ test_hostile() {
                 on_sh 'printf "%s" "$2" >"$1/h.stack/manifest.json"' sh $store "$text"
                 try on mctl run --rm h true
                 equal "The exit status" "$status" 125
-                # What cannot be read is no reason to throw away what it may name.
+                # If a manifest cannot be read, layers that it may name are not removed.
                 contains stderr "$err" "no manifest"
                 on mctl clone bb x >/dev/null 2>&1 || :
                 on mctl remove x >/dev/null 2>&1 || :
@@ -270,19 +270,19 @@ test_hostile() {
         contains stderr "$err" "Failed to mount the layers"
         on_sh 'cp /root/m "$1/h.stack/manifest.json"' sh $store
         works on mctl run --rm h true
-        # What is unpacked is no stack, whatever it says.
+        # An unpacked archive is not a stack, even if it contains a manifest.
         on_sh 'mkdir -p /root/fake/usr && cp /root/m /root/fake/manifest.json && tar -C /root/fake -cf /root/fake.tar .'
         works on mctl import /root/fake.tar fake
         works on mctl run --rm h true
-        refused 1 "no name for an image" on mctl import /root/fake.tar fake.stack
+        refused 1 "can be called" on mctl import /root/fake.tar fake.stack
         works on mctl remove fake
         on rm -r /root/fake /root/fake.tar
-        # Nor is a directory that is called like one.
+        # A directory with the suffix .stack is not a stack either.
         on mkdir $store/odd.stack
         works on mctl clone --copy bb x
         works on mctl remove x
         on rmdir $store/odd.stack
-        # Another directory under the name of the base is not it.
+        # Another directory with the name of the base is not the base.
         works on mctl clone --copy --read-only bb gold
         works on mctl clone gold i
         on_sh 'cd $1 && chattr -i gold && mv gold .kept && cp -a .kept gold' sh $store
@@ -297,12 +297,12 @@ test_hostile() {
         store_is_clean
 }
 
-# value IMAGE KEY: of what image-status says.
+# value IMAGE KEY prints a value from the JSON of image-status.
 value() {
         on mctl image-status "$1" --json | jq -r ".[0].$2"
 }
 
-# How large they are, and what would be free without one.
+# The sizes of images, and the space that the removal of an image would free.
 test_sizes() {
         local all
 
@@ -362,7 +362,7 @@ test_prune() {
         refused 1 "authentication" on_user alice mctl --no-ask-password prune
 }
 
-# What is wrong is said, and once there is room it is whole.
+# If the disk is full, the error reports this. When there is space again, the image works.
 test_full_disk() {
         fresh
         works on mctl clone bb one
@@ -372,7 +372,16 @@ test_full_disk() {
         contains stderr "$err" "No space left on device"
         lacks stderr "$err" "Read-only"
         refused 1 "No space left" on mctl clone bb two
+        # What frees space works all the same.
         on rm $store/fill $store/rest
+        works on mctl snapshot one first
+        works on mctl snapshot one second
+        works on mctl clone one third
+        on_sh 'fallocate -l "$(df -B1 --output=avail "$1" | tail -n 1)" "$1/fill"; head -c 1G /dev/zero >"$1/rest" 2>/dev/null || :; for i in $(seq 100); do : >"$1/rest$i" || break; head -c 4096 /dev/zero >"$1/rest$i" || break; done 2>/dev/null; :' sh $store
+        works on mctl remove-snapshot one second
+        works on mctl rollback one first
+        works on mctl remove third
+        on_sh 'rm "$1"/fill "$1"/rest*' sh $store
         boot one
         power_off one
         works on mctl remove one bb

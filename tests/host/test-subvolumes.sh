@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# Images on btrfs: their snapshots are subvolumes, and belong to them whatever they are called.
+# Images on btrfs: their snapshots are subvolumes, which follow the image when it is renamed.
 
 # shellcheck source=tests/host/lib.sh
 . "$(dirname "$(readlink -f "$0")")/lib.sh"
@@ -9,7 +9,7 @@ host_options=("--machines=btrfs" "--with=systemd-container,strace")
 store=/var/lib/machines
 snapshots=$store/.#mctl.snapshots
 
-# A subvolume for each test, with another one in it.
+# fresh makes a new subvolume for a test, with another subvolume inside.
 fresh() {
         works on mctl import $store/bb t
         on_sh 'btrfs -q subvolume create "$1/t/inner"; echo deep >"$1/t/inner/file"' sh $store
@@ -32,7 +32,7 @@ test_history() {
         boot t
         inside_sh t 'echo new >/etc/new; rm /etc/os-release; echo x >>/etc/passwd; mkdir -p /srv/d; echo y >/srv/d/y'
         on_sh 'echo deeper >"$1/t/inner/file"' sh $store
-        # It runs, and is held for the time.
+        # The machine runs, and is frozen while the snapshot is taken.
         works on mctl snapshot t running
         refused 1 "runs from" on mctl rollback t
         power_off t
@@ -53,7 +53,7 @@ test_history() {
         equal "The snapshots" "$(on mctl snapshots t --json | jq -r '.[].name' | tr '\n' ' ')" "first running "
         works on mctl remove-snapshot t first
         refused 1 "no snapshot 'first'" on mctl rollback t first
-        # Whoever renames it.
+        # Any tool may rename the image.
         works on machinectl rename t t2
         equal "The snapshots" "$(on mctl snapshots t2 --json | jq -r '.[].name')" running
         works on mctl rename t2 t
@@ -66,11 +66,11 @@ test_history() {
         gone
 }
 
-# What is written to is whole in a snapshot.
+# A snapshot of an image that a machine writes to is consistent.
 test_running() {
         fresh
         boot t
-        # What is held is the cgroup of the machine, so it has to be in there.
+        # The writer must be in the cgroup of the machine, which is frozen.
         works on mctl exec t /bin/sh -c '(i=0; while :; do i=$((i + 1)); echo $i >/etc/n; mv /etc/n /etc/a; echo $i >/etc/n; mv /etc/n /etc/b; done) >/dev/null 2>&1 &'
         for i in 1 2 3; do
                 works on mctl snapshot t "while$i"
@@ -82,7 +82,7 @@ test_running() {
         gone
 }
 
-# Another image in its place, and back.
+# ReplaceImage and RevertImage.
 test_replaced() {
         local bus=(busctl call org.mctl.Registry1 /org/mctl/Registry1 org.mctl.Registry1)
 
@@ -103,7 +103,7 @@ test_replaced() {
         equal "The snapshots" "$(on mctl snapshots t --json | jq -r '.[].name' | sort | tr '\n' ' ')" "after first "
         equal "The versions" "$(on_sh 'ls "$1/t/etc/version" 2>/dev/null || echo none; cat "$2"/*/after/etc/version' sh $store "$snapshots" | tr '\n' ' ')" "none two "
         refused 1 "a snapshot 'after' already" on "${bus[@]}" ReplaceImage sss t u after
-        refused 1 "the image itself" on "${bus[@]}" ReplaceImage sss t t x
+        refused 1 "cannot replace itself" on "${bus[@]}" ReplaceImage sss t t x
         refused 1 "no image 'nothere'" on "${bus[@]}" ReplaceImage sss t nothere x
         on mctl read-only t
         refused 1 "is read-only" on "${bus[@]}" ReplaceImage sss t u more
@@ -112,13 +112,13 @@ test_replaced() {
         gone
 }
 
-# It is killed at least so often: else nothing is tested.
+# many_kills N MINIMUM: at least MINIMUM workers must have been killed, or the test has tested nothing.
 many_kills() {
         echo "$1 of them were killed."
         [ "$1" -ge "$2" ] || fail "Only $1 were killed, expected at least $2."
 }
 
-# Killed wherever, it has what it had or what it is to have, and the snapshots are its own.
+# If the worker is killed at any system call, the image has its old or its new contents, and its own snapshots.
 test_kills() {
         local call i status kills=0
 
@@ -129,10 +129,10 @@ test_kills() {
         for call in ioctl renameat2 unlinkat; do
                 for i in 1 2 3 4 6 8 10 12; do
                         status=0
-                        on_sh 'printf "{\"operation\":\"image-rollback\",\"name\":\"t\",\"snapshot\":\"first\"}" |
+                        on_sh 'printf "{\"work\":\"rollback\",\"request\":{\"name\":\"t\",\"snapshot\":\"first\"}}" |
                                 strace -f -qq -o /dev/null -e "inject=$1:signal=KILL:when=$2" /usr/lib/mctl/mctl-worker >/dev/null 2>&1' sh "$call" "$i" || status=$?
                         kills=$((kills + (status == 137)))
-                        # The next command sweeps.
+                        # The next command removes the remains.
                         works on mctl read-only t no
                         equal "The snapshots after a kill in $call $i" "$(on mctl snapshots t --json | jq -r '.[].name')" first
                         matches "The version after a kill in $call $i" "$(on cat $store/t/etc/version)" '^(old|new)$'
@@ -145,7 +145,8 @@ test_kills() {
         gone
 }
 
-# Killed wherever, each snapshot is whole, and an image that was replaced has a way back.
+# If the worker is killed at any system call, each snapshot is complete, and an image that was replaced has a snapshot
+# of the old contents.
 test_kills_of_others() {
         local call i n kills=0
 
@@ -157,10 +158,10 @@ test_kills_of_others() {
                 for i in 1 2 3 4 6 8 10 12; do
                         # shellcheck disable=SC2016
                         kills=$((kills + $(on_sh 'inject() { printf "$1" | strace -f -qq -o /dev/null -e "inject=$2:signal=KILL:when=$3" /usr/lib/mctl/mctl-worker >/dev/null 2>&1 || [ $? != 137 ] || echo killed; }
-                                inject "{\"operation\":\"image-snapshot\",\"name\":\"t\",\"snapshot\":\"more\"}" "$@"
-                                inject "{\"operation\":\"image-remove-snapshot\",\"name\":\"t\",\"snapshot\":\"more\"}" "$@"
-                                inject "{\"operation\":\"image-switch\",\"name\":\"t\",\"image\":\"u\",\"keep\":\"before\"}" "$@"' sh $call $i | wc -l)))
-                        # The next command that looks at them ends what was begun.
+                                inject "{\"work\":\"snapshot\",\"request\":{\"name\":\"t\",\"snapshot\":\"more\"}}" "$@"
+                                inject "{\"work\":\"remove-snapshot\",\"request\":{\"name\":\"t\",\"snapshot\":\"more\"}}" "$@"
+                                inject "{\"work\":\"replace\",\"request\":{\"name\":\"t\",\"image\":\"u\",\"keep\":\"before\"}}" "$@"' sh $call $i | wc -l)))
+                        # The next command that reads the snapshots completes the change.
                         works on mctl diff t first
                         for n in $(on mctl snapshots t --json | jq -r '.[].name'); do
                                 equal "What is deeper in $n after a kill in $call $i" "$(on_sh 'cat "$1"/*/"$2"/inner/file' sh "$snapshots" "$n")" deep
@@ -181,7 +182,7 @@ test_kills_of_others() {
         gone
 }
 
-# Nobody switches quotas on who was not asked to.
+# mctl enables quotas only with --enable-quotas.
 test_limit() {
         on_sh 'btrfs quota disable "$1" 2>/dev/null || :' sh $store
         fresh
@@ -208,7 +209,7 @@ test_limit() {
         gone
 }
 
-# A call that fails, wherever: what the image had is somewhere still.
+# If any system call fails, the old contents of the image still exist.
 test_failures() {
         local call i status failures=0
 
@@ -220,7 +221,7 @@ test_failures() {
                 for i in $(case $call in openat) seq 8 3 62 ;; *) seq 8 ;; esac); do
                         status=0
                         # shellcheck disable=SC2016
-                        on_sh 'printf "{\"operation\":\"image-switch\",\"name\":\"t\",\"image\":\"u\",\"keep\":\"before\"}" |
+                        on_sh 'printf "{\"work\":\"replace\",\"request\":{\"name\":\"t\",\"image\":\"u\",\"keep\":\"before\"}}" |
                                 strace -f -qq -o /dev/null -e "inject=$1:error=EIO:when=$2" /usr/lib/mctl/mctl-worker >/dev/null 2>&1' sh "$call" "$i" || status=$?
                         failures=$((failures + (status == 1)))
                         works on mctl diff t first

@@ -48,7 +48,7 @@ test_image_is_the_name() {
 test_resources() {
         printf '%s\n' '[Image]' 'Image=bb' '[Resources]' 'MemoryMax=123M' 'Description=Some words of mine' |
                 machine_file web
-        # As after any change of a unit's files.
+        # systemd must reload its units after a change of the file.
         on systemctl daemon-reload
         works on mctl start web
         equal MemoryMax "$(property container@web.service MemoryMax)" $((123 << 20))
@@ -74,7 +74,7 @@ test_start_several() {
         works on mctl start w1 w2 w3 w4
         equal "How many run" "$(on_sh 'mctl list --json | jq "map(select(.state == \"running\")) | length"')" 4
         power_off w1 w2 w3 w4
-        # One that has no file keeps nothing from being clear.
+        # If one of the machines has no file, the error names that machine.
         try on mctl start w1 nofile
         equal "The exit status" "$status" 1
         contains stderr "$err" "nofile"
@@ -104,11 +104,11 @@ test_enable() {
         contains "What machines.target wants" "$(on systemctl show -p Wants machines.target)" container@web.service
         contains "What multi-user.target wants" "$(on systemctl list-dependencies --plain multi-user.target)" machines.target
         contains "What starts at boot" "$(on systemctl list-dependencies --plain multi-user.target)" container@web.service
-        # Here nothing else brings machines.target: the generator wrote it.
+        # On this host, only the generator can have made machines.target.
         target=$(property machines.target FragmentPath)
         matches "The file of machines.target" "$target" '^(/run/systemd/generator.late|/usr/lib/systemd/system|/lib/systemd/system)/machines.target$'
 
-        # What a boot does.
+        # A boot of the host starts machines.target.
         works on systemctl start machines.target
         soon is_listed web
         works on mctl wait web
@@ -131,7 +131,8 @@ test_enable_now() {
         try on mctl disable --now web
         equal "The exit status" "$status" 0
         soon is_gone web
-        # It may have been stopped before; and without a file, a link may be left.
+        # 'disable --now' also succeeds for a machine that is off. Without the file of the machine, 'disable' removes a
+        # link that is left.
         try on mctl enable web
         works on mctl disable --now web
         try on mctl enable web
@@ -162,12 +163,12 @@ log_says() {
         on journalctl --no-pager --unit=container@web.service | grep -F -- "$1" >/dev/null
 }
 
-# log_tells FILE-TEXT LINE: the log of the unit tells the line.
+# log_tells FILE-TEXT LINE: with this machine file, the log of the unit contains the line.
 log_tells() {
         printf '%b' "$1" | machine_file web
         try on systemctl start container@web.service
         equal "The exit status" "$status" 1
-        # What the launcher wrote reaches the journal in its own time.
+        # Lines of the launcher reach the journal with a delay.
         soon log_says "$2"
         try on mctl start web
         equal "The exit status of mctl start" "$status" 1

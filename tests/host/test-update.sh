@@ -1,14 +1,15 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# Updates: a machine gets another image, and its own again where that does not do.
+# Updates: a machine is updated to another image, and the update is undone if the machine does not become healthy.
 
 # shellcheck source=tests/host/lib.sh
 . "$(dirname "$(readlink -f "$0")")/lib.sh"
 host_options=("--machines=ext4")
 store=/var/lib/machines
 
-# "t" as it is, "good" with something new, "bad" whose init ends, and "hangs" whose init says nothing.
+# Images: "t", the image to update; "good", with a new version; "bad", whose init exits; and "hangs", whose init never
+# sends READY=1.
 prepare_host() {
         on cp -a $store/bb $store/t
         on cp -a $store/bb $store/good
@@ -17,7 +18,7 @@ prepare_host() {
                 echo two >"$1/good/etc/version"; printf "#!/bin/sh\nexit 3\n" >"$1/bad/etc/init"
                 chmod 755 "$1/bad/etc/init"; ln -sf /etc/init "$1/bad/sbin/init"; cp -a "$1/bb" "$1/hangs"
                 printf "#!/bin/sh\nsleep 1000\n" >"$1/hangs/etc/init"; chmod 755 "$1/hangs/etc/init"; ln -sf /etc/init "$1/hangs/sbin/init"' sh $store
-        # Which makes a stack of it.
+        # The first snapshot turns the directory into a stack.
         works on mctl snapshot t first
 }
 
@@ -35,7 +36,7 @@ again() {
         on_sh 'for s in before-update failed-update; do mctl remove-snapshot t $s 2>/dev/null || :; done'
 }
 
-# Until what is behind an update has been done, too.
+# is_settled: no update is recorded, and no unit of an update exists.
 is_settled() {
         [ -z "$(on_sh 'ls /var/lib/mctl/updates 2>/dev/null')" ] &&
                 [ -z "$(on systemctl list-units --all --plain --no-legend 'mctl-update*')" ]
@@ -48,21 +49,21 @@ nothing_pending() {
 test_good() {
         boot t
         works on mctl update t --to good --health 'v=two; grep "$v" /etc/version && [ 100% != $$ ]'
-        equal "What is said" "$out" "Machine 't' is up and healthy with what image 'good' has. Snapshot 'before-update' has what it was before."
+        equal "What is said" "$out" "Machine 't' is up and healthy with the contents of image 'good'. Snapshot 'before-update' keeps the previous version."
         has_version two
         equal "The ID" "$(inside t cat /etc/machine-id)" 00000000000000000000000000000007
         equal "The snapshots" "$(labels)" "before-update first "
         nothing_pending
-        # The image is what it was, and the machine goes its own way.
+        # Later changes of the machine do not change the other image.
         inside_sh t 'echo own >/etc/version'
         equal "The version of the image" "$(on mctl run --rm good cat /etc/version)" two
-        # The way back is there for whoever wants it later.
+        # The snapshot before-update allows a later rollback.
         power_off t
         works on mctl rollback t before-update
         boot t
         has_version mine
         again
-        # It was off, and is again.
+        # The machine was off before the update, and is off afterwards.
         works on mctl update t --to good --json
         valid_json "$out" 'json == {"machine": "t", "image": "t", "to": "good", "snapshot": "before-update"}'
         boot t
@@ -90,10 +91,10 @@ test_bad() {
         contains stderr "$err" "did not come up in time"
         contains stderr "$err" "The update of image 't' is undone"
         has_version mine
-        # It is what it was told to be.
+        # The machine is started again with its old settings.
         works inside t grep -q " /mnt " /proc/mounts
         equal "The time to stop" "$(property machine-t.service TimeoutStopUSec)" 2s
-        # What did not do can be looked at.
+        # The snapshot failed-update keeps the version that failed.
         contains "What it had" "$(on mctl diff t failed-update)" " /sbin/init"
         try on mctl update t --to good --health 'echo some words; exit 3' --timeout $((2 * slow))
         equal "The exit status" "$status" 1
@@ -138,40 +139,69 @@ test_file() {
 }
 
 updating() {
-        [ "$(labels)" = "first update-trial " ] && [ "$(property mctl-update-t.service ActiveState)" = activating ]
+        [ "$(labels)" = "first update-trial " ] && [ "$(on systemctl is-active 'mctl-update-*')" = active ]
 }
 
-# Whoever asked for it may go, and whatever does it may be killed.
+# If mctl is killed, the update continues. If the process of the update is killed, the update is undone.
 test_killed() {
         boot t
         on_sh 'mctl update t --to good --health "sleep $1" >/dev/null 2>&1 &
-                until [ "$(systemctl show -P ActiveState mctl-update-t.service)" = activating ]; do sleep 0.1; done
+                until [ "$(systemctl is-active "mctl-update-*")" = active ]; do sleep 0.1; done
                 kill -9 $!' sh $((3 * slow))
         soon updating
-        refused 1 "is under way" on mctl update t --to good
+        refused 1 "is running already" on mctl update t --to good
         soon is_settled
         has_version two
         again
         boot t
-        on_sh 'mctl update t --to good --health "sleep 1000" >/dev/null 2>&1 &'
+        on_sh '{ mctl update t --to good --health "sleep 1000" && echo "status 0" || echo "status $?"; } >/run/said 2>&1 &'
         soon updating
-        on systemctl kill -s KILL --kill-whom=main mctl-update-t.service
+        refused 1 "An update of image 't' is running already" on mctl update-undo t
+        on systemctl kill -s KILL --kill-whom=main 'mctl-update-*'
         soon is_settled
         has_version mine
         equal "The snapshots" "$(labels)" "failed-update first "
+        contains "What is said" "$(on cat /run/said)" "The update was interrupted. The update of image 't' is undone."
+        contains "What is said" "$(on cat /run/said)" "status 1"
         again
 }
 
-# The power went when the machine was starting with it.
+# If the registry is killed during an update, the update continues.
+test_registry_killed() {
+        boot t
+        on_sh '{ mctl update t --to good --health "sleep $1" && echo "status 0" || echo "status $?"; } >/run/said 2>&1 &' sh $((2 * slow))
+        soon updating
+        on systemctl kill -s KILL --kill-whom=main mctl-registryd.service
+        soon is_settled
+        has_version two
+        equal "The snapshots" "$(labels)" "before-update first "
+        again
+}
+
+# Only users with the permission of polkit can update machines.
+test_users() {
+        boot t
+        refused 1 "Not updated" on_user alice mctl update t --to good
+        rule 'action.id == "org.mctl.Registry1.update-machine" && action.lookup("machine") == "t" && action.lookup("source") == "good" && action.lookup("command_line") == "true"'
+        refused 1 "Not updated" on_user alice mctl update t --to bad --health true
+        refused 1 "Not updated" on_user alice mctl update t --to good --health false
+        works on_user alice mctl update t --to good --health true
+        has_version two
+        no_rule
+        again
+}
+
+# The host loses power while the machine starts with the new version.
 test_power_cut() {
         boot t
         on_sh 'mctl update t --to good --health "sleep 100" >/dev/null 2>&1 &'
         soon updating
-        # Nothing that would tidy up has a chance.
-        on_sh 'mv /usr/bin/mctl /usr/bin/mctl.away; systemctl kill -s KILL mctl-update-t.service; sleep 0.3; mv /usr/bin/mctl.away /usr/bin/mctl'
+        # ExecStopPost= of the unit cannot undo the update, since the program is missing.
+        on_sh 'mv /usr/lib/mctl/mctl-update /usr/lib/mctl/away; systemctl kill -s KILL "mctl-update-*"
+                soon sh -c "! systemctl is-active \"mctl-update-*\" | grep -q active"; mv /usr/lib/mctl/away /usr/lib/mctl/mctl-update'
         works on mctl terminate t
         soon is_gone t
-        refused 1 "'mctl update-undo t' does" on mctl update t --to good
+        refused 1 "run 'mctl update-undo t'" on mctl update t --to good
         equal "Who may read what is written down" "$(on stat -c %a /var/lib/mctl/updates/t)" 600
         works on systemctl start mctl-undo.service
         nothing_pending
@@ -181,7 +211,7 @@ test_power_cut() {
         again
 }
 
-# Of an image that is not called like its machine, and of two machines of one image.
+# The image has another name than the machine, and two machines run from it.
 test_other_names() {
         boot t --name web
         boot t --name reader --read-only
@@ -191,15 +221,15 @@ test_other_names() {
         equal "The version" "$(inside web cat /etc/version)" mine
         works on mctl update web --to good
         equal "The version" "$(inside web cat /etc/version)" two
-        # The other one still runs from what it was.
+        # The other machine still runs from the old contents.
         equal "The version that it began with" "$(inside reader cat /etc/version)" mine
-        refused 1 "Machine 'reader' runs from what is snapshot 'before-update' now" on mctl remove-snapshot t before-update
+        refused 1 "Machine 'reader' runs from the tree of snapshot 'before-update'" on mctl remove-snapshot t before-update
         power_off web reader
         works on mctl rollback t first
         on_sh 'for s in before-update failed-update; do mctl remove-snapshot t $s 2>/dev/null || :; done'
 }
 
-# Nothing that is wrong with an update touches the machine.
+# If an update is refused, the machine is not changed.
 test_refused() {
         local leader
 
@@ -215,7 +245,7 @@ test_refused() {
         refused 1 "No image 'nothere'" on mctl update nothere --to good
         nothing_pending
         refused 1 "no image 'nothere'" on mctl update t --to nothere
-        refused 1 "the image itself" on mctl update t --to t
+        refused 1 "cannot replace itself" on mctl update t --to t
         on truncate -s 1M $store/disk.raw
         refused 1 "of another type" on mctl update t --to disk
         on rm $store/disk.raw

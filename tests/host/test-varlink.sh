@@ -1,21 +1,22 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# What newer clients ask over varlink and others over D-Bus: it is the same, and so is who may.
+# Varlink for newer clients: the methods and permissions are the same as on D-Bus.
 
 # shellcheck source=tests/host/lib.sh
 . "$(dirname "$(readlink -f "$0")")/lib.sh"
 host_options=("--with=socat")
-# Its hooks are newer than those of the others.
+# Only systemd-resolved of sid has resolve hooks.
 [ "$suite" != sid ] || host_options=("--with=socat,systemd-resolved")
 machine_socket=/run/systemd/machine/io.systemd.Machine
 
-# The sockets are there as long as the registry is.
+# The sockets exist while the registry runs.
 prepare_host() {
         on mctl list >/dev/null
 }
 
-# varlink_fd METHOD PARAMETERS PYTHON: prints the answer, and runs what is done with the descriptor that comes with it, "fd".
+# varlink_fd METHOD PARAMETERS PYTHON prints the answer, and runs the Python code with the descriptor of the answer,
+# "fd".
 varlink_fd() {
         on python3 -c 'import os, socket, sys
 s = socket.socket(socket.AF_UNIX)
@@ -29,7 +30,7 @@ fd = fds[0] if fds else -1
 exec(sys.argv[3])' "$@"
 }
 
-# varlink_as USER SOCKET METHOD PARAMETERS
+# varlink_as USER SOCKET METHOD PARAMETERS calls a method as a user.
 varlink_as() {
         local user=$1
         shift
@@ -38,7 +39,7 @@ varlink_as() {
         on_user "$user" sh -c 'printf "{\"method\":\"%s\",\"parameters\":%s}\0" "$2" "$3" | socat -t 2 - "UNIX-CONNECT:$1"' sh "$@" | tr -d '\0'
 }
 
-# What acts on machines over varlink is the same as over D-Bus, and so is who may.
+# Methods that act on machines have the same effect and the same permissions as on D-Bus.
 test_machines() {
         local text
 
@@ -86,9 +87,13 @@ test_images() {
         equal "The answer" "$(varlink $image_socket io.systemd.MachineImage.Update '{"name":"v2"}')" '{"parameters":{}}'
         contains "The answer" "$(varlink $image_socket io.systemd.MachineImage.Clone '{"name":"nothere","newName":"v3"}')" NoSuchImage
         contains "The answer" "$(varlink $image_socket io.systemd.MachineImage.SetPoolLimit '{"limit":5}')" NotSupported
+        # What systemd means as "no limit" is larger than most parsers of JSON like.
+        contains "The answer" "$(varlink $image_socket io.systemd.MachineImage.SetPoolLimit '{"limit":18446744073709551615}')" NotSupported
+        contains "The answer" "$(varlink $image_socket io.systemd.MachineImage.SetPoolLimit '{"limit":9223372036854775808, "s": "\"18446744073709551615"}')" '{'
+        equal "The answer" "$(varlink $image_socket io.systemd.MachineImage.SetPoolLimit '{"limit":18446744073709551616}')" ""
         equal "The answer" "$(varlink $image_socket io.systemd.MachineImage.Remove '{"name":"v2"}')" '{"parameters":{}}'
         contains "The answer" "$(varlink_as alice $image_socket io.systemd.MachineImage.Remove '{"name":"bb"}')" PermissionDenied
-        # Several at once over one connection, and one that does not wait for its answer.
+        # Several calls over one connection, and a client that does not wait for the answer.
         on python3 -c 'import socket
 s = socket.socket(socket.AF_UNIX)
 s.connect("/run/systemd/machine/io.systemd.MachineImage")
@@ -104,7 +109,12 @@ s.close()'
         soon on mctl remove b
 }
 
-# Each machine has a socket of its own.
+# have_asked N SOCKET: N clients are connected, and the server has read their calls.
+have_asked() {
+        [ "$(on ss -xH state established src "$2" | awk '$2 == 0' | wc -l)" = "$1" ]
+}
+
+# Each machine has a socket of io.systemd.MachineInstance.
 test_instances() {
         local socket=/run/mctl/control/bb
 
@@ -116,7 +126,7 @@ test_instances() {
         on_sh 'for filter in null "[\"STOP\"]" "[]"; do
                 (printf "{\"method\":\"io.systemd.MachineInstance.SubscribeEvents\",\"parameters\":{\"filter\":$filter},\"more\":true}\0" | socat -t 100 - UNIX-CONNECT:$1 | tr "\0" "\n" >"/run/events$filter" 2>/dev/null &)
         done' sh $socket
-        sleep 1
+        soon have_asked 3 $socket
         contains "The answer" "$(varlink_as alice $socket io.systemd.MachineInstance.Pause '{}')" PermissionDenied
         equal "The answer" "$(varlink $socket io.systemd.MachineInstance.Pause '{}')" '{"parameters":{}}'
         equal "The answer" "$(varlink $socket io.systemd.MachineInstance.Describe '{}')" '{"parameters":{"running":false,"status":"paused"}}'
@@ -135,7 +145,7 @@ test_instances() {
         empty "No events" "$(on cat '/run/events[]')"
 }
 
-# It is known as soon as it is there.
+# A machine is known as soon as 'mctl boot' has returned.
 test_known_at_once() {
         for _ in 1 2 3 4 5; do
                 on mctl boot bb >/dev/null
@@ -165,7 +175,7 @@ question() {
                 "{\"question\":[{\"key\":{\"class\":1,\"type\":$2,\"name\":\"$1\"}}]}"
 }
 
-# systemd-resolved asks for names.
+# systemd-resolved resolves the names of machines.
 test_names() {
         local hook=/run/systemd/resolve.hook/io.systemd.Machine text
 
@@ -194,6 +204,40 @@ test_names() {
         power_off bb
         soon on_sh 'tr "\0" "\n" </run/names | tail -n 1 | grep -q "\[\]"'
         equal "All that was told of names" "$(on_sh 'tr "\0" "\n" </run/names' | jq -c .parameters.filterDomains | uniq | tr '\n' ' ')" '[] ["bb"] [] '
+}
+
+# Whoever asks a hundred things at once has the next one done when others had their turn.
+# The registry is stopped while both clients send, so that it finds the messages of both.
+test_turns() {
+        boot bb
+        works on python3 -c 'import os, select, signal, socket, sys
+path = "/run/systemd/machine/io.systemd.Machine"
+call = b"{\"method\":\"io.systemd.Machine.List\",\"parameters\":{\"name\":\"bb\"}}\0"
+def connect():
+    s = socket.socket(socket.AF_UNIX)
+    s.connect(path)
+    s.sendall(call)
+    assert s.recv(65536).count(b"\"bb\"") == 1
+    return s
+registry = int(sys.argv[1])
+many, one = connect(), connect()
+count, n, seen = 0, 700, None
+os.kill(registry, signal.SIGSTOP)
+many.sendall(call * n)
+one.sendall(call)
+os.kill(registry, signal.SIGCONT)
+while seen is None or count < n:
+    ready = select.select([many, one], [], [], 60)[0]
+    if one in ready:
+        assert one.recv(65536).count(b"\"bb\"") == 1
+        seen = count
+    elif many in ready:
+        count += many.recv(65536).count(b"\0")
+    else:
+        break
+print(seen < n - 100, count == n)' "$(property mctl-registryd.service MainPID)"
+        equal "What was answered, and when" "$out" "True True"
+        power_off bb
 }
 
 run_tests

@@ -1,15 +1,15 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# Disks that say what is on them (dm-verity), and what images have. Where the kernel has no device mapper, nothing can run from
-# such disks as they say; that it is refused, and that they can be read as a whole, is the same everywhere.
+# Disks with dm-verity, and digests of images. If the kernel has no device mapper, machines that require hashes cannot
+# run. On all kernels, such machines are refused without verification, and 'mctl verify' can read the disks.
 
 # shellcheck source=tests/host/lib.sh
 . "$(dirname "$(readlink -f "$0")")/lib.sh"
 host_options=("--with=fdisk,cryptsetup-bin,openssl,libblkid1")
 store=/var/lib/machines
 
-# A root file system, its hashes, and somebody who signs.
+# A root file system, its hashes, and keys for signatures.
 prepare_host() {
         # shellcheck disable=SC2016
         on_sh 'mkdir -p /root/v && cd /root/v && cp -a /var/lib/machines/bb tree && mkdir -p tree/root tree/var tree/usr && echo genuine >tree/root/file &&
@@ -21,7 +21,7 @@ prepare_host() {
         on mkdir -p /etc/verity.d
 }
 
-# sign KEY CERTIFICATE [HASH]: as systemd-repart(8) has it.
+# sign KEY CERTIFICATE [HASH] makes the signature of a root hash in the format of systemd-repart(8).
 sign() {
         # shellcheck disable=SC2016
         on_sh 'cd /root/v && printf "%s" "$3" >text && openssl smime -sign -nocerts -noattr -binary -in text -inkey "$1" -signer "$2" -outform der -out text.p7s &&
@@ -32,7 +32,7 @@ uuid() {
         sed -E 's/(.{8})(.{4})(.{4})(.{4})(.{12})/\1-\2-\3-\4-\5/' <<<"$1"
 }
 
-# disk FILE [signed]
+# disk FILE [signed] makes a disk with a root, its hashes, and if asked for the signature.
 disk() {
         local signature=""
 
@@ -45,7 +45,7 @@ start=2048, size=131072, type=4f68bce3-e8cd-4db1-96e7-fbcaf984b709, uuid=$(uuid 
 start=133120, size=4096, type=2c7357ed-ebd2-46d9-aec1-23d437ec2bf5, uuid=$(uuid "${hash: -32}")$signature" "${2:-}"
 }
 
-# tamper FILE: with what a file has, not with what it is called.
+# tamper FILE changes the contents of a file on the disk, and not its metadata.
 tamper() {
         # shellcheck disable=SC2016
         on_sh 'at=$(grep -abo genuine "$1" | head -n 1 | cut -d: -f1) && printf tampered | dd of="$1" bs=1 seek="$at" conv=notrunc status=none' sh "$1"
@@ -70,7 +70,7 @@ fails_to_run() {
         on systemctl reset-failed
 }
 
-# All of it is read, by what runs in user space.
+# 'mctl verify' reads the whole disk, in user space.
 test_verify() {
         disk $store/v.raw
         works on mctl verify v
@@ -78,51 +78,52 @@ test_verify() {
         sign key.pem images.crt
         disk $store/v.raw signed
         works on mctl verify v
-        contains "What is said" "$out" ", as its root hash says: $hash"
-        lacks "What is said" "$out" signed
+        contains "What is said" "$out" ", matches root hash $hash"
+        lacks "What is said" "$out" signature
         on cp /root/v/images.crt /etc/verity.d
         works on mctl verify v
-        contains "What is said" "$out" "$hash, which is signed"
+        contains "What is said" "$out" "$hash (trusted signature)"
         works on mctl verify v --json
         valid_json "$out" "json[0]['image'] == 'v' and json[0]['rootHash'] == '$hash' and json[0]['signed'] is True and len(json[0]['digest']) == 64"
         tamper $store/v.raw
         refused 1 "Partition 1 (the root) is not what its root hash says" on mctl verify v
-        # Hashes that were tampered with are found as well.
+        # Damaged hashes are found as well.
         disk $store/v.raw signed
         on_sh 'printf x | dd of="$1" bs=1 seek=$((65 * 1024 * 1024 + 5000)) conv=notrunc status=none' sh $store/v.raw
         refused 1 "Partition 1 (the root)" on mctl verify v
-        # So is a root that is no file system any more.
+        # A root whose superblock is destroyed is found as well.
         disk $store/v.raw signed
         on_sh 'dd if=/dev/zero of="$1" bs=1M seek=1 count=1 conv=notrunc status=none' sh $store/v.raw
         refused 1 "Partition 1 (the root) is not what its root hash says" on mctl verify v
-        # A certificate may be a link, and one of its name elsewhere is not asked, even for nothing.
+        # A certificate can be a symbolic link. A link to /dev/null disables a certificate of the same name in a later
+        # directory.
         disk $store/v.raw signed
         on_sh 'mkdir -p /usr/lib/verity.d && mv /etc/verity.d/images.crt /usr/lib/verity.d && ln -s /nothere /etc/verity.d/dangling.crt'
         works on mctl verify v
-        contains "What is said" "$out" "which is signed"
+        contains "What is said" "$out" "trusted signature"
         on ln -s /root/v/images.crt /etc/verity.d/images.crt
         works on mctl verify v
-        contains "What is said" "$out" "which is signed"
+        contains "What is said" "$out" "trusted signature"
         on ln -sf /dev/null /etc/verity.d/images.crt
         works on mctl verify v
-        lacks "What is said" "$out" "which is signed"
+        lacks "What is said" "$out" "trusted signature"
         on_sh 'rm -r /usr/lib/verity.d /etc/verity.d/*'
-        # It has expired, as the one who signs needs no other certificate each month.
+        # An expired certificate is still trusted.
         on_sh 'cd /root/v && printf "[ca]\ndefault_ca=d\n[d]\ndatabase=db\nserial=serial\nnew_certs_dir=.\ndefault_md=sha256\npolicy=p\n[p]\ncommonName=supplied\n" >ca.conf && : >db && echo 01 >serial &&
                 openssl req -new -key key.pem -subj "/CN=images" -out old.csr && openssl ca -batch -config ca.conf -selfsign -keyfile key.pem -in old.csr -out old.crt -notext \
                         -startdate 20200101000000Z -enddate 20210101000000Z 2>/dev/null && cp old.crt /etc/verity.d'
         sign key.pem old.crt
         disk $store/v.raw signed
         works on mctl verify v
-        contains "What is said" "$out" "which is signed"
+        contains "What is said" "$out" "trusted signature"
         on rm /etc/verity.d/old.crt
-        # Nobody has signed it yet.
+        # The partition for the signature is empty.
         on_sh ': >/root/v/signature'
         disk $store/v.raw signed
         works on mctl verify v
         lacks "What is said" "$out" "root hash"
         works on mctl run --rm v cat /root/file
-        # A signature of another hash leads to that.
+        # The signature is of another root hash, which no partition has.
         sign key.pem images.crt "${hash/[0-9]/f}"
         disk $store/v.raw signed
         try on mctl verify v
@@ -134,12 +135,12 @@ test_verify() {
         soon no_devices
 }
 
-# What has no hashes does not cover what has.
+# Partitions without hashes do not hide files of the root.
 test_other_partitions() {
         # shellcheck disable=SC2016
         on_sh 'cd /root/v && rm -rf var usr && mkdir -p var usr/bin && ln -s /etc var/tmp && echo evil >usr/evil &&
                 for f in var usr; do truncate -s 4M $f.fs && mke2fs -q -t ext4 -O ^has_journal -d $f $f.fs || exit 1; done'
-        # disk() leaves room behind the signature.
+        # disk() leaves free space after the signature.
         disk $store/v.raw
         on_sh 'truncate -s 90M "$1" && printf "%s\n" "start=147456, size=8192, type=4d21b016-b534-45c2-a9fb-5c16e091fd2d" "start=155648, size=8192, type=7ec6f557-3bc5-4aca-b293-16ef5df639d1" |
                 sfdisk -q --append "$1" >/dev/null && dd if=/root/v/var.fs of="$1" bs=1M seek=72 conv=notrunc status=none && dd if=/root/v/usr.fs of="$1" bs=1M seek=76 conv=notrunc status=none' sh $store/v.raw
@@ -153,7 +154,7 @@ test_other_partitions() {
         soon no_devices
 }
 
-# Images of all types have a digest: that of what is exported.
+# Images of all types have a digest, that of their export.
 test_digest() {
         local digest
 
@@ -169,7 +170,7 @@ test_digest() {
         valid_json "$out" "json == [{'image': 'bb', 'valid': False, 'digest': '$digest', 'signed': False}]"
         refused 1 "Image 'bb' has the digest sha256:$digest, not sha256:00" on mctl verify bb --digest="$(printf %064d 0)"
         refused 2 "takes a SHA-256" on mctl verify bb --digest=00
-        refused 2 "of one image" on mctl verify bb s --digest="$digest"
+        refused 2 "exactly one image" on mctl verify bb s --digest="$digest"
         refused 1 "No image 'nothere'" on mctl verify nothere
         works on mctl verify bb s --json
         valid_json "$out" '[o["image"] for o in json] == ["bb", "s"]'
@@ -177,7 +178,7 @@ test_digest() {
         works on mctl remove s
 }
 
-# Whoever asked and is gone waits for nothing, and nobody waits for what was asked.
+# If mctl is interrupted, the verification is cancelled.
 test_verify_interrupted() {
         on truncate -s 200G $store/large.raw
         try on_sh 'timeout -s INT 2 mctl verify large'
@@ -186,13 +187,13 @@ test_verify_interrupted() {
         on rm $store/large.raw
 }
 
-# What is asked for is not gone without.
+# If a root hash or a signature is required, a machine does not start without it.
 test_refused() {
         sign other.pem other.crt
         disk $store/v.raw signed
         on cp /root/v/images.crt /etc/verity.d
         expected="is signed by nobody whose certificate is in /etc/verity.d" fails_to_run v --root-hash=signed
-        expected="no root whose root hash is" fails_to_run v --root-hash="${hash/[0-9]/f}"
+        expected="no root partition for root hash" fails_to_run v --root-hash="${hash/[0-9]/f}"
         disk $store/v.raw
         expected="is not signed" fails_to_run v --root-hash=signed
         on_sh 'cp /root/v/root "$1/plain.raw"' sh $store
@@ -203,30 +204,30 @@ test_refused() {
         soon no_devices
 }
 
-# beside NAME: a disk without partitions, and files with its hashes.
+# beside NAME makes a disk without partitions, and files with its hashes beside the disk.
 beside() {
         # shellcheck disable=SC2016
         on_sh 'cd /root/v && cp root "$1.raw" && cp hashes "$1.verity" && cp hash "$1.roothash" && cp text.p7s "$1.roothash.p7s"' sh "$store/$1"
 }
 
-# files_of LETTERS: what belongs to the images of these names.
+# files_of LETTERS prints the files of the images with these names.
 files_of() {
         on_sh 'cd "$1" && ls | grep "^[$2][.]" | tr "\n" " " || :' sh $store "$1"
 }
 
-# What stands beside a disk counts as much as what is on it.
+# A root hash in a file beside a disk is required like one in a setting.
 test_beside() {
         sign key.pem images.crt
         beside b
         works on mctl verify b
-        contains "What is said" "$out" ", as its root hash says: $hash"
-        lacks "What is said" "$out" signed
+        contains "What is said" "$out" ", matches root hash $hash"
+        lacks "What is said" "$out" signature
         on cp /root/v/images.crt /etc/verity.d
         works on mctl verify b
-        contains "What is said" "$out" "$hash, which is signed"
+        contains "What is said" "$out" "$hash (trusted signature)"
         has_device_mapper || expected="cannot be verified: the kernel has no device mapper" fails_to_run b
         works on mctl run --rm --root-hash=no b cat /root/file
-        # They go where it goes.
+        # The files are renamed, cloned and removed with the disk.
         works on mctl rename b c
         equal "The files" "$(files_of bc)" "c.raw c.roothash c.roothash.p7s c.verity "
         works on mctl clone c d
@@ -234,11 +235,11 @@ test_beside() {
         works on mctl remove c
         equal "The files" "$(files_of cd)" "d.raw d.roothash d.roothash.p7s d.verity "
         works on mctl verify d
-        contains "What is said" "$out" "$hash, which is signed"
+        contains "What is said" "$out" "$hash (trusted signature)"
         empty "What is hidden" "$(on_sh 'ls -A "$1" | grep mctl- || :' sh $store)"
         tamper $store/d.raw
         refused 1 "is not what its root hash says" on mctl verify d
-        # What is there and says nothing is not as good as nothing.
+        # A file without a valid root hash is an error.
         for text in "" "${hash:1}" "$hash more" "$hash"$'\n\n'; do
                 printf '%s' "$text" | put_file $store/d.roothash
                 expected="d.roothash' has no root hash in it" fails_to_run d
@@ -254,29 +255,29 @@ test_beside() {
         on_sh 'mv "$1/e.roothash" "$1/e.usrhash"; rm "$1/e.roothash.p7s"' sh $store
         expected="no partition whose root hash is" fails_to_run e
         works on mctl remove e
-        # A link is as good as what it leads to.
+        # For a symbolic link to a disk, the files beside the target apply.
         beside far
         on_sh 'mkdir /srv/far && mv "$1"/far.* /srv/far && ln -s /srv/far/far.raw "$1/near.raw"' sh $store
         has_device_mapper || expected="cannot be verified: the kernel has no device mapper" fails_to_run near
         on_sh 'rm -r "$1/near.raw" /srv/far' sh $store
-        refused 1 "no name" on mctl clone --copy bb x.roothash
-        # Who has signed another root hash has not signed this one.
+        refused 1 "can be called" on mctl clone --copy bb x.roothash
+        # The signature on the disk is for another root hash than that beside the disk.
         disk $store/v.raw signed
         on_sh 'cp /root/v/images.crt /etc/verity.d; tr 0-9 f </root/v/hash >"$1/v.roothash"' sh $store
         expected="is signed with another root hash than stands beside it" fails_to_run v --root-hash=signed
         on_sh 'rm "$1"/v.* /etc/verity.d/*' sh $store
-        # A directory of that name has no root hash.
+        # A file with a root hash does not belong to a directory of the same name.
         on_sh 'mkdir "$1/v"; echo >"$1/v.roothash"' sh $store
         works on mctl remove v
         equal "The files" "$(files_of v)" "v.roothash "
         on rm $store/v.roothash
-        # Partitions have their hashes on the disk, and may have their root hash beside it.
+        # If a disk has partitions, the hashes are on the disk, and the root hash can be in a file beside it.
         disk $store/v.raw
         on cp /root/v/hash $store/v.roothash
         works on mctl verify v
-        contains "What is said" "$out" ", as its root hash says: $hash"
+        contains "What is said" "$out" ", matches root hash $hash"
         on_sh 'tr 0-9 f <"$1" >/run/hash && mv /run/hash "$1"' sh $store/v.roothash
-        refused 1 "no root whose root hash is" on mctl verify v
+        refused 1 "no root partition for root hash" on mctl verify v
         works on mctl remove v
         empty "The files" "$(files_of bcdev)"
         soon no_devices
@@ -287,7 +288,7 @@ test_without_device_mapper() {
         sign key.pem images.crt
         disk $store/v.raw signed
         expected="cannot be verified: the kernel has no device mapper" fails_to_run v --root-hash="$hash"
-        # Nobody asked: it is as good as another disk, but that nobody writes to it.
+        # Without RootHash=, the disk works like any other disk, but is read-only.
         works on mctl run --rm v cat /root/file
         equal "The file" "$out" genuine
         works on mctl run --rm v --root-hash=no cat /root/file
@@ -329,7 +330,7 @@ test_run() {
         differ "The exit status" "$status" 0
         lacks "What is said" "$out" tampered
         works on mctl remove b
-        # Without the hashes it is what it is.
+        # With --root-hash=no, the tampered file is read.
         works on mctl run --rm --root-hash=no v cat /root/file
         contains "The file" "$out" tampere
         on_sh 'dd if=/dev/urandom of="$1" bs=1k seek=1024 count=8 conv=notrunc status=none' sh $store/v.raw

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # shellcheck shell=bash
-# What host, build-package and try share. The caller has set -euo pipefail.
+# Functions for host, vm, build-package, check and try. The caller has set -euo pipefail.
 
-# Without it a $(...) goes on after a failed command.
+# Without this option, a $(...) continues after a failed command.
 shopt -s inherit_errexit
 
 program=${0##*/}
@@ -25,7 +25,7 @@ need_root() {
         [ "$(id -u)" = 0 ] || die "This makes namespaces, mounts and cgroups: run it as root."
 }
 
-# Names the packages among the arguments that are not installed here.
+# packages_missing PACKAGE... prints the packages that are not installed.
 packages_missing() {
         local package
 
@@ -56,13 +56,13 @@ packages_install() {
         say "Installing ${missing[*]} …"
         apt_quietly update
         apt_quietly install -y --no-install-recommends "${missing[@]}"
-        # Nobody asked for these by name: 'apt-get autoremove' takes them away again.
+        # The packages are marked as automatic, so that 'apt-get autoremove' removes them.
         apt-mark auto "${missing[@]}" >/dev/null
 }
 
-# Runs a function that makes DIR where DIR is missing; of several callers at once, one does it and the others wait.
-# FUNCTION gets the path of a directory that does not exist; it is hidden, and renamed when the function is done.
-# FUNCTION must return its failures itself: set -e does not work to the left of a ||.
+# cache_make DIR FUNCTION [ARGUMENT...] runs the function if DIR is missing. If several callers run at once, one of
+# them makes DIR and the others wait. FUNCTION gets the path of a hidden directory that does not exist, and that is
+# renamed to DIR at the end. FUNCTION must return its failures itself, since set -e has no effect to the left of ||.
 cache_make() {
         local dir=$1 function=$2 lock
         local temp=${dir%/*}/.${dir##*/}.new
@@ -74,7 +74,8 @@ cache_make() {
         flock "$lock"
         if [ ! -d "$dir" ]; then
                 rm -rf --one-file-system "$temp"
-                # The lock is ours, not that of the programs we start: one of them may stay behind.
+                # Programs that the function starts must not inherit the lock, since one of them may outlive the
+                # function.
                 (
                         exec {lock}>&-
                         "$function" "$temp" "$@"

@@ -6,6 +6,9 @@
 
 #include "basic/fd.h"
 #include "sandbox/plan.h"
+#include "state/spec-load.h"
+
+static const Scope scope = { .run_dir = (char *) "/run/mctl" };
 
 static char *name_of(const char *path)
 {
@@ -47,10 +50,12 @@ int main(int argc, char *argv[])
         if (r >= 0)
                 r = plan_new(spec,
                              &(PlanInput){
+                                     .scope = &scope,
                                      .root = "/ROOT",
                                      .init = "/sbin/init",
                                      .uuid = "0123456789abcdef0123456789abcdef",
                                      .boot_id = "01234567-89ab-cdef-0123-456789abcdef",
+                                     .notify = "/run/mctl/machines/NAME/notify",
                              },
                              &plan);
         if (r < 0) {

@@ -50,6 +50,41 @@ static inline void test_put(int dir_fd, const char *path, const char *text)
         }
 }
 
+static inline int test_put_dir(int dir_fd, const char *path)
+{
+        if (mkdirat(dir_fd, path, 0755) < 0) {
+                perror(path);
+                exit(EXIT_FAILURE);
+        }
+        return openat(dir_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+/* The last one is NULL. */
+static inline void test_put_dirs(int dir_fd, const char *const *paths)
+{
+        for (; *paths; paths++)
+                fd_close(test_put_dir(dir_fd, *paths));
+}
+
+/* A link that leads nowhere exists, too. */
+static inline bool test_exists(int dir_fd, const char *path)
+{
+        return faccessat(dir_fd, path, F_OK, AT_SYMLINK_NOFOLLOW) >= 0;
+}
+
+static inline int test_compare_names(const void *a, const void *b)
+{
+        return strcmp(*(char *const *) a, *(char *const *) b);
+}
+
+/* Names that came in no order, as one text. */
+static inline char *test_join_sorted(Strv names)
+{
+        if (names)
+                qsort(names, strv_length(names), sizeof(char *), test_compare_names);
+        return strv_join(names, " ");
+}
+
 /* How many entries a directory has, hidden ones too. */
 static inline int test_count(int dir_fd, const char *path)
 {

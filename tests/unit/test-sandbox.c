@@ -7,9 +7,11 @@
 #include "sandbox/notify.h"
 #include "sandbox/plan.h"
 #include "sandbox/privileges.h"
-#include "sandbox/record.h"
 #include "sandbox/users.h"
+#include "state/record.h"
 #include "test-dir.h"
+
+static const Scope scope = { .run_dir = (char *) "/run/mctl" };
 
 static void test_capabilities(void)
 {
@@ -62,10 +64,12 @@ static const Step *step_find(const Step *steps, size_t n, StepKind kind, const c
 static void test_plan(void)
 {
         static const PlanInput input = {
+                .scope = &scope,
                 .root = "/ROOT",
                 .init = "/sbin/init",
                 .uuid = "0123456789abcdef0123456789abcdef",
                 .boot_id = "01234567-89ab-cdef-0123-456789abcdef",
+                .notify = "/run/mctl/machines/NAME/notify",
         };
         _cleanup_spec_ Spec *spec = spec_new("web");
         _cleanup_plan_ Plan *plan = NULL, *again = NULL;
@@ -99,13 +103,15 @@ static void test_plan(void)
         CHECK_INT(plan->n_inner_steps, 1);
 }
 
-/* A root without a user namespace is uid 0 for systemd, which would take its word about any process. */
+/* Without a user namespace: the registry reads the socket, so its root may notify as well. */
 static void test_plan_without_users(void)
 {
-        static const PlanInput input = { .root = "/ROOT",
+        static const PlanInput input = { .scope = &scope,
+                                         .root = "/ROOT",
                                          .init = "/i",
                                          .uuid = "0123456789abcdef0123456789abcdef",
-                                         .boot_id = "01234567-89ab-cdef-0123-456789abcdef" };
+                                         .boot_id = "01234567-89ab-cdef-0123-456789abcdef",
+                                         .notify = "/run/mctl/machines/NAME/notify" };
         _cleanup_spec_ Spec *spec = spec_new("web");
         _cleanup_plan_ Plan *plan = NULL;
 
@@ -113,12 +119,11 @@ static void test_plan_without_users(void)
         assign(spec, SPEC_SECTION_NETWORK, "Private", "no");
         assign(spec, SPEC_SECTION_FILES, "ReadOnly", "yes");
         CHECK_INT(plan_new(spec, &input, &plan), 0);
-        CHECK(!plan->forward_ready);
+        CHECK(plan->forward_ready);
         CHECK(!(plan->namespaces & (CLONE_NEWUSER | CLONE_NEWNET)));
-        CHECK(!step_find(plan->host_steps, plan->n_host_steps, STEP_BIND, "/run/host/notify"));
+        CHECK(step_find(plan->host_steps, plan->n_host_steps, STEP_BIND, "/run/host/notify"));
         CHECK(step_find(plan->host_steps, plan->n_host_steps, STEP_READ_ONLY, "/"));
-        STRV_FOREACH (e, plan->environment)
-                CHECK(!startswith(*e, "NOTIFY_SOCKET="));
+        CHECK_TEXT(strv_env_get(plan->environment, "NOTIFY_SOCKET"), "/run/host/notify");
 }
 
 static void test_record(int dir_fd)
@@ -166,13 +171,16 @@ static void test_bad_records(int dir_fd)
                 "{}",
                 "[]",
                 "nonsense",
-                "{\"Leader\":0,\"StartTime\":1,\"Since\":1,\"UIDBase\":0,\"HandedOver\":true,\"UUID\":\"\"}",
-                "{\"Leader\":-1,\"StartTime\":1,\"Since\":1,\"UIDBase\":0,\"HandedOver\":true,\"UUID\":\"\"}",
-                "{\"Leader\":4294967297,\"StartTime\":1,\"Since\":1,\"UIDBase\":0,\"HandedOver\":true,\"UUID\":\"\"}",
+                "{\"Leader\":0,\"StartTime\":1,\"Since\":1,\"UIDBase\":0,"
+                "\"HandedOver\":true,\"UUID\":\"\"}",
+                "{\"Leader\":-1,\"StartTime\":1,\"Since\":1,\"UIDBase\":0,"
+                "\"HandedOver\":true,\"UUID\":\"\"}",
+                "{\"Leader\":4294967297,\"StartTime\":1,\"Since\":1,\"UIDBase\":0,"
+                "\"HandedOver\":true,\"UUID\":\"\"}",
                 "{\"Leader\":1,\"StartTime\":1,\"Since\":1,\"UIDBase\":0,\"HandedOver\":1,\"UUID\":\"\"}",
                 /* A UUID that is one digit too long. */
-                "{\"Leader\":1,\"StartTime\":1,\"Since\":1,\"UIDBase\":0,\"HandedOver\":true,\"UUID\":\"" LONG_UUID
-                "\"}",
+                "{\"Leader\":1,\"StartTime\":1,\"Since\":1,\"UIDBase\":0,"
+                "\"HandedOver\":true,\"UUID\":\"" LONG_UUID "\"}",
         };
 
         for (size_t i = 0; i < ELEMENTSOF(texts); i++) {
@@ -263,7 +271,7 @@ static int pick(int dir_fd, const char *holder, uid_t *ret)
 {
         char path[CLAIM_MAX];
         unsigned attempt = 0;
-        int r = users_propose_range(dir_fd, holder, &attempt, ret);
+        int r = users_propose_range(&scope, dir_fd, holder, &attempt, ret);
 
         claim_users_path(*ret, path);
         return r < 0 ? r : claim_take(dir_fd, path, holder);

@@ -172,9 +172,11 @@ static void test_refused(void)
                   "Invalid value '0' for KillSignal=: expected the name or number of a signal." },
                 { "Hostname", "a b", "Invalid value 'a b' for Hostname=: expected a host name." },
                 { "MachineID", "123",
-                  "Invalid value '123' for MachineID=: expected 32 hexadecimal digits or a UUID, not all zero." },
+                  "Invalid value '123' for MachineID=: expected 32 hexadecimal digits or a UUID, not "
+                  "all zero." },
                 { "MachineID", "00000000000000000000000000000000",
-                  "Invalid value '00000000000000000000000000000000' for MachineID=: expected 32 hexadecimal digits "
+                  "Invalid value '00000000000000000000000000000000' for MachineID=: expected 32 "
+                  "hexadecimal digits "
                   "or a UUID, not all zero." },
                 { "Environment", "1A=x",
                   "Invalid value '1A=x' for Environment=: expected NAME=VALUE, the value without control "
@@ -191,9 +193,11 @@ static void test_refused(void)
                 { "PrivateUsers", "some",
                   "Invalid value 'some' for PrivateUsers=: expected pick, identity, no, or BASE[:SIZE]." },
                 { "PrivateUsers", "4294967295",
-                  "Invalid value '4294967295' for PrivateUsers=: expected pick, identity, no, or BASE[:SIZE]." },
+                  "Invalid value '4294967295' for PrivateUsers=: expected pick, identity, no, or "
+                  "BASE[:SIZE]." },
                 { "PrivateUsers", "65536:0",
-                  "Invalid value '65536:0' for PrivateUsers=: expected pick, identity, no, or BASE[:SIZE]." },
+                  "Invalid value '65536:0' for PrivateUsers=: expected pick, identity, no, or "
+                  "BASE[:SIZE]." },
                 { "PrivateUsers", "4294900000:100000",
                   "Invalid value '4294900000:100000' for PrivateUsers=: expected pick, identity, no, or "
                   "BASE[:SIZE]." },
@@ -430,8 +434,10 @@ static void test_validate(void)
                 { "[Image]\nImage=debian\n", NULL },
                 { "[Image]\nImage=/srv/x\n[Exec]\nBoot=no\nParameters=/bin/sh\n", NULL },
                 { "", "No image was given (Image=)." },
-                { "[Image]\nImage=a/b\n", "Image= takes the name of an image or an absolute path." },
-                { "[Image]\nImage=.hidden\n", "Image= takes the name of an image or an absolute path." },
+                { "[Image]\nImage=A/b\n",
+                  "Image= takes the name of an image, an absolute path, or a reference of an OCI image." },
+                { "[Image]\nImage=.hidden\n",
+                  "Image= takes the name of an image, an absolute path, or a reference of an OCI image." },
                 { "[Image]\nImage=a\n[Exec]\nBoot=no\n",
                   "There is no command: Boot=no needs one, in Parameters= or on the command line." },
                 { "[Image]\nImage=a\n[Network]\nPrivate=no\n", "Private=no needs PrivateUsers=no" },

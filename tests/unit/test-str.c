@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "basic/failure.h"
 #include "test.h"
 
 static void test_clean(void)
@@ -183,6 +184,19 @@ static void test_words_round_trip(void)
         }
 }
 
+/* The last text counts, also where it is made of the one before. */
+static void test_failure(void)
+{
+        _cleanup_free_ char *error = NULL;
+
+        CHECK_INT(set_failure(&error, -EBUSY, "Image '%s' is busy.", "i"), -EBUSY);
+        CHECK_TEXT(error, "Image 'i' is busy.");
+        CHECK_INT(set_failure(&error, -EIO, "No: %s", error), -EIO);
+        CHECK_TEXT(error, "No: Image 'i' is busy.");
+        CHECK_INT(set_failure_errno(&error, -ENOENT, "Failed to open '%s'", "f"), -ENOENT);
+        CHECK_TEXT(error, "Failed to open 'f': No such file or directory");
+}
+
 int main(void)
 {
         test_clean();
@@ -192,5 +206,6 @@ int main(void)
         test_env_set();
         test_words();
         test_words_round_trip();
+        test_failure();
         return test_end();
 }

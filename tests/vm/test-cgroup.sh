@@ -99,7 +99,7 @@ test_tasks_are_limited() {
         differ "How often it was refused" \
                 "$(event "$group/pids.events" max) $(event "$group/payload/pids.events" max)" "0 0"
         equal "The state of the unit" "$(property machine-bb.service ActiveState)" active
-        soon test "$(on cat "$group/pids.current")" -lt 50
+        soon on_sh '[ "$(cat "$1")" -lt 50 ]' sh "$group/pids.current"
         power_off bb
 }
 

@@ -387,7 +387,7 @@ test_update() {
         seconds=$(report_seconds "$began")
         rm -r "$done_dir"
         echo "It is in its trial after $seconds s."
-        works on systemctl kill -s KILL --kill-whom=main mctl-update-t.service
+        works on systemctl kill -s KILL --kill-whom=main 'mctl-update-*'
         soon is_settled
         is_undone
         tidy_update

@@ -75,7 +75,7 @@ limits() {
         equal "The limit" "$(limit_of t)" null
         holds t 80 80
         # What it had until now has to be counted again, in case it was not.
-        refused 1 "runs from it" on mctl set-limit t 50M
+        refused 1 "runs from image" on mctl set-limit t 50M
         power_off t
         works on mctl set-limit t 50M
         # As a stack, it has its limit, and its clone has none.
@@ -146,7 +146,7 @@ test_killed() {
         works on mctl set-limit gone 20M
         works on mctl remove gone
         for i in 3 9 20 40 80; do
-                on_sh 'printf "{\"operation\":\"image-limit\",\"name\":\"t\",\"limit\":41943040}" |
+                on_sh 'printf "{\"work\":\"limit\",\"request\":{\"name\":\"t\",\"limit\":41943040}}" |
                         strace -f -qq -o /dev/null -e "inject=ioctl:signal=KILL:when=$1" /usr/lib/mctl/mctl-worker >/dev/null 2>&1 || [ $? = 137 ]' sh $i
                 equal "The limit" "$(limit_of t)" null
                 works on mctl clone --copy t x$i

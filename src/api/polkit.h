@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <systemd/sd-bus.h>
+
+#include "manager/policy.h"
+
+/* Asks polkit (org.freedesktop.PolicyKit1) for the manager: how many questions may be open is bounded, and
+ * how many of one user. */
+
+typedef struct Polkit {
+        sd_bus *bus;
+        struct PolkitQuestion *questions;
+        unsigned n_questions;
+} Polkit;
+
+/* -EUSERS where too many people are being asked; then `told` of the question is not called. */
+int polkit_ask(Polkit *polkit, const PolicyQuestion *question);
