@@ -286,17 +286,22 @@ reset_host() {
 
 # --- polkit --------------------------------------------------------------------------------------------------------
 
+# A polkitd that starts while the bus still has the name of its predecessor exits, so the restart is tried again.
+restart_polkit() {
+        soon on_sh "systemctl reset-failed polkit.service 2>/dev/null || :; systemctl restart polkit.service 2>/dev/null"
+}
+
 # rule CONDITION: polkit permits actions of the user alice if the expression is true.
 rule() {
         printf '%s\n' 'polkit.addRule(function(action, subject) {' "        if (subject.user == \"alice\" && $1)" '                return polkit.Result.YES;' '});' |
                 put_file /etc/polkit-1/rules.d/10-test.rules
-        # polkit reads a new rule with a delay, unless it is restarted.
-        on_sh "systemctl reset-failed polkit.service 2>/dev/null || :; systemctl restart polkit.service"
+        # polkit reads a new rule with a delay, unless polkit is restarted.
+        restart_polkit
 }
 
 no_rule() {
         on rm -f /etc/polkit-1/rules.d/10-test.rules
-        on_sh "systemctl reset-failed polkit.service 2>/dev/null || :; systemctl restart polkit.service"
+        restart_polkit
 }
 
 # --- varlink -----------------------------------------------------------------------------------------------------
