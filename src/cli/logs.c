@@ -21,6 +21,9 @@
 
 #define SOURCES_MAX 3
 
+/* Number of runs of a machine whose journals inside are shown. */
+#define RUNS_MAX 64
+
 typedef struct Source {
         sd_journal *journal;
         bool has;      /* the journal has an entry at the cursor */
@@ -33,6 +36,7 @@ typedef struct Log {
         size_t n;
         uint64_t start; /* of the last run of the machine; µs since 1970, 0 if unknown */
         char *root;     /* root directory of the image, for a machine that does not run */
+        Strv boot_ids;  /* of the runs of the machine, which its journals inside have; empty if unknown */
 } Log;
 
 static void reader_close(Log *log)
@@ -40,6 +44,7 @@ static void reader_close(Log *log)
         for (size_t i = 0; i < log->n; i++)
                 sd_journal_close(log->sources[i].journal);
         free(log->root);
+        strv_free(log->boot_ids);
 }
 
 static int get_field(sd_journal *j, const char *field, char **ret)
@@ -106,10 +111,12 @@ static int find_invocation(sd_journal *j, const char *invocation, uint64_t *ret_
         return r <= 0 ? r : sd_journal_get_realtime_usec(j, ret_usec);
 }
 
-/* Finds the last start of the machine: the message that the launcher logs after it has handed over to the
- * payload. */
+/* Finds the messages that the launcher logs after it has handed a machine over to the payload: the last one
+ * describes the last run. Several machines can run from one image, whose journals then have entries of all:
+ * the boot IDs tell the entries of this machine. */
 static int find_start(Log *log, const char *unit)
 {
+        _cleanup_free_ char *invocation = NULL;
         sd_journal *j;
         int r;
 
@@ -125,16 +132,23 @@ static int find_start(Log *log, const char *unit)
                 r = sd_journal_seek_tail(j);
         if (r >= 0)
                 r = sd_journal_previous(j);
-        if (r > 0) {
-                _cleanup_free_ char *invocation = NULL;
-
+        int found = r;
+        if (found > 0) {
                 (void) sd_journal_get_realtime_usec(j, &log->start);
                 (void) get_field(j, "IMAGE", &log->root);
-                if (get_field(j, "INVOCATION_ID", &invocation) >= 0)
-                        (void) find_invocation(j, invocation, &log->start);
+                (void) get_field(j, "INVOCATION_ID", &invocation);
         }
+        for (size_t i = 0; r > 0 && i < RUNS_MAX; i++) {
+                char *boot_id = NULL;
+                if (get_field(j, "BOOT_ID", &boot_id) >= 0)
+                        r = strv_consume(&log->boot_ids, boot_id);
+                if (r >= 0)
+                        r = sd_journal_previous(j);
+        }
+        if (r >= 0 && invocation)
+                (void) find_invocation(j, invocation, &log->start);
         sd_journal_close(j);
-        return r;
+        return r < 0 ? r : found;
 }
 
 /* Whether a journal in the machine has messages of the current run. */
@@ -160,6 +174,16 @@ static int open_host(Log *log, const char *unit, bool console)
         return r < 0 ? log_error_errno(r, "Failed to search the journal") : 0;
 }
 
+static int match_boots(sd_journal *j, const Strv boot_ids)
+{
+        int r = 0;
+
+        STRV_FOREACH (id, boot_ids)
+                if (r >= 0)
+                        r = add_match(j, "_BOOT_ID", *id);
+        return r;
+}
+
 /* Opens the journals below a root directory: of a running machine, or of the image. */
 static void open_inner(Log *log, const char *root)
 {
@@ -174,7 +198,11 @@ static void open_inner(Log *log, const char *root)
 
                 if (fd < 0 || sd_journal_open_directory_fd(&j, fd, 0) < 0)
                         continue;
-                TAKE_FD(fd); /* sd_journal uses the descriptor; it is closed when the process ends */
+                TAKE_FD(fd); /* sd_journal uses the descriptor, which is closed when the process ends */
+                if (match_boots(j, log->boot_ids) < 0) {
+                        sd_journal_close(j);
+                        continue;
+                }
                 log->sources[log->n++].journal = j;
         }
 }
@@ -422,7 +450,8 @@ static int parse_time(const char *s, uint64_t *ret)
         return 0;
 }
 
-int logs_print_tail(Context *c, const char *name, const char *unit, int lines, FILE *f, const char *prefix)
+int logs_print_tail(Context *c, const char *name, const char *unit, int lines, uint64_t since, FILE *f,
+                    const char *prefix)
 {
         _cleanup_(reader_close) Log log = {};
         uint64_t leader = 0;
@@ -439,7 +468,7 @@ int logs_print_tail(Context *c, const char *name, const char *unit, int lines, F
         r = reader_open(unit, leader, &log);
         if (r < 0)
                 return r;
-        r = seek_tail(&log, lines, 0);
+        r = seek_tail(&log, lines, since == LOGS_LAST_RUN ? log.start : since);
         if (r >= 0)
                 r = print_all(&log, &(Printer){ .f = f, .prefix = prefix });
         return r < 0 ? log_error_errno(r, "Failed to read the log of machine '%s'", name) : 0;

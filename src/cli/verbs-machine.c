@@ -208,14 +208,15 @@ static int print_status(Context *c, const char *name)
         print_line("OS", json_text(machine, "OS"));
         print_line("UUID", json_text(machine, "UUID"));
         print_line("Unit", unit_name);
-        print_line("Says", json_text(unit, "StatusText"));
+        print_line("Status", json_text(unit, "StatusText"));
         if (!isempty(json_text(unit, "ControlGroup")) &&
             bus_get_processes(c, unit_name, &processes, &n) >= 0)
                 print_processes(json_text(unit, "ControlGroup"), processes, n);
         processes_free(processes, n);
         if (!c->host && c->lines != 0) {
                 putchar('\n');
-                r = logs_print_tail(c, name, unit_name, c->lines < 0 ? 10 : c->lines, stdout, "");
+                r = logs_print_tail(c, name, unit_name, c->lines < 0 ? 10 : c->lines, LOGS_LAST_RUN, stdout,
+                                    "");
         }
         json_decref(unit);
         json_decref(machine);

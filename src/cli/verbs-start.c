@@ -18,7 +18,7 @@
 /* Number of lines of the log that report_failure() prints. */
 #define FAILURE_LINES 10
 
-static void report_failure(Context *c, const struct Job *job)
+static void report_failure(Context *c, const struct Job *job, uint64_t since)
 {
         _cleanup_free_ char *why = NULL;
         json_t *unit = NULL;
@@ -34,7 +34,7 @@ static void report_failure(Context *c, const struct Job *job)
         log_error("Machine '%s' did not come up: %s.", job->name, strna(why));
         json_decref(unit);
         if (!c->quiet && !c->host)
-                (void) logs_print_tail(c, job->name, job->unit, FAILURE_LINES, stderr, "    ");
+                (void) logs_print_tail(c, job->name, job->unit, FAILURE_LINES, since, stderr, "    ");
 }
 
 int start_report_jobs(Context *c, const Jobs *jobs)
@@ -43,7 +43,7 @@ int start_report_jobs(Context *c, const Jobs *jobs)
 
         for (size_t i = 0; i < jobs->n; i++)
                 if (!streq(jobs->items[i].result, "done")) {
-                        report_failure(c, jobs->items + i);
+                        report_failure(c, jobs->items + i, jobs->since);
                         status = EXIT_STATUS_FAILURE;
                 }
         return status;

@@ -55,6 +55,7 @@ int jobs_watch(Jobs *jobs, sd_bus *bus, char **ret_error)
         if (r < 0)
                 return set_failure_errno(ret_error, r, "Failed to watch jobs");
         jobs->bus = bus;
+        jobs->since = now_usec(CLOCK_REALTIME);
         return 0;
 }
 

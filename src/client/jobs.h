@@ -14,6 +14,7 @@ typedef struct Jobs {
                 char *result; /* "done" or another result of the job; NULL until the job has ended */
         } * items;
         size_t n;
+        uint64_t since; /* the time of jobs_watch(); µs since 1970 */
 } Jobs;
 
 void jobs_clear(Jobs *jobs);

@@ -9,6 +9,7 @@
 
 #include "basic/capability.h"
 #include "basic/failure.h"
+#include "basic/parse.h"
 #include "basic/process.h"
 #include "basic/rootfs.h"
 #include "basic/socket.h"
@@ -482,17 +483,24 @@ static int hand_over(Launch *l)
         return 0;
 }
 
-/* UNIT= names the unit, since we may be gone before the journal looks where the entry came from. */
+/* The message has the field UNIT=, since the launcher may have ended before the journal finds the unit of
+ * the launcher. `boot_id` is the boot ID of a journal in the machine, or "". */
 static void note_lifecycle(const char *message_id, const char *event, MachineUnitKind kind, const char *name,
-                           pid_t leader, const char *root)
+                           pid_t leader, const char *root, const char *boot_id)
 {
+        char boot[33] = "";
+        uint8_t id[16];
+
+        if (parse_id128(boot_id, id) >= 0)
+                for (size_t i = 0; i < sizeof(id); i++)
+                        sprintf(boot + 2 * i, "%02x", id[i]);
         _cleanup_free_ char *unit = machine_unit_name(kind, name);
         _cleanup_free_ char *lines = strf(
                 "MESSAGE_ID=%s\nPRIORITY=6\nSYSLOG_IDENTIFIER=mctl-launch\n"
                 "MESSAGE=Machine %s %s.\nNAME=%s\nMACHINE=%s\nUNIT=%s\nINVOCATION_ID=%s\n"
-                "LEADER=%i\nIMAGE=%s\n",
+                "LEADER=%i\nIMAGE=%s\n%s%s%s",
                 message_id, name, event, name, name, strna(unit), getenv("INVOCATION_ID") ?: "", leader,
-                strna(root));
+                strna(root), boot[0] ? "BOOT_ID=" : "", boot, boot[0] ? "\n" : "");
         if (lines)
                 (void) journal_send(lines);
 }
@@ -577,7 +585,8 @@ int launch_run(const Plan *plan, MachineUnitKind kind, int machine_fd, const Tre
         if (r < 0)
                 return r;
         checkpoint();
-        note_lifecycle(MESSAGE_ID_MACHINE_START, "started", kind, plan->spec->name, l.pid, plan->root);
+        note_lifecycle(MESSAGE_ID_MACHINE_START, "started", kind, plan->spec->name, l.pid, plan->root,
+                       plan->boot_id);
         return say(&l, CHILD_MAY_EXEC, -EBADF);
 }
 
@@ -591,7 +600,7 @@ static void release(const Record *record, int run_fd, MachineUnitKind kind, cons
 
         if (record->handed_over)
                 note_lifecycle(MESSAGE_ID_MACHINE_STOP, "terminated", kind, name, record->leader,
-                               record->root);
+                               record->root, "");
         if (record->root)
                 journal_unlink(record->root, record->uuid);
         claim_users_path(record->base, users);

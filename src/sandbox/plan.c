@@ -352,6 +352,11 @@ static int add_notify(Plan *plan, const PlanInput *input)
         return add_host_step(plan, (Step){ STEP_BIND, "/run/host/notify", source });
 }
 
+static bool has_own_kernel_files(const Spec *spec)
+{
+        return spec->profile != PROFILE_PRIVILEGED;
+}
+
 static int add_run_host(Plan *plan, const PlanInput *input)
 {
         const Spec *spec = plan->spec;
@@ -393,7 +398,7 @@ static int add_kernel(Plan *plan)
         }
         if (spec->profile == PROFILE_NESTING)
                 r = add_host_steps(plan, nesting_steps, ELEMENTSOF(nesting_steps));
-        if (r >= 0 && spec->profile != PROFILE_PRIVILEGED)
+        if (r >= 0 && has_own_kernel_files(spec))
                 r = add_host_steps(plan, mask_steps, ELEMENTSOF(mask_steps));
         return r;
 }
@@ -507,6 +512,8 @@ int plan_new(const Spec *spec, const PlanInput *input, Plan **ret)
                 plan->namespaces |= CLONE_NEWUSER;
         plan->capabilities = capability_bounding_set(spec);
         snprintf(plan->uuid, sizeof(plan->uuid), "%s", input->uuid);
+        if (has_own_kernel_files(spec))
+                snprintf(plan->boot_id, sizeof(plan->boot_id), "%s", input->boot_id);
 
         plan->has_notify = spec->boot && spec->notify_ready && input->notify;
         plan->forward_ready = plan->has_notify && !input->silent;

@@ -68,6 +68,7 @@ typedef struct Plan {
         char *filter;          /* the name of the seccomp program; NULL for none */
         Strv argv, environment;
         char uuid[33];
+        char boot_id[37]; /* a UUID, "" in a machine that has the boot ID of the host */
         const char *hostname;
         ConsoleMode console; /* not auto */
         bool has_notify;     /* the init has a socket to notify */

@@ -116,6 +116,32 @@ test_logs() {
         contains "The log" "$out" "Stopped machine-hello.service"
 }
 
+# The journal on disk has entries of each machine that has run from the image.
+test_logs_of_one_machine() {
+        boot debian --name hello
+        works inside hello /usr/bin/logger "a word of hello"
+        works inside hello journalctl --sync
+        power_off hello
+        boot debian --name other
+        works inside other /usr/bin/logger "a word of other"
+        works mctl_logs_of other
+        for arguments in "logs --no-pager other" "logs --no-pager -n 10000 other" "logs --no-pager --since=1h other" \
+                "status -n 10000 other"; do
+                # shellcheck disable=SC2086 # words
+                works on mctl $arguments
+                contains "What '$arguments' prints" "$out" "a word of other"
+                lacks "What '$arguments' prints" "$out" "a word of hello"
+        done
+        power_off other
+        works on mctl logs --no-pager -n 10000 hello
+        contains "The log of the first machine" "$out" "a word of hello"
+        lacks "The log of the first machine" "$out" "a word of other"
+}
+
+mctl_logs_of() {
+        soon on_sh 'mctl logs --no-pager "$1" | grep -q "a word of $1"' sh "$1"
+}
+
 test_log_lines() {
         boot debian --name hello
         works inside hello /usr/bin/logger "the last word"

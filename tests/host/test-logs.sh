@@ -79,6 +79,21 @@ test_hostile_output() {
         on systemctl reset-failed machine-bb.service
 }
 
+# A start that fails shows what it has logged, and no line of an earlier start.
+test_failed_twice() {
+        local word
+
+        for word in first second; do
+                echo "the $word failure" | put_file /var/lib/machines/bb/etc/init-fail
+                try on mctl boot bb
+                equal "The exit status" "$status" 1
+                contains stderr "$err" "the $word failure"
+                on systemctl reset-failed machine-bb.service
+        done
+        lacks stderr "$err" "the first failure"
+        on rm /var/lib/machines/bb/etc/init-fail
+}
+
 test_of_nobody() {
         try on_user alice mctl logs --no-pager nobody
         equal "The exit status" "$status" 1
