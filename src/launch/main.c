@@ -7,6 +7,7 @@
 
 #include "basic/failure.h"
 #include "basic/log.h"
+#include "basic/os-release.h"
 #include "basic/random.h"
 #include "basic/rootfs.h"
 #include "config.h"
@@ -88,10 +89,13 @@ static int make_plan(const Scope *scope, const Spec *spec, MachineUnitKind kind,
                      ImageInfo *info, Record *record, Plan **ret, char **ret_error)
 {
         _cleanup_free_ char *notify = machine_notify_path(scope, kind, spec->name);
+        _cleanup_strv_ Strv host_os = NULL;
         char id[33], boot_id[37];
         int r;
 
         OOM_CHECK(notify);
+        _cleanup_close_ int host_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+        (void) os_release_read_all(host_fd, &host_os);
 
         r = image_inspect(image_fd, info);
         if (r < 0)
@@ -116,6 +120,7 @@ static int make_plan(const Scope *scope, const Spec *spec, MachineUnitKind kind,
                 .uuid = record->uuid,
                 .boot_id = boot_id,
                 .notify = notify,
+                .host_os = host_os,
                 .has_localtime = info->has_localtime,
                 .silent = info->readiness == INIT_SILENT,
         };

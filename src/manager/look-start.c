@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include "basic/fd.h"
+#include "basic/os-release.h"
 #include "basic/rootfs.h"
 #include "sandbox/plan.h"
 #include "state/claim.h"
@@ -82,6 +83,7 @@ static int make_plan(const Scope *scope, const Spec *spec, PrepareAnswer *a, cha
         _cleanup_free_ char *notify = NULL;
         _cleanup_image_info_ ImageInfo info = {};
         _cleanup_plan_ Plan *plan = NULL;
+        _cleanup_strv_ Strv host_os = NULL;
         int r;
 
         if (a->disk) {
@@ -99,6 +101,8 @@ static int make_plan(const Scope *scope, const Spec *spec, PrepareAnswer *a, cha
                 *ret_error = strf("Image '%s' has no init.", spec->image);
                 return -ENOEXEC;
         }
+        _cleanup_close_ int host_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+        (void) os_release_read_all(host_fd, &host_os);
         notify = machine_notify_path(scope, MACHINE_UNIT_TRANSIENT, spec->name);
         OOM_CHECK(notify);
         const PlanInput input = {
@@ -108,6 +112,7 @@ static int make_plan(const Scope *scope, const Spec *spec, PrepareAnswer *a, cha
                 .uuid = info.uuid[0] ? info.uuid : "random",
                 .boot_id = "random",
                 .notify = notify,
+                .host_os = host_os,
                 .has_localtime = info.has_localtime,
                 .silent = info.readiness == INIT_SILENT,
         };

@@ -444,7 +444,22 @@ int plan_base_environment(Strv *environment)
         return r < 0 ? r : strv_append(environment, "container=mctl");
 }
 
-static int plan_environment(Plan *plan)
+/* The container interface of systemd names these variables. */
+static int describe_host(Plan *plan, const Strv os)
+{
+        static const char *const keys[] = { "ID", "VERSION_ID", "BUILD_ID", "VARIANT_ID" };
+        static const char *const variables[] = { "container_host_id", "container_host_version_id",
+                                                 "container_host_build_id", "container_host_variant_id" };
+        int r = 0;
+
+        for (size_t k = 0; os && os[k] && os[k + 1] && r >= 0; k += 2)
+                for (size_t i = 0; i < ELEMENTSOF(keys) && r >= 0; i++)
+                        if (streq(os[k], keys[i]))
+                                r = strv_appendf(&plan->environment, "%s=%s", variables[i], os[k + 1]);
+        return r;
+}
+
+static int plan_environment(Plan *plan, const PlanInput *input)
 {
         int r;
 
@@ -455,6 +470,8 @@ static int plan_environment(Plan *plan)
                                            plan->uuid, plan->uuid + 8, plan->uuid + 12, plan->uuid + 16,
                                            plan->uuid + 20)
                             : strv_appendf(&plan->environment, "container_uuid=%s", plan->uuid);
+        if (r >= 0)
+                r = describe_host(plan, input->host_os);
         /* Those of another user are set when it is known who that is. */
         if (r >= 0 && !plan->spec->user)
                 r = strv_append(&plan->environment, "HOME=/root");
@@ -522,7 +539,7 @@ int plan_new(const Spec *spec, const PlanInput *input, Plan **ret)
         if (r >= 0)
                 r = plan_arguments(plan, input);
         if (r >= 0)
-                r = plan_environment(plan);
+                r = plan_environment(plan, input);
         if (r >= 0)
                 r = plan_host_steps(plan, input);
         if (r >= 0)

@@ -88,6 +88,7 @@ typedef struct PlanInput {
                 *uuid; /* 32 hexadecimal digits, or in a plan that is only shown, a word for those to come */
         const char *boot_id; /* a UUID */
         const char *notify;  /* the path of the socket that an init notifies */
+        Strv host_os;        /* the fields of the host's os-release(5): key, value, and so on */
         bool has_localtime;  /* the image says where it is */
         bool silent;         /* the init does not say when the machine is up */
 } PlanInput;

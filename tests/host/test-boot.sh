@@ -143,6 +143,7 @@ test_environment() {
         lacks "The environment" "$environment" INVOCATION_ID
         lacks "The environment" "$environment" MCTL
         uuid=$(sed -n 's/^container_uuid=//p' <<<"$environment")
+        contains "The environment" "$environment" "container_host_id=debian"
         matches "container_uuid" "$uuid" '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
         equal "The UUID in the list" "$(field bb uuid)" "${uuid//-/}"
         equal "/run/host/container-uuid" "$(inside_sh bb 'tr -d - </run/host/container-uuid')" \
