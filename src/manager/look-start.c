@@ -125,6 +125,19 @@ static int make_plan(const Scope *scope, const Spec *spec, PrepareAnswer *a, cha
         return a->plan ? 0 : -ENOMEM;
 }
 
+static int warn_of_open_store(const Scope *scope, PrepareAnswer *a)
+{
+        const char *below = startswith(a->root, scope->store);
+        struct stat st;
+
+        if (!below || *below != '/' || stat(scope->store, &st) < 0 || !(st.st_mode & S_IXOTH))
+                return 0;
+        return strv_appendf(
+                &a->warnings,
+                "Every user can run set-user-ID programs in '%s'. To prevent this: chmod 0700 %s",
+                scope->store, scope->store);
+}
+
 int look_prepare(const Scope *scope, const void *request, void *answer, char **ret_error)
 {
         const PrepareRequest *q = request;
@@ -136,6 +149,8 @@ int look_prepare(const Scope *scope, const void *request, void *answer, char **r
         if (r < 0)
                 return r;
         r = look_at_image(scope, spec, a, ret_error);
+        if (r >= 0)
+                r = warn_of_open_store(scope, a);
         if (r >= 0 && q->plan)
                 r = make_plan(scope, spec, a, ret_error);
         if (r < 0)

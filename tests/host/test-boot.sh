@@ -132,6 +132,17 @@ test_owners_on_disk() {
         equal "All owners on disk" "$(on_sh 'cd /var/lib/machines/bb && find . -printf "%P %U:%G %m\n" | sort')" "$owners"
 }
 
+test_open_store() {
+        on chmod 755 /var/lib/machines
+        try on mctl boot bb
+        equal "The exit status" "$status" 0
+        contains stderr "$err" "Every user can run set-user-ID programs in '/var/lib/machines'"
+        on chmod 700 /var/lib/machines
+        power_off bb
+        boot bb # prints no warning
+        power_off bb
+}
+
 test_environment() {
         local environment uuid
 

@@ -217,7 +217,7 @@ test_images_change() {
 test_images_on_btrfs() {
         on_sh 'truncate -s 400M /run/btrfs.img && mkfs.btrfs -q /run/btrfs.img && mkdir /run/pool &&
                 mount -o loop /run/btrfs.img /run/pool && btrfs -q subvolume create /run/pool/tree &&
-                cp -a /var/lib/machines/bb/. /run/pool/tree && mount --bind /run/pool /var/lib/machines'
+                cp -a /var/lib/machines/bb/. /run/pool/tree && chmod 700 /run/pool && mount --bind /run/pool /var/lib/machines'
         works on machinectl clone --read-only tree copied
         works on machinectl list-images --no-pager --no-legend
         matches stdout "$out" '(^|

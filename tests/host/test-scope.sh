@@ -15,7 +15,7 @@ second() {
 
 prepare_host() {
         on_sh '
-                mkdir -p /srv/second/machines /srv/second/etc /root/.config/systemd/user
+                mkdir -p /srv/second/etc /root/.config/systemd/user; mkdir -m 700 /srv/second/machines
                 cp -a /var/lib/machines/bb /srv/second/machines/other
                 cat >/root/.config/systemd/user/mctl-registryd.socket <<END
 [Socket]

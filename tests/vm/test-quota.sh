@@ -22,7 +22,7 @@ store_on() {
         on_sh 'type=$1; shift; ! mountpoint -q /var/lib/machines || umount /var/lib/machines; rm -f /root/store; truncate -s 1G /root/store && case $type in
                ext4) mke2fs -q -t ext4 -O quota,project -E quotatype=prjquota /root/store ;;
                *) mkfs.xfs -q /root/store ;;
-               esac && mount "$@" /root/store /var/lib/machines && rm -rf /var/lib/machines/lost+found &&
+               esac && mount "$@" /root/store /var/lib/machines && chmod 700 /var/lib/machines && rm -rf /var/lib/machines/lost+found &&
                cp -a /root/bb /var/lib/machines/t && cd /var/lib/machines/t &&
                mkdir -p d e && ln -s ../etc d/link && mkfifo d/pipe && mknod d/null c 1 3 && echo 1 >d/file && ln d/file e/hard && chown 1000:1000 d -R &&
                chown -h 1000:1000 d/link && touch -h -d 2001-01-01 d/link d/pipe && touch -d 2001-01-01 d' sh "$type" "$@"
