@@ -123,9 +123,17 @@ static int make_plan(const Scope *scope, const Spec *spec, MachineUnitKind kind,
                 .host_os = host_os,
                 .has_localtime = info->has_localtime,
                 .silent = info->readiness == INIT_SILENT,
+                .systemd = info->systemd,
         };
         r = plan_new(spec, &input, ret);
-        return r < 0 ? set_failure_errno(ret_error, r, "Failed to plan the machine") : 0;
+        if (r < 0)
+                return set_failure_errno(ret_error, r, "Failed to plan the machine");
+        if ((*ret)->relaxes_proc)
+                log_info("systemd %u in the machine runs services without ProtectProc=, ProcSubset=, "
+                         "ProtectControlGroups= and ProtectKernelTunables=: the kernel allows no new "
+                         "proc file system in the machine.",
+                         info->systemd);
+        return 0;
 }
 
 /* An image that nobody is to write to, others may be made over. */

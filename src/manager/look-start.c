@@ -52,8 +52,11 @@ static int inspect_layer(int layer_fd, bool has_upper, ImageInfo *info)
 
         if (r < 0)
                 return r;
-        if (!info->init)
+        if (!info->init && here.init) {
                 info->init = TAKE_PTR(here.init);
+                info->readiness = here.readiness;
+                info->systemd = here.systemd;
+        }
         if (!info->uuid[0])
                 memcpy(info->uuid, here.uuid, sizeof(info->uuid));
         info->has_localtime = info->has_localtime || here.has_localtime;
@@ -115,6 +118,7 @@ static int make_plan(const Scope *scope, const Spec *spec, PrepareAnswer *a, cha
                 .host_os = host_os,
                 .has_localtime = info.has_localtime,
                 .silent = info.readiness == INIT_SILENT,
+                .systemd = info.systemd,
         };
         r = plan_new(spec, &input, &plan);
         if (r < 0)

@@ -367,6 +367,12 @@ static int add_run_host(Plan *plan, const PlanInput *input)
                 r = add_host_file(plan, "/run/host/container-uuid", strf("%s\n", plan->uuid), 0444);
         if (r >= 0)
                 r = add_host_file(plan, "/run/host/boot_id", strf("%s\n", input->boot_id), 0444);
+        if (r >= 0 && plan->relaxes_proc)
+                r = add_host_step(plan, (Step){ STEP_FILE, "/run/systemd/system/service.d/10-mctl-proc.conf",
+                                                "[Service]\nProtectProc=default\nProcSubset=all\n"
+                                                "ProtectControlGroups=no\nProtectKernelTunables=no\n"
+                                                "MountAPIVFS=no\n",
+                                                .mode = 0644 });
         if (r >= 0 && plan->has_notify)
                 r = add_notify(plan, input);
         if (r >= 0 && spec->process_two)
@@ -532,6 +538,11 @@ int plan_new(const Spec *spec, const PlanInput *input, Plan **ret)
         if (has_own_kernel_files(spec))
                 snprintf(plan->boot_id, sizeof(plan->boot_id), "%s", input->boot_id);
 
+        /* A new proc file system would show what the plan covers, so the kernel refuses new ones in the user
+         * namespace. Services with these settings then fail before systemd 252. */
+        plan->relaxes_proc = spec->boot && input->systemd >= 247 && input->systemd < 252 &&
+                             has_own_kernel_files(spec) && spec->profile != PROFILE_NESTING &&
+                             spec->private_users.mode != USERS_HOST;
         plan->has_notify = spec->boot && spec->notify_ready && input->notify;
         plan->forward_ready = plan->has_notify && !input->silent;
 

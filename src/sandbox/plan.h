@@ -72,6 +72,7 @@ typedef struct Plan {
         const char *hostname;
         ConsoleMode console; /* not auto */
         bool has_notify;     /* the init has a socket to notify */
+        bool relaxes_proc;   /* services inside run without settings that need a new proc */
         bool forward_ready; /* the init says when the machine is up; else the launcher does, at the hand-over
                              */
         MountEntry *entries;
@@ -91,6 +92,7 @@ typedef struct PlanInput {
         Strv host_os;        /* the fields of the host's os-release(5): key, value, and so on */
         bool has_localtime;  /* the image says where it is */
         bool silent;         /* the init does not say when the machine is up */
+        unsigned systemd;    /* the version of systemd in the image, 0 if unknown */
 } PlanInput;
 
 /* Makes the plan; it refers to spec and input, which must outlive it. -ENOMEM only. */

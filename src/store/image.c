@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <dirent.h>
 #include <linux/btrfs.h>
 #include <linux/fs.h>
 #include <linux/magic.h>
@@ -213,6 +214,29 @@ static InitReadiness find_readiness(int root_fd, const char *init)
         return INIT_UNKNOWN;
 }
 
+/* Older versions have the number in the name of a library, beside the programs of systemd. */
+static unsigned find_systemd_version(int root_fd)
+{
+        static const char library[] = "libsystemd-shared-";
+        unsigned version = 0;
+
+        int fd = rootfs_open(root_fd, "/lib/systemd", O_RDONLY | O_DIRECTORY);
+        if (fd < 0)
+                return 0;
+        DIR *dir = fdopendir(fd);
+        if (!dir) {
+                fd_close(fd);
+                return 0;
+        }
+        for (struct dirent *entry; version == 0 && (entry = readdir(dir));) {
+                const char *rest = startswith(entry->d_name, library);
+                if (rest)
+                        version = strtoul(rest + (*rest == 'v'), NULL, 10);
+        }
+        closedir(dir);
+        return version;
+}
+
 static int find_init(int root_fd, char **ret)
 {
         for (size_t i = 0; i < ELEMENTSOF(init_paths); i++) {
@@ -255,6 +279,8 @@ int image_inspect(int root_fd, ImageInfo *ret)
         if (r < 0)
                 return r;
         info.readiness = find_readiness(root_fd, info.init);
+        if (info.readiness == INIT_NOTIFIES)
+                info.systemd = find_systemd_version(root_fd);
         read_machine_id(root_fd, info.uuid);
         info.has_localtime = rootfs_exists(root_fd, "/etc/localtime");
         (void) os_release_read(root_fd, &info.os, NULL);

@@ -45,6 +45,7 @@ typedef struct ImageInfo {
         char *init;    /* path inside of the image, NULL without an init */
         char uuid[33]; /* from /etc/machine-id, "" if not set */
         InitReadiness readiness;
+        unsigned systemd; /* the version of systemd, 0 if unknown: only versions before 252 are looked for */
         bool has_localtime;
         char *os; /* the name from os-release(5), or "" */
 } ImageInfo;

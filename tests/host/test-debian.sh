@@ -116,6 +116,19 @@ test_logs() {
         contains "The log" "$out" "Stopped machine-hello.service"
 }
 
+# systemd 247 fails services with ProtectProc= if the kernel refuses a new proc.
+test_older_systemd() {
+        local tree
+
+        tree=$("$host_command" tree debian bullseye 2>/dev/null) || skip "Debian 11 cannot be had from the mirror"
+        "$host_command" put "$host" "$tree" /var/lib/machines/older
+        boot older
+        equal "The state of the system" "$(inside older systemctl is-system-running --wait)" running
+        contains "The log" "$(on mctl logs --no-pager older)" "without ProtectProc="
+        power_off older
+        on rm -r /var/lib/machines/older
+}
+
 # The journal on disk has entries of each machine that has run from the image.
 test_logs_of_one_machine() {
         boot debian --name hello
