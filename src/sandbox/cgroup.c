@@ -12,12 +12,13 @@
 #define FREEZE_STEPS     500U
 #define FREEZE_STEP_USEC 2000U
 #define CGROUP_FILE_MAX  4096U
-/* What is made inside must be taken away again from outside. */
+/* Cgroups that are made in the machine must be removable by the host. */
 #define CGROUP_DEPTH_MAX       64
 #define CGROUP_DESCENDANTS_MAX 16384
 #define DEATH_TIMEOUT_MSEC     5000
 
-/* The cgroup of a process, or what is above the first part of its path that has this name. */
+/* Opens the cgroup of a process. If a part of the path has this name, opens the parent of the first such
+ * part. */
 static int open_above(pid_t pid, const char *part)
 {
         _cleanup_free_ char *path = NULL, *full = NULL;
@@ -112,7 +113,7 @@ int cgroup_make_payload(int unit_fd, uid_t owner)
         if (r < 0)
                 return r;
         for (char *state, *name = strtok_r(files, "\n", &state); name; name = strtok_r(NULL, "\n", &state))
-                /* The list is of all controllers; files of those that are not here do not exist. */
+                /* The list has all controllers. A controller that is not enabled has no files here. */
                 if (fchownat(fd, name, owner, owner, AT_SYMLINK_NOFOLLOW) < 0 && errno != ENOENT)
                         return -errno;
         return TAKE_FD(fd);
@@ -143,7 +144,7 @@ int cgroup_enable_controllers(int control_fd, const char *controllers)
         return write(control_fd, controllers, strlen(controllers)) < 0 ? -errno : 0;
 }
 
-/* Waits until nothing lives in a cgroup or below it. */
+/* Waits until no process is in a cgroup or below the cgroup. */
 static int wait_empty(int fd)
 {
         _cleanup_close_ int events_fd = openat(fd, "cgroup.events", O_RDONLY | O_CLOEXEC);
@@ -235,13 +236,14 @@ int cgroup_remove_payload(int unit_fd)
         if (r < 0)
                 return r;
 
-        /* Nothing lives in others any more: all were in the namespaces of the payload. */
+        /* No process is in the other cgroups: all of their processes were in the namespaces of the payload.
+         */
         r = remove_guests(unit_fd);
         if (r < 0)
                 return r;
 
-        /* A cgroup that hands controllers on takes no processes, so systemd could not put a main process
-         * there. */
+        /* A cgroup that enables controllers for its children takes no processes. systemd could then not put
+         * a main process into the cgroup. */
         r = file_read_at(unit_fd, "cgroup.subtree_control", CGROUP_FILE_MAX, &enabled, NULL);
         if (r < 0)
                 return r;

@@ -54,7 +54,7 @@ int filter_name(const Spec *spec, uint64_t capabilities, char **ret)
         if (spec->profile == PROFILE_PRIVILEGED)
                 return 0;
 
-        /* What a profile has for its kind of payload, when nothing else is said. */
+        /* The profile of a payload for which the spec sets no profile. */
         const Spec plain = { .boot = spec->boot, .profile = spec->profile, .private_network = true };
         if (!spec->system_call_filter && spec->personality != PERSONALITY_X86 &&
             capabilities == capability_bounding_set(&plain))
@@ -70,7 +70,7 @@ int filter_name(const Spec *spec, uint64_t capabilities, char **ret)
         return *ret ? 0 : -ENOMEM;
 }
 
-/* The helper, with its output and what it says in pipes. */
+/* The helper that compiles filters, with pipes for its standard output and standard error. */
 typedef struct Compiler {
         pid_t pid;
         int program_fd, said_fd;
@@ -99,7 +99,8 @@ static int compiler_start(const Strv arguments, Compiler *ret)
         return 0;
 }
 
-/* Reads all of it, and waits for the end. Returns the exit status, 128 and more for a signal. */
+/* Reads the output to its end, and waits for the helper. Returns the exit status, or 128 and the number of
+ * the signal. */
 static int compiler_finish(Compiler *c, char **ret_program, size_t *ret_size, char **ret_said)
 {
         _cleanup_close_ int program_fd = c->program_fd, said_fd = c->said_fd;
@@ -161,7 +162,7 @@ int filter_read(const Scope *scope, const Spec *spec, uint64_t capabilities, con
                 if (r < 0 || !is_program(size)) {
                         free(TAKE_PTR(program));
                         r = compile(spec, capabilities, &program, &size, ret_error);
-                        /* A cache that cannot be written costs time, not the start. */
+                        /* A cache that cannot be written costs time, but does not fail the start. */
                         if (r >= 0 && cache_fd >= 0)
                                 (void) file_write_atomic_at(cache_fd, cached, 0600, program, size);
                 }
@@ -175,7 +176,7 @@ int filter_read(const Scope *scope, const Spec *spec, uint64_t capabilities, con
         return 0;
 }
 
-/* A program ends where an instruction of zeros stands: no compiler makes one (a load of nothing). */
+/* An instruction of zeros ends a program. No compiler makes this instruction, a load of nothing. */
 static size_t program_length(const struct sock_filter *p, size_t n)
 {
         for (size_t i = 0; i < n; i++)

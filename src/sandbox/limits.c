@@ -11,7 +11,8 @@
 #include "basic/parse.h"
 #include "sandbox/limits.h"
 
-/* As long as the kernel's own for the most processors and nodes that it can be built for. */
+/* As long as the kernel's own mask for the highest numbers of processors and nodes that the kernel supports.
+ */
 #define MASK_BYTES 1024U
 
 static int set_rlimits(pid_t pid, const Spec *spec)

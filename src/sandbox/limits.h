@@ -3,8 +3,8 @@
 
 #include "spec/spec.h"
 
-/* Sets resource limits, the OOM score and the CPU affinity that a spec asks for, for a process and what it
- * starts. */
+/* Sets the resource limits, the OOM score and the CPU affinity of a spec for a process. The children of the
+ * process inherit them. */
 int limits_apply(pid_t pid, const Spec *spec);
 
 /* Sets the resource limits, the NUMA policy and the personality of this process. */

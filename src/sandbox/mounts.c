@@ -23,13 +23,13 @@
 
 #define GID_TTY 5
 
-/* A process of ours in the machine has this number, so that the second process of the machine is number 2.
- */
+/* The PID, in the machine, of a helper process of the launcher. The second process of the machine then has
+ * PID 2. */
 #define HELPER_PID 300
 
-/* Files in the tree are made with the ids of the container's root: so they come to belong to it on any file
- * system, id-mapped or not, and nothing is made that it could not make itself. Mounting is not affected by
- * that; what is the host's is opened as its root. */
+/* Files in the tree are made with the IDs of the container's root. Each file then belongs to this root on
+ * any file system, id-mapped or not, and the launcher makes no file that this root could not make. These IDs
+ * do not affect mounts. Files of the host are opened with the IDs of the host's root. */
 static void act_as(uid_t id)
 {
         static uid_t current;
@@ -41,9 +41,9 @@ static void act_as(uid_t id)
         current = id;
 }
 
-/* A procfs shows the process namespace of the process that makes it. We have entered that of the machine
- * only for our children, so one of these makes it; it shares our descriptors, and says in shared memory
- * which it is. */
+/* A procfs shows the PID namespace of the process that mounts the procfs. The launcher has entered the PID
+ * namespace of the machine for its children only, so a child mounts the procfs. The child shares the
+ * descriptors of the launcher, and stores the number of the mount's descriptor in shared memory. */
 static int make_proc(unsigned attr)
 {
         const pid_t number = HELPER_PID;
@@ -71,7 +71,7 @@ static int make_proc(unsigned attr)
         return fd;
 }
 
-/* Belongs to the user of the machine whom the entry names, else to its root. */
+/* The tmpfs belongs to the user of the machine that the entry names, or to the root of the machine. */
 static int make_tmpfs(const Step *step, uid_t base)
 {
         const MountEntry *entry = step->entry;
@@ -93,8 +93,8 @@ static int make_devpts(const Step *step, uid_t base)
         return mount_make_fs("devpts", options, step->attr);
 }
 
-/* What the kernel makes in an upper layer belongs to who creates the file system: with owners mapped, that
- * must be somebody who has a number there. */
+/* Files that the kernel makes in an upper layer belong to the user who creates the file system. With an
+ * id-mapped layer, this user must be mapped. */
 static int create_as(FsContext *fs, const void *userdata)
 {
         uid_t owner = *(const uid_t *) userdata;
@@ -132,7 +132,8 @@ static const struct {
         { "stderr", "/proc/self/fd/2" }, { "ptmx", "pts/ptmx" },         { "core", "/proc/kcore" },
 };
 
-/* The nodes are real ones: the file system belongs to the host, so they work in any user namespace. */
+/* The nodes are real device nodes. The tmpfs belongs to the host's user namespace, so the nodes work in any
+ * user namespace. */
 static int make_dev(const Step *step, uid_t base)
 {
         _cleanup_close_ int mount_fd = mount_make_tmpfs(step->mode, base, step->options, step->attr);
@@ -166,7 +167,7 @@ static int set_read_only(int mount_fd)
         return RET_NERRNO(mount_setattr(mount_fd, "", AT_EMPTY_PATH, &attr, sizeof(attr)));
 }
 
-/* A mount has the flag itself; what is none gets one, being mounted over itself. */
+/* A mount gets the flag itself. A directory that is not a mount is bind-mounted over itself first. */
 static int make_read_only(int target_fd)
 {
         struct statx stx;
@@ -195,14 +196,14 @@ static int map_bind(const MountEntry *entry, int tree_fd, const Site *site)
 
         if (fstat(tree_fd, &st) < 0)
                 return -errno;
-        /* One owner on disk is the root of the machine. */
+        /* The one owner on disk is mapped to the root of the machine. */
         _cleanup_close_ int userns_fd = id_map_make(entry->id_map == ID_MAP_OWNER ? st.st_uid : 0,
                                                     site->base, 1);
         return userns_fd < 0 ? userns_fd : mount_change(tree_fd, 0, 0, userns_fd);
 }
 
-/* A name below /var/log/journal is one that a machine chose: what is there counts only if it is this
- * machine's. */
+/* A machine chooses names below /var/log/journal. A directory there is used only if it belongs to this
+ * machine. */
 static int open_owned(const Step *step)
 {
         char owner[MACHINE_NAME_MAX + 1] = "";
@@ -213,7 +214,8 @@ static int open_owned(const Step *step)
         return TAKE_FD(fd);
 }
 
-/* -EBADF for a source that the administrator named, which is found by its path. */
+/* Opens the source of a step. -EBADF for a source that the administrator named, which is reached by its
+ * path. */
 static int open_source(const Step *step, const Site *site)
 {
         if (step->owner)
@@ -271,7 +273,7 @@ int mounts_stage(const Scope *scope, int tree_fd, char **ret_path)
         return r;
 }
 
-/* A layer with its owners mapped must be a mount, to which a path leads. */
+/* A layer that is id-mapped must be a mount that a path leads to. */
 static int stage_layer(const char *layer, const Site *site, char **ret)
 {
         int r = 0;
@@ -284,7 +286,8 @@ static int stage_layer(const char *layer, const Site *site, char **ret)
         return r < 0 ? r : mounts_stage(site->scope, tree_fd, ret);
 }
 
-/* The kernel's work directory lies beside the upper layer, and must be reached through the same mount. */
+/* The work directory of the kernel is beside the upper layer. Both must be reached through the same mount.
+ */
 static int make_overlay(const Step *step, const Site *site)
 {
         _cleanup_free_ char *parent = NULL, *staged = NULL, *upper = NULL, *work = NULL, *disk = NULL;
@@ -320,7 +323,7 @@ static int make_overlay(const Step *step, const Site *site)
         return mounts_make_overlay(lower, upper, work, site->userns_fd >= 0 ? site->base : 0);
 }
 
-/* What covers a hidden file or directory is in /run/host, where the container cannot write. */
+/* The covers of hidden files and directories are in /run/host, where the container cannot write. */
 static int clone_cover(const Step *step, int root_fd, int target_fd)
 {
         const char *source = step->source;
@@ -331,19 +334,19 @@ static int clone_cover(const Step *step, int root_fd, int target_fd)
                         return -errno;
                 source = S_ISDIR(st.st_mode) ? "/run/host/inaccessible/dir" : "/run/host/inaccessible/reg";
         }
-        /* A cover that is not there must not be taken for nothing to cover. */
+        /* A missing cover must not be mistaken for a missing target. */
         _cleanup_close_ int cover_fd = rootfs_open(root_fd, source, O_PATH);
         if (cover_fd < 0)
                 return cover_fd == -ENOENT ? -EUCLEAN : cover_fd;
         _cleanup_close_ int tree_fd = mount_clone(cover_fd, "");
         if (tree_fd < 0)
                 return tree_fd;
-        /* Its mode keeps no root from writing to it. */
+        /* The mode of a file does not prevent root from writing to the file, so the mount is read-only. */
         int r = mount_change(tree_fd, step->attr | MOUNT_ATTR_RDONLY, 0, -EBADF);
         return r < 0 ? r : TAKE_FD(tree_fd);
 }
 
-/* What a step mounts, not attached yet. */
+/* Makes the mount of a step, which is not attached yet. */
 static int step_make_tree(const Step *step, const Site *site, int target_fd)
 {
         if (step->kind == STEP_DEV || step->kind == STEP_BIND || step->kind == STEP_OVERLAY)
@@ -376,7 +379,7 @@ static int step_make_tree(const Step *step, const Site *site, int target_fd)
         }
 }
 
-/* 1 for a directory, 0 for something else; an error where there is nothing. */
+/* Returns 1 for a directory, and 0 for another file. An error if the target is missing. */
 static int source_is_directory(const Step *step, const Site *site)
 {
         struct stat st;
@@ -400,8 +403,8 @@ static int open_target(const Step *step, const Site *site, bool directory)
                          : rootfs_make_file(site->root_fd, step->target, 0644);
 }
 
-/* Opens what a step mounts on: a directory, or for a bind, what fits its source; made where it is missing.
- */
+/* Opens the target of a step: a directory or, for a bind, a file of the type of the source. A missing target
+ * is made. */
 static int step_open_target(const Step *step, const Site *site)
 {
         int r, directory = step->kind == STEP_BIND ? source_is_directory(step, site) : 1;
@@ -410,14 +413,14 @@ static int step_open_target(const Step *step, const Site *site)
                 return directory;
         act_as(site->base);
         r = open_target(step, site, directory);
-        /* The container's root passes everywhere in its tree: behind a directory that is private to one of
-         * its users, too. */
+        /* The container's root may enter each directory of its tree, also a directory that is private to a
+         * user of the container. */
         if (r == -EACCES && capability_raise() >= 0)
                 r = open_target(step, site, directory);
         return r;
 }
 
-/* The parameters of an ipc namespace take nobody's word but its root's, so a child of ours becomes that. */
+/* Only the root of an IPC namespace may set its parameters, so a child of the launcher becomes this root. */
 static int set_parameter(const Step *step, const Site *site)
 {
         const struct clone_args args = { .exit_signal = SIGCHLD };
@@ -453,7 +456,7 @@ static int make_node(const Step *step, const Site *site)
         if (!S_ISCHR(st.st_mode) && !S_ISBLK(st.st_mode))
                 return -ENODEV;
 
-        /* /dev is ours: what is there came from us. */
+        /* The launcher has made /dev, so each file in /dev comes from the launcher. */
         _cleanup_free_ char *parent = strndup(step->target, strrchr(step->target, '/') - step->target);
         OOM_CHECK(parent);
         const char *name = strrchr(step->target, '/') + 1;
@@ -489,7 +492,7 @@ static int copy_file(const Step *step, const Site *site)
         r = step->kind == STEP_REPLACE ? rootfs_remove(site->root_fd, step->target) : 0;
         if (r >= 0)
                 r = rootfs_write_file(site->root_fd, step->target, step->mode, data, size);
-        /* A copy is for who has none. */
+        /* An optional copy is made only if the target is missing. */
         return r == -EEXIST && step->kind == STEP_COPY && step->optional ? 0 : r;
 }
 
@@ -511,7 +514,8 @@ static int copy_link(const Step *step, const Site *site)
         return r;
 }
 
-/* The steps that make files. They act as the container's root. 1 where it is not one of them. */
+/* Carries out a step that makes a file, with the IDs of the container's root. Returns 1 if the step makes no
+ * file. */
 static int make_file(const Step *step, const Site *site)
 {
         switch (step->kind) {
@@ -560,7 +564,8 @@ static int carry_out(const Step *step, const Site *site)
         return mount_attach(tree_fd, target_fd);
 }
 
-/* STEP_WRITABLE comes behind the step that it is an exception to, but its tree must be taken before that. */
+/* STEP_WRITABLE comes after the step that hides or locks the surroundings of its target. The tree of the
+ * target must be cloned before that step. */
 static int take_exception(const Step *steps, size_t n, size_t i, int root_fd)
 {
         if (i + 1 >= n || steps[i + 1].kind != STEP_WRITABLE)

@@ -11,7 +11,7 @@
 #define BARRIER_TIMEOUT_MSEC 30000
 #define SYNC_TIMEOUT_MSEC    1000
 
-/* One datagram to a socket address, with a descriptor where that is not negative. */
+/* Sends one datagram to a socket address, with a descriptor unless `fd` is negative. */
 static int send_datagram(const char *address, const char *data, size_t size, int fd)
 {
         _cleanup_close_ int socket_fd = socket_connect(address, SOCK_DGRAM);
@@ -19,7 +19,7 @@ static int send_datagram(const char *address, const char *data, size_t size, int
         return socket_fd < 0 ? socket_fd : socket_send(socket_fd, data, size, fd);
 }
 
-/* The manager closes the descriptor that comes with BARRIER=1 once it is through with what came before. */
+/* The manager closes the descriptor that comes with BARRIER=1 after it has read all earlier messages. */
 static int wait_barrier(const char *address)
 {
         _cleanup_close_ int read_fd = -EBADF, write_fd = -EBADF;
@@ -68,7 +68,7 @@ int journal_send(const char *lines)
 void journal_sync(void)
 {
         static const char request[] =
-                "{\"method\":\"io.systemd.Journal.Synchronize\"}"; /* with its NUL byte */
+                "{\"method\":\"io.systemd.Journal.Synchronize\"}"; /* the length includes the NUL byte */
 
         _cleanup_close_ int fd = socket_connect("/run/systemd/journal/io.systemd.journal", SOCK_STREAM);
         if (fd < 0 || send(fd, request, sizeof(request), MSG_NOSIGNAL) < 0)

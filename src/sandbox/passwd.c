@@ -18,7 +18,7 @@ void person_clear(Person *person)
         *person = (Person){};
 }
 
-/* Splits a line at its colons. Returns the number of fields, at most n. */
+/* Splits a line at colons. Returns the number of fields, at most n. */
 static size_t split_fields(char *line, char **fields, size_t n)
 {
         size_t i = 0;
@@ -113,7 +113,7 @@ int person_find(int root_fd, const char *user, Person *ret)
         if (r < 0)
                 return r;
         if (r == 0 && !numeric && streq(user, "root"))
-                person.name = strdup("root"); /* a tree without a database has a root all the same */
+                person.name = strdup("root"); /* a tree without a database has a root, too */
         else if (r == 0 && !numeric)
                 return -ESRCH;
 

@@ -12,8 +12,8 @@
 #define NO_EXEC (MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC)
 #define NO_DEV  (MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV)
 
-/* What is there before an init starts. A system inside mounts whatever of these it does not find, one after
- * the other, and reads its mount table after each; so it is quicker to find them. Sizes are shares of the
+/* File systems that are mounted before an init starts. A system inside mounts each of these that is missing,
+ * and reads its mount table after each mount, so the launcher mounts them faster. Sizes are shares of the
  * memory. */
 static const Step host_steps[] = {
         { STEP_PROC, "/proc", .mode = 0555, .attr = NO_EXEC, .strict = true },
@@ -26,7 +26,7 @@ static const Step host_steps[] = {
         { STEP_TMPFS, "/tmp", .mode = 01777, .options = "size=10%", .attr = NO_DEV },
 };
 
-/* Only for an init: an application may have a /run of its own making. */
+/* Only for an init: an application may have files of its image in /run. */
 static const Step boot_steps[] = {
         { STEP_TMPFS, "/run/lock", .mode = 01777, .options = "size=5M", .attr = NO_EXEC },
 };
@@ -42,7 +42,7 @@ static const Step run_host_steps[] = {
         { STEP_FILE, "/run/host/inaccessible/reg", "", .mode = 0 },
 };
 
-/* What the terminal of the first process is mounted on. */
+/* The target of the mount of the first process's terminal. */
 static const Step console_steps[] = {
         { STEP_FILE, "/dev/console", "", .mode = 0600 },
 };
@@ -51,9 +51,9 @@ static const Step inner_steps[] = {
         { STEP_CGROUP, "/sys/fs/cgroup", .attr = NO_EXEC },
 };
 
-/* Of the kernel's files, what is not the container's own. The network's are: they belong to its namespace.
- * Directories of sysfs are empty, as on a host without that hardware: systemd-hostnamed of 262 fails where
- * it may not look. */
+/* Files of the kernel that do not belong to the container. Files of the network stay, since they belong to
+ * its network namespace. Directories of sysfs are empty, as on a host without the hardware:
+ * systemd-hostnamed of 262 fails if a directory is missing. */
 static const Step mask_steps[] = {
         { STEP_READ_ONLY, "/proc/sys" },
         { STEP_WRITABLE, "/proc/sys/net" },
@@ -85,15 +85,15 @@ static const Step mask_steps[] = {
         { STEP_COVER, "/sys/power", "/run/host/empty", .attr = MOUNT_ATTR_RDONLY, .optional = true },
 };
 
-/* In a user namespace the kernel lets nobody mount a procfs or sysfs who cannot see a whole one already.
- * Container managers inside need to, so they get one that is whole and out of the way. */
+/* In a user namespace, the kernel allows to mount a procfs or sysfs only if a complete one is visible.
+ * Container managers inside mount both, so a complete one of each is mounted in /run/host. */
 static const Step nesting_steps[] = {
         { STEP_PROC, "/run/host/nesting/proc", .attr = NO_EXEC },
         { STEP_SYSFS, "/run/host/nesting/sys", .attr = MOUNT_ATTR_RDONLY | NO_EXEC },
         { STEP_HIDE, "/run/host/nesting" },
 };
 
-/* Its files belong to the same users inside and out. */
+/* The files of the journal have the same owners inside and on the host. */
 static const MountEntry journal_entry = { .id_map = ID_MAP_AUTO,
                                           .recursive = true,
                                           .propagation = MS_SLAVE };
@@ -118,7 +118,7 @@ static int add_host_step(Plan *plan, Step step)
         return add_host_steps(plan, &step, 1);
 }
 
-/* Keeps a new string as long as the plan. NULL when out of memory. */
+/* Keeps a new string as long as the plan. Returns NULL when out of memory. */
 static const char *keep(Plan *plan, char *text)
 {
         return strv_consume(&plan->texts, text) < 0 ? NULL : plan->texts[strv_length(plan->texts) - 1];
@@ -132,8 +132,8 @@ static int add_host_file(Plan *plan, const char *target, char *text, mode_t mode
         return add_host_step(plan, (Step){ STEP_FILE, target, kept, .mode = mode });
 }
 
-/* The entries of [Files], of whatever key, in the order of their targets: a mount is not to hide another
- * below it. */
+/* The entries of [Files], of all keys, in the order of their targets: a mount must not hide a mount below
+ * its target. */
 typedef struct EntryKind {
         const Strv *list;
         StepKind kind;
@@ -236,8 +236,8 @@ static int add_devices(Plan *plan)
         return 0;
 }
 
-/* Credentials are files for the first process alone, as systemd.exec(5) has them: for root, unless that is
- * another user, who is known only inside. */
+/* Credentials are files for the first process alone, as in systemd.exec(5). They belong to root, or to the
+ * user of the machine, who is known only inside. */
 static int add_credentials(Plan *plan)
 {
         const Spec *spec = plan->spec;
@@ -276,7 +276,7 @@ static bool root_is_writable(const Spec *spec)
         return !spec->read_only && spec->volatile_mode != VOLATILE_STATE;
 }
 
-/* Which of the host's files is /etc/resolv.conf inside, and how it gets there. */
+/* The file of the host that becomes /etc/resolv.conf, and the way in which it gets there. */
 static int add_resolv_conf(Plan *plan)
 {
         static const char *const sources[] = {
@@ -287,7 +287,7 @@ static int add_resolv_conf(Plan *plan)
         };
         ResolvConf mode = plan->spec->resolv_conf;
 
-        /* With a network of its own, a machine knows its name servers better than its host. */
+        /* A machine with a network namespace knows its name servers better than the host does. */
         if (mode == RESOLV_CONF_AUTO) {
                 if (plan->spec->private_network)
                         return 0;
@@ -305,7 +305,8 @@ static int add_resolv_conf(Plan *plan)
                                            .optional = true });
 }
 
-/* By itself, a machine that says where it is is left alone, and another one is where its host is. */
+/* With the default, a machine that sets its time zone keeps it. Another machine gets the time zone of the
+ * host. */
 static int add_timezone(Plan *plan, const PlanInput *input)
 {
         Timezone mode = plan->spec->timezone;
@@ -329,7 +330,7 @@ static int add_timezone(Plan *plan, const PlanInput *input)
         }
 }
 
-/* The directory is the launcher's to make. */
+/* The launcher makes the directory. */
 static int add_journal(Plan *plan)
 {
         LinkJournal mode = plan->spec->link_journal;
@@ -383,7 +384,7 @@ static int add_run_host(Plan *plan, const PlanInput *input)
         return r;
 }
 
-/* Parameters are set before their files are locked. */
+/* Kernel parameters are set before their files become read-only. */
 static int add_kernel(Plan *plan)
 {
         const Spec *spec = plan->spec;
@@ -478,7 +479,7 @@ static int plan_environment(Plan *plan, const PlanInput *input)
                             : strv_appendf(&plan->environment, "container_uuid=%s", plan->uuid);
         if (r >= 0)
                 r = describe_host(plan, input->host_os);
-        /* Those of another user are set when it is known who that is. */
+        /* For another user, these variables are set when the user database of the image has been read. */
         if (r >= 0 && !plan->spec->user)
                 r = strv_append(&plan->environment, "HOME=/root");
         if (r >= 0 && !plan->spec->user)
@@ -487,8 +488,8 @@ static int plan_environment(Plan *plan, const PlanInput *input)
                 r = strv_append(&plan->environment, "LOGNAME=root");
         if (r >= 0 && plan->has_notify)
                 r = strv_append(&plan->environment, "NOTIFY_SOCKET=/run/host/notify");
-        /* A manager inside holds back its own boot for a second once it has seen five changes of its mount
-         * table in another; a boot alone has more than that. */
+        /* A manager inside delays its boot for a second after five changes of its mount table in a second.
+         * Each boot changes the mount table more often. */
         if (r >= 0 && plan->spec->boot)
                 r = strv_append(&plan->environment, "SYSTEMD_DEFAULT_MOUNT_RATE_LIMIT_BURST=100");
         STRV_FOREACH (s, plan->spec->environment)
@@ -508,7 +509,7 @@ static int plan_arguments(Plan *plan, const PlanInput *input)
                 if (r >= 0)
                         r = strv_append(&plan->argv, "--");
         }
-        /* An empty /etc is a first boot each time, whose questions nobody may be there to answer
+        /* With an empty /etc, each boot is a first boot, which asks questions that nobody may answer
          * (kernel-command-line(7)). */
         if (r >= 0 && plan->spec->boot && plan->spec->volatile_mode == VOLATILE_YES)
                 r = strv_append(&plan->argv, "systemd.firstboot=no");

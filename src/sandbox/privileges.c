@@ -36,7 +36,7 @@ uint64_t capability_bounding_set(const Spec *spec)
                 set |= system_set | BIT(CAP_BPF) | BIT(CAP_PERFMON) | BIT(CAP_SYSLOG);
         if (spec->profile == PROFILE_PRIVILEGED)
                 set = CAPABILITY_ALL;
-        /* Without a network of its own, there is none to administrate. */
+        /* Without a network namespace, the machine has no network to administrate. */
         if (!spec->private_network && spec->profile != PROFILE_PRIVILEGED)
                 set &= ~BIT(CAP_NET_ADMIN);
         return (set | spec->capability | spec->ambient_capability) & ~spec->drop_capability;
@@ -47,7 +47,8 @@ static int set_capabilities(uint64_t permitted, uint64_t inheritable)
         struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
         struct __user_cap_data_struct data[2];
 
-        /* Only what we have: outside a user namespace, that is what the host has. */
+        /* Limits the set to the capabilities of this process: with PrivateUsers=no, a machine has no more
+         * than the host. */
         if (syscall(SYS_capget, &header, data) < 0)
                 return -errno;
         for (unsigned i = 0; i < 2; i++) {
@@ -58,7 +59,7 @@ static int set_capabilities(uint64_t permitted, uint64_t inheritable)
         return RET_NERRNO(syscall(SYS_capset, &header, data));
 }
 
-/* All that we know of, and what a newer kernel knows beyond. */
+/* All capabilities that mctl knows, and all that a newer kernel knows. */
 static uint64_t known_capabilities(void)
 {
         uint64_t known = (BIT(CAP_LAST_CAP) << 1) - 1;
@@ -76,13 +77,14 @@ int privileges_become(const Person *person, uint64_t bounding)
                 return -errno;
         for (unsigned i = 0; i < 64 && known >> i; i++)
                 if (!(bounding & BIT(i)) && prctl(PR_CAPBSET_DROP, i) < 0 && errno != EINVAL)
-                        return -errno; /* an older kernel knows fewer */
+                        return -errno; /* an older kernel knows fewer capabilities */
         if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0 || setgroups(person->n_groups, person->groups) < 0 ||
             setresgid(person->gid, person->gid, person->gid) < 0 ||
             setresuid(person->uid, person->uid, person->uid) < 0 || prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0) < 0)
                 return -errno;
 
-        /* Loading a filter takes CAP_SYS_ADMIN, which another user would have kept only in reserve. */
+        /* To load a filter, a process needs CAP_SYS_ADMIN, which a user other than root would have only in
+         * the reserve. */
         return person->uid == 0
                        ? 0
                        : set_capabilities(BIT(CAP_SYS_ADMIN) | BIT(CAP_SETPCAP) | (bounding & known), 0);

@@ -4,13 +4,13 @@
 #include "sandbox/passwd.h"
 #include "spec/spec.h"
 
-/* The bounding set of a machine: what its kind of payload needs, with what the spec adds and drops. */
+/* Returns the bounding set of a machine: the capabilities that its kind of payload needs, with the additions
+ * and removals of the spec. */
 uint64_t capability_bounding_set(const Spec *spec) _pure_;
 
-/* Makes this process what it is to be for good, in two steps, between which the filter is loaded: only
- * capabilities are left to be dropped then, so the filter need not allow more than that for our sake. The
- * first narrows the bounding set and becomes the person; the second drops all capabilities but, where the
- * person is root, those of the bounding set, and keeps the ambient ones. The inheritable set is empty but
- * for these. */
+/* Change the user and the capabilities of this process for good, in two steps. The filter is loaded between
+ * the steps, and must allow no more than to drop capabilities. privileges_become() narrows the bounding set,
+ * and changes the user. privileges_drop() drops all capabilities but the ambient ones and, for root, the
+ * bounding set. The inheritable set has the ambient capabilities only. */
 int privileges_become(const Person *person, uint64_t bounding);
 int privileges_drop(const Person *person, uint64_t bounding, uint64_t ambient);

@@ -2,8 +2,8 @@
 #include "sandbox/syscalls.h"
 #include "basic/str.h"
 
-/* Groups that have a name in systemd.exec(5) mean what they mean there; @machine is what each machine may
- * use. */
+/* Groups that have a name in systemd.exec(5) have the meaning they have there. @machine has the calls that
+ * each machine may use. */
 const SyscallGroup syscall_groups[] = {
         { "@machine",
           "@basic-io @chown @default @file-system @io-event @ipc @network-io @process @resources "
@@ -85,7 +85,8 @@ const SyscallGroup syscall_groups[] = {
         { "@debug",
           "ptrace process_vm_readv process_vm_writev pidfd_getfd perf_event_open rtas s390_runtime_instr "
           "sys_debug_setcontext" },
-        /* Known, and nobody's by default: these are refused, and so not taken for missing. */
+        /* Known calls that no machine may use by default. A refused call fails with EPERM, and not as a
+           missing one. */
         { "@refused",
           "@clock @keyring @module @mount @raw-io acct bpf create_module fanotify_init fanotify_mark "
           "get_kernel_syms io_uring_enter io_uring_register io_uring_setup kexec_file_load kexec_load "

@@ -3,19 +3,19 @@
 
 #include "basic/macro.h"
 
-/* Which system calls a machine may make, as data. */
+/* The system calls that a machine may use, as data. */
 
 typedef struct SyscallGroup {
         const char *name;  /* "@mount" */
-        const char *calls; /* blank separated; may contain other groups */
+        const char *calls; /* separated by blanks; may contain other groups */
 } SyscallGroup;
 
 extern const SyscallGroup syscall_groups[];
 extern const size_t n_syscall_groups;
 
-/* The group of that name, or NULL. */
+/* Returns the group of this name, or NULL. */
 const SyscallGroup *syscall_group_find(const char *name);
 
-/* Calls that are younger than libseccomp may be: their numbers are the same on all architectures. -1 for
- * none. */
+/* Returns the number of a call that libseccomp may not know yet. New calls have the same number on all
+ * architectures. -1 for another call. */
 int syscall_number_fallback(const char *name);

@@ -9,7 +9,7 @@
 
 #define PICK_TRIES 1000U
 
-/* Any key does: it only keeps our choices from being those of others. */
+/* An arbitrary key: mctl then chooses other IDs than other programs do. */
 static const uint8_t pick_key[16] = "mctl user range";
 
 static uid_t candidate(const char *holder, unsigned attempt)
@@ -35,7 +35,7 @@ uid_t users_namespace_owner(const Scope *scope, const Spec *spec)
 
 static bool known_to_nss(uid_t base)
 {
-        /* The first and the last: ranges are handed out whole. */
+        /* The first and the last ID of the range are enough: other programs assign whole ranges. */
         return getpwuid(base) || getgrgid(base) || getpwuid(base + USERS_RANGE_SIZE - 1) ||
                getgrgid(base + USERS_RANGE_SIZE - 1);
 }
@@ -43,7 +43,7 @@ static bool known_to_nss(uid_t base)
 int users_propose_range(const Scope *scope, int run_fd, const char *holder, unsigned *attempt,
                         uid_t *ret_base)
 {
-        /* Machines of one name in two instances have ranges of their own. */
+        /* In two instances, machines of the same name get different ranges. */
         _cleanup_free_ char *seed = strf("%s%s", scope->name ?: "", holder);
 
         OOM_CHECK(seed);
