@@ -7,7 +7,7 @@
 #include "basic/fd.h"
 #include "basic/tree.h"
 
-/* Beside the images, where there is room, and under a name that is no image's. */
+/* The directory is in the store, which has the space for images. No image can have this name. */
 #define CHANGES ".#mctl.changes"
 #define MARKER  "reboot"
 
@@ -19,7 +19,7 @@ static int make(int dir_fd, uid_t base)
         return 0;
 }
 
-/* With another range of users than before, what is there would belong to nobody. */
+/* After a change of the range of IDs, the files would belong to nobody. */
 static bool is_kept(int dir_fd, int machine_fd, uid_t base)
 {
         struct stat st;
@@ -49,7 +49,7 @@ int changes_open(const Scope *scope, const char *unit, int machine_fd, uid_t bas
         return r < 0 ? r : TAKE_FD(fd);
 }
 
-/* The kernel reports a reboot as death by SIGHUP, and systemd tells that to ExecStopPost=. */
+/* The kernel reports a reboot as death by SIGHUP, which systemd passes to ExecStopPost=. */
 static bool is_reboot(void)
 {
         const char *code = getenv("EXIT_CODE"), *status = getenv("EXIT_STATUS");

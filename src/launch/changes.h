@@ -4,15 +4,15 @@
 #include "basic/names.h"
 #include "state/scope.h"
 
-/* Volatile=disk: what a machine changes is in a directory of its own, ".#mctl.changes/UNIT" of the store, as
- * the upper layer of an overlay on its image. It is there as long as the machine is, and over its own
- * reboots; systemd-tmpfiles removes what a crash of the host has left. */
+/* Volatile=disk: the changes of a machine are in the directory ".#mctl.changes/UNIT" of the store, the upper
+ * layer of an overlay on the image. The directory stays until the machine ends, also over a reboot of the
+ * machine. After a crash of the host, systemd-tmpfiles removes the directory. */
 
-/* Opens that directory with "upper", which belongs to `base`, and "work" in it. What is there from before a
- * reboot of the machine is kept, which the marker in its runtime directory tells; anything else is removed.
- * Returns a descriptor. */
+/* Opens the directory of the changes, with the subdirectories "upper", which belongs to `base`, and "work".
+ * Changes from before a reboot of the machine are kept: a marker in the runtime directory of the machine
+ * tells. Other files are removed. Returns a descriptor. */
 int changes_open(const Scope *scope, const char *unit, int machine_fd, uid_t base);
 
-/* The machine has ended: removes its changes, or, where it is to be started again because it rebooted, marks
- * them to be kept. */
+/* Removes the changes of a machine that has ended. If the machine has rebooted, marks the changes as to be
+ * kept for the next start. */
 int changes_end(const Scope *scope, const char *unit, int machine_fd);

@@ -23,8 +23,8 @@
 
 #define ENABLE_TRIES 100
 
-/* Waits for a byte, and returns the descriptor that comes with it. The end of the channel is the end of the
- * launcher, and so ours. */
+/* Waits for a byte, and returns the descriptor that comes with the byte. When the channel closes, the
+ * launcher has ended, and the child exits. */
 static int await(const Child *child, char expected)
 {
         char c;
@@ -41,13 +41,14 @@ static int become_root(const Child *child, char **ret_error)
                 return 0;
         if (setgroups(0, NULL) < 0 || setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0)
                 return set_failure_errno(ret_error, -errno, "Failed to become root of the user namespace");
-        (void) prctl(PR_SET_DUMPABLE, 0); /* a change of user resets it */
+        (void) prctl(PR_SET_DUMPABLE, 0); /* a change of user resets the signal */
         return 0;
 }
 
-/* Makes the launcher's tree the root. Our own mount namespace is a copy of the launcher's, and for the
- * kernel a less privileged one, so all mounts in the copy are locked: below each other, and in their flags.
- * The copy of the tree itself must not be, to become the root; open_tree() makes such a one. */
+/* Makes the tree of the launcher the root. The mount namespace of the child is a copy of the launcher's, and
+ * less privileged. So the kernel locks all mounts in the copy: their flags cannot change, and a mount cannot
+ * be removed from above another. A locked mount cannot become the root, so open_tree() makes a copy that is
+ * not locked. */
 static int enter_tree(const Child *child, int root_fd, char **ret_error)
 {
         const Plan *plan = child->plan;
@@ -96,7 +97,7 @@ static int set_identity(const Plan *plan, char **ret_error)
         return plan->namespaces & CLONE_NEWNET ? bring_up_loopback(ret_error) : 0;
 }
 
-/* The terminal has a number in /dev/pts, and programs know it as /dev/console. */
+/* The terminal has a number in /dev/pts. Programs know the terminal as /dev/console. */
 static int bind_console(char **ret_error)
 {
         _cleanup_close_ int target_fd = open("/dev/console", O_PATH | O_NOFOLLOW | O_CLOEXEC);
@@ -111,7 +112,7 @@ static int open_console(const Child *child, char **ret_error)
         int r;
 
         if (child->console == CONSOLE_PIPE) {
-                (void) unlink("/dev/console"); /* where one was planned */
+                (void) unlink("/dev/console"); /* if the plan has a console */
                 return program_replace_null(ret_error);
         }
         r = program_open_terminal(child->console == CONSOLE_PTY ? child->channel_fd : STDIN_FILENO,
@@ -119,8 +120,8 @@ static int open_console(const Child *child, char **ret_error)
         return r < 0 ? r : bind_console(ret_error);
 }
 
-/* Controllers can be handed on to us only once the launcher has left the unit's cgroup, which it does by
- * exiting. The kernel may take a moment longer than the pidfd. */
+/* Controllers cannot be enabled for the payload before the launcher has left the unit's cgroup, by its exit.
+ * The kernel may take a moment longer than the pidfd. */
 static void enable_controllers(const Child *child)
 {
         struct pollfd p = { .fd = child->launcher_fd, .events = POLLIN };
@@ -141,8 +142,8 @@ static void enable_controllers(const Child *child)
         child->last_words(strna(error));
 }
 
-/* The launcher returns the text as the reason why there is no machine; who is on its terminal sees it too.
- */
+/* The launcher returns the text as the reason of the failure. A user at the terminal of the machine sees the
+ * text, too. */
 static _Noreturn void fail(const Child *child, bool on_terminal, int status, const char *error)
 {
         char message[CHILD_MESSAGE_MAX];
@@ -154,12 +155,12 @@ static _Noreturn void fail(const Child *child, bool on_terminal, int status, con
         _exit(status);
 }
 
-/* Out of reach of the host, and into the machine. */
+/* Leaves the host, and enters the machine. */
 static int enter(const Child *child, char **ret_error)
 {
         int r;
 
-        /* Nobody may look at this process while it still has to do with the host. */
+        /* No process in the machine may inspect this process while it holds descriptors of the host. */
         (void) prctl(PR_SET_DUMPABLE, 0);
         r = program_join_keyring();
         if (r < 0)
@@ -175,12 +176,12 @@ static int enter(const Child *child, char **ret_error)
                 return r;
         r = set_identity(child->plan, ret_error);
         umask(0022);
-        /* A session of our own: no terminal of the host controls it. */
+        /* A new session: no terminal of the host controls the process. */
         (void) setsid();
         return r;
 }
 
-/* Becomes the user of the program, with its environment. */
+/* Changes to the user of the program, and completes the environment. */
 static int become(const Child *child, Person *person, Strv *environment, char **ret_error)
 {
         const Plan *plan = child->plan;
@@ -213,7 +214,7 @@ void child_main(const Child *child)
         r = become(child, &person, &environment, &error);
         if (r < 0)
                 fail(child, on_terminal, EXIT_FAILURE, error ?: strerror(-r));
-        /* What can be known before it counts as started. */
+        /* Failures that can be found before the machine counts as started. */
         r = program_find(plan->argv[0], environment, &program);
         if (r < 0) {
                 int status = program_failed(plan->argv[0], r, &error);

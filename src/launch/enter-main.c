@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* mctl-enter: runs one more program in a machine that is up, for "mctl exec" and "mctl shell". See mctl(1).
- */
+/* mctl-enter: runs one more program in a running machine, for "mctl exec" and "mctl shell". See mctl(1). */
 
 #include <getopt.h>
 #include <string.h>

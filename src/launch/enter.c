@@ -21,14 +21,14 @@
 #include "sandbox/privileges.h"
 #include "state/leader.h"
 
-/* A machine that runs, and what its processes are bound by. */
+/* A running machine, and the limits of its processes. */
 typedef struct Target {
         Record record;
         Spec *spec;
         int leader_fd;   /* pidfd */
-        int cgroup_fd;   /* of our own making, beside the payload */
-        int unit_fd;     /* above it */
-        char cgroup[32]; /* its name */
+        int cgroup_fd;   /* a new cgroup, beside that of the payload */
+        int unit_fd;     /* the cgroup of the unit, the parent of cgroup_fd */
+        char cgroup[32]; /* the name of the new cgroup */
         uint64_t namespaces, capabilities;
         void *filter;
         size_t filter_size;
@@ -36,7 +36,7 @@ typedef struct Target {
 
 /* --- the machine --------------------------------------------------------------------------------------- */
 
-/* By whichever unit it runs. Returns the directory of its record. */
+/* Finds a machine of a unit of any kind. Returns the directory of its record. */
 static int find_machine(const Scope *scope, const char *name, Record *ret, char **ret_error)
 {
         _cleanup_close_ int run_fd = run_dir_open(scope);
@@ -54,7 +54,8 @@ static int find_machine(const Scope *scope, const char *name, Record *ret, char 
         return set_failure(ret_error, -ESRCH, "No machine '%s' of mctl is running.", name);
 }
 
-/* All of the leader's; the kernel refuses to enter a user namespace that we are in already. */
+/* All namespaces of the leader. The kernel refuses to enter the user namespace that a process is already in,
+ * so that of the host is left out. */
 static int find_namespaces(const Record *record, uint64_t *ret)
 {
         _cleanup_close_ int proc_fd = leader_open(record);
@@ -79,7 +80,7 @@ static int open_machine(const Scope *scope, const EnterRequest *q, Target *t, ch
                                   : set_failure_errno(ret_error, r,
                                                       "Failed to read the spec of machine '%s'", q->machine);
         t->leader_fd = pidfd_open(t->record.leader, 0);
-        /* The number was the leader's before it was opened, if it still is now. */
+        /* The pidfd is that of the leader if the leader still has the PID after pidfd_open(). */
         r = t->leader_fd < 0 ? -errno : find_namespaces(&t->record, &t->namespaces);
         if (r < 0)
                 return set_failure_errno(ret_error, r, "Failed to open machine '%s'", q->machine);
@@ -94,7 +95,7 @@ static int open_machine(const Scope *scope, const EnterRequest *q, Target *t, ch
         return r;
 }
 
-/* What runs in the cgroup of the unit ends with it. */
+/* The new cgroup is in the cgroup of the unit: its processes end with the unit. */
 static int make_cgroup(Target *t, char **ret_error)
 {
         t->unit_fd = cgroup_open_unit_of(t->record.leader);
@@ -107,7 +108,7 @@ static int make_cgroup(Target *t, char **ret_error)
 
 static void target_clear(Target *t)
 {
-        /* What still runs there keeps it; it goes with the unit. */
+        /* Processes that the program has left keep the cgroup until the unit ends. */
         if (t->cgroup_fd >= 0)
                 (void) unlinkat(t->unit_fd, t->cgroup, AT_REMOVEDIR);
         record_clear(&t->record);
@@ -147,7 +148,7 @@ static int close_input(char **ret_error)
                        : 0;
 }
 
-/* A login shell is called by its name with a dash, and stands in its home. */
+/* The name of a login shell begins with a dash. Its working directory is the home directory. */
 static int choose_program(const EnterRequest *q, const Person *person, Strv environment, char **ret_path,
                           Strv *ret_argv)
 {
@@ -169,15 +170,15 @@ static int choose_program(const EnterRequest *q, const Person *person, Strv envi
         return r;
 }
 
-/* Whether the system inside makes login sessions: then its systemd does, with PAM, and its logind knows
- * them. */
+/* Whether the system inside makes login sessions: systemd inside then opens a session by PAM, and logind
+ * inside knows it. */
 static bool has_sessions(void)
 {
         return access("/run/systemd/system", F_OK) >= 0 && access("/usr/bin/systemd-run", X_OK) >= 0 &&
                access("/etc/pam.d/login", F_OK) >= 0;
 }
 
-/* The command that has it do so, which returns the exit status. */
+/* The command line by which systemd inside opens a session and returns the exit status. */
 static int make_session(const EnterRequest *q, const char *user, Strv *ret, char **ret_error)
 {
         _cleanup_person_ Person person = {};
@@ -200,14 +201,14 @@ static int make_session(const EnterRequest *q, const char *user, Strv *ret, char
         return 0;
 }
 
-/* The last steps: out of our own user and streams. */
+/* The last steps as the host's root: changes the user, and replaces the standard streams. */
 static int leave_host(const EnterRequest *q, const Target *t, char **ret_error)
 {
         bool terminal = q->flags & ENTER_TERMINAL;
         int r = 0;
 
-        /* Last: into a cgroup that is outside of its own namespace nobody gets where cgroup2 is mounted with
-         * nsdelegate, as systemd does. */
+        /* The cgroup is entered last: where cgroup2 is mounted with nsdelegate, as by systemd, no process
+         * can enter a cgroup outside of its own cgroup namespace. */
         if (setns(t->leader_fd, CLONE_NEWCGROUP) < 0)
                 return set_failure_errno(ret_error, -errno,
                                          "Failed to enter the cgroup namespace of machine '%s'", q->machine);
@@ -223,7 +224,8 @@ static int leave_host(const EnterRequest *q, const Target *t, char **ret_error)
         return r < 0 ? r : program_replace_null(ret_error);
 }
 
-/* Becomes the user, with the environment; `argv` is set for a login that the system inside makes. */
+/* Changes to the user, and completes the environment. `argv` is set if the system inside makes the login
+ * session. */
 static int become(const EnterRequest *q, Target *t, Person *person, Strv *environment, Strv *argv,
                   char **ret_error)
 {
@@ -238,7 +240,7 @@ static int become(const EnterRequest *q, Target *t, Person *person, Strv *enviro
                 free(t->spec->user);
                 t->spec->user = NULL;
         }
-        /* Root has a home and a name as well; its number needs no entry in passwd. */
+        /* Root has HOME=, USER= and LOGNAME=, too. The number 0 needs no entry in passwd. */
         if (!t->spec->user) {
                 t->spec->user = strdup("0");
                 OOM_CHECK(t->spec->user);
@@ -268,7 +270,7 @@ static _Noreturn void child_main(const EnterRequest *q, Target *t, LaunchTell te
         if (r < 0)
                 fail(tell, STATUS_NOT_RUN, error ?: strerror(-r));
         if (q->flags & ENTER_LOGIN && !q->directory && person.home)
-                (void) program_enter_directory(person.home); /* it may not have been made */
+                (void) program_enter_directory(person.home); /* the cgroup may not have been made */
         r = argv ? program_find(argv[0], environment, &path)
                  : choose_program(q, &person, environment, &path, &argv);
         if (r < 0) {
@@ -276,7 +278,7 @@ static _Noreturn void child_main(const EnterRequest *q, Target *t, LaunchTell te
                 int status = program_failed(name ?: strna(person.shell), r, &error);
                 fail(tell, status, strna(error));
         }
-        /* Whoever waits for it may be killed. */
+        /* The process that waits for the program may be killed; the program ends with it. */
         (void) prctl(PR_SET_PDEATHSIG, SIGKILL);
         program_execute(&(Program){
                 .path = path,
@@ -296,7 +298,7 @@ static _Noreturn void child_main(const EnterRequest *q, Target *t, LaunchTell te
 
 static const int passed_on[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2 };
 
-/* Signals for us are for the program. Returns its exit status. */
+/* Waits for the program, and forwards signals to it. Returns its exit status. */
 static int wait_for(pid_t pid, const sigset_t *set)
 {
         for (;;) {
@@ -313,7 +315,8 @@ static int wait_for(pid_t pid, const sigset_t *set)
         }
 }
 
-/* What is closed here would be the number of something of ours, and given to the program. */
+/* If a standard stream were closed, a descriptor of the host that is opened later would get its number, and
+ * the program would inherit the descriptor. */
 static int check_streams(const EnterRequest *q, char **ret_error)
 {
         for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
@@ -324,7 +327,7 @@ static int check_streams(const EnterRequest *q, char **ret_error)
         return 0;
 }
 
-/* All that takes the rights of the host. */
+/* Opens, with the rights of the host's root, all that the program needs. */
 static int prepare(const Scope *scope, const EnterRequest *q, char *argv[], Target *t, char **ret_error)
 {
         int r;
@@ -368,7 +371,7 @@ int enter_run(const Scope *scope, const EnterRequest *q, char *argv[], LaunchTel
         for (size_t i = 0; i < ELEMENTSOF(passed_on); i++)
                 sigaddset(&set, passed_on[i]);
         (void) sigprocmask(SIG_BLOCK, &set, NULL);
-        /* Nobody inside may look at a process that still has to do with the host. */
+        /* No process inside may inspect this process while it holds descriptors of the host. */
         (void) prctl(PR_SET_DUMPABLE, 0);
         if (setns(t.leader_fd, t.namespaces & ~(uint64_t) CLONE_NEWCGROUP) < 0)
                 return set_failure_errno(ret_error, -errno, "Failed to enter machine '%s'", q->machine);

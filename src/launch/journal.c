@@ -9,7 +9,8 @@
 
 #define JOURNAL_DIR "/var/log/journal"
 
-/* The link is text: what it leads to is the machine's, and only programs that read journals follow it. */
+/* The link is only text. Its target belongs to the machine, and only programs that read journals follow the
+ * link. */
 static int make_link(int dir_fd, const char *root, const char *uuid)
 {
         _cleanup_free_ char *target = strf("%s" JOURNAL_DIR "/%s", root, uuid);
@@ -18,12 +19,12 @@ static int make_link(int dir_fd, const char *root, const char *uuid)
         OOM_CHECK(target);
         journal_unlink(root, uuid);
         r = RET_NERRNO(symlinkat(target, dir_fd, uuid));
-        /* A directory of that name has the journal of such a machine already, in mode "host" or from
-         * elsewhere. */
+        /* The directory has the journal of a machine of this ID already, in mode "host" or from another
+         * source. */
         return r == -EEXIST ? 0 : r;
 }
 
-/* The ID is the image's to choose: it must not be that of somebody else's journal. */
+/* The image chooses the ID, so the directory of the ID may have the journal of another machine. */
 static bool is_host_id(const char *uuid)
 {
         _cleanup_free_ char *id = NULL;
@@ -31,7 +32,7 @@ static bool is_host_id(const char *uuid)
         return file_read_at(AT_FDCWD, "/etc/machine-id", 64, &id, NULL) < 0 || strncmp(id, uuid, 32) == 0;
 }
 
-/* A directory that this machine's journal is kept in has its name on it. */
+/* The directory of a journal has the name of its machine in an extended attribute. */
 static int make_dir(int dir_fd, const char *name, const char *uuid)
 {
         char present[MACHINE_NAME_MAX + 1] = "";
@@ -66,10 +67,10 @@ int journal_link(const Spec *spec, const char *root, const char *uuid, char **re
 
         if (mode == LINK_JOURNAL_NO || !spec->boot)
                 return 0;
-        /* What is thrown away with the machine is no journal to link to. */
+        /* A journal that is removed with the machine gets no link. */
         if (attempt && !host && (is_host_id(uuid) || spec->volatile_mode != VOLATILE_NO))
                 return 0;
-        /* The journal on a disk is nowhere on the host. */
+        /* The journal in a disk image has no path on the host. */
         if (attempt && !host && !is_directory(root))
                 return 0;
         if (!host && !is_directory(root))

@@ -3,11 +3,11 @@
 
 #include "sandbox/plan.h"
 
-/* LinkJournal=: the journal of a machine, which its ID names, is seen beside the host's (journalctl -m).
- * With "guest" it stays in the machine, and a link leads there; with "host" it is the host's directory,
- * which the plan then binds. The "try" modes do without where the host keeps no journal on disk. Failures
- * have a text, as basic/failure.h has them. */
+/* LinkJournal=: the journal of a machine, named by the machine ID, is visible beside the host's (journalctl
+ * -m). With "guest", the journal stays in the tree of the machine, and a link leads to it. With "host", the
+ * journal is a directory of the host, which the plan binds. The modes "try-…" do nothing if the host has no
+ * journal on disk. A failure has a text, as in basic/failure.h. */
 int journal_link(const Spec *spec, const char *root, const char *uuid, char **ret_error);
 
-/* Takes a link away that leads into this tree. */
+/* Removes a link that leads into this tree. */
 void journal_unlink(const char *root, const char *uuid);

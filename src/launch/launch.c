@@ -33,7 +33,7 @@
 #include "state/handover.h"
 
 /* For the test that kills the launcher at each of its steps: $MCTL_LAUNCH_KILL_AT is the number of the step.
- * Only the unit's own settings can put that into our environment, and these are root's. */
+ * The environment comes from the settings of the unit, which only root can change. */
 static void checkpoint(void)
 {
         static int step;
@@ -44,8 +44,8 @@ static void checkpoint(void)
                 raise(SIGKILL);
 }
 
-/* Under the lock: all claims, and the record that makes them count. -EAGAIN when the range has been taken
- * meanwhile. */
+/* Makes all claims, and writes the record that makes the claims valid. Called under the lock. -EAGAIN if
+ * another machine has claimed the range in the meantime. */
 static int claim_all(const Spec *spec, MachineUnitKind kind, int run_fd, int machine_fd, const char *holder,
                      Record *record, char **ret_error)
 {
@@ -57,7 +57,7 @@ static int claim_all(const Spec *spec, MachineUnitKind kind, int run_fd, int mac
         if (lock_fd < 0)
                 return set_failure_errno(ret_error, lock_fd, "Failed to lock the runtime directory");
 
-        /* The other door to the same name. */
+        /* The unit of the other kind, which could run the same machine. */
         r = machine_is_running(
                 run_fd, kind == MACHINE_UNIT_TEMPLATE ? MACHINE_UNIT_TRANSIENT : MACHINE_UNIT_TEMPLATE,
                 spec->name, &unit);
@@ -114,29 +114,29 @@ int launch_claim(const Scope *scope, Spec *spec, MachineUnitKind kind, int run_f
         return r;
 }
 
-/* Everything that the launcher holds on its way. */
+/* The resources of the launcher during a start. */
 typedef struct Launch {
         const Plan *plan;
         char *unit;
-        int machine_fd; /* the caller's */
-        int root_fd;    /* the tree that is to be the root */
+        int machine_fd; /* borrowed from the caller */
+        int root_fd;    /* the tree that becomes the root */
         const Tree *tree;
         int userns_fd;
         int unit_fd, payload_fd;
         int control_fd; /* cgroup.subtree_control */
-        int self_fd;    /* our pidfd, for the child to see us go */
+        int self_fd;    /* pidfd of the launcher: tells the child when the launcher exits */
         int channel_fd, child_channel_fd;
-        ConsoleMode console; /* as planned, or pipe */
-        int registry_fd;     /* a connection, or negative */
-        int notify_fd;       /* the socket that the init notifies, or negative */
-        bool ready_later;    /* when the init says so */
+        ConsoleMode console; /* the mode of the plan, or CONSOLE_PIPE */
+        int registry_fd;     /* a connection to the registry, or negative */
+        int notify_fd;       /* the notification socket of the machine, or negative */
+        bool ready_later;    /* the init reports when the machine is up */
         char *controllers;
         void *filter;
         size_t filter_size;
         pid_t pid;
-        Record *record; /* the caller's */
+        Record *record; /* borrowed from the caller */
         LaunchTell tell;
-        char **ret_error; /* the caller's */
+        char **ret_error; /* borrowed from the caller */
 } Launch;
 
 static void launch_clear(Launch *l)
@@ -156,7 +156,7 @@ static void launch_clear(Launch *l)
         free(l->filter);
 }
 
-/* Tells of what fails and does no harm. */
+/* Reports a failure that does not fail the start. */
 static void warn(LaunchTell tell, int error, const char *what)
 {
         _cleanup_free_ char *text = NULL;
@@ -165,7 +165,7 @@ static void warn(LaunchTell tell, int error, const char *what)
         tell(strna(text));
 }
 
-/* A network that is there already is joined before the child is born into it. */
+/* An existing network namespace is joined before the child is cloned into it. */
 static int join_network(Launch *l)
 {
         const char *path = l->plan->spec->namespace_path;
@@ -197,7 +197,7 @@ static int prepare_filter(Launch *l)
         return r;
 }
 
-/* A machine starts without a registry as well. */
+/* A machine starts without a registry, too. */
 static int prepare_registry(Launch *l)
 {
         const Plan *plan = l->plan;
@@ -245,7 +245,7 @@ static int prepare_cgroup(Launch *l)
         return 0;
 }
 
-/* For the kernel, the maker of a user namespace is the effective user. All capabilities are kept. */
+/* The kernel takes the effective user as the maker of a user namespace. All capabilities are kept. */
 static int act_as_owner(uid_t owner)
 {
         if (setresgid(-1, owner, -1) < 0 || setresuid(-1, owner, -1) < 0)
@@ -258,9 +258,10 @@ static int act_as_root(void)
         return setresuid(-1, 0, -1) < 0 || setresgid(-1, 0, -1) < 0 ? -errno : 0;
 }
 
-/* The child is born into its cgroup and its namespaces. CLONE_PARENT makes it a child of the service
- * manager, which must be able to wait for what is to be its main process. Mount and cgroup namespaces come
- * later: the one is a copy of the finished tree, the other has the cgroup of its maker as its root. */
+/* The child is cloned into its cgroup and its namespaces. With CLONE_PARENT, the child is a child of the
+ * service manager, which can then wait for the new main process. The mount namespace and the cgroup
+ * namespace come later: the one copies the finished tree, and the root of the other is the cgroup of its
+ * maker. */
 static int start_child(Launch *l)
 {
         int channel[2], r;
@@ -277,7 +278,7 @@ static int start_child(Launch *l)
         const struct clone_args args = {
                 .flags = CLONE_PARENT | CLONE_INTO_CGROUP |
                          (l->plan->namespaces & ~(CLONE_NEWNS | CLONE_NEWCGROUP)),
-                .exit_signal = 0, /* required with CLONE_PARENT: the parent's own is taken */
+                .exit_signal = 0, /* CLONE_PARENT requires 0, and takes the signal of the parent */
                 .cgroup = l->payload_fd,
         };
         r = l->plan->namespaces & CLONE_NEWUSER
@@ -328,8 +329,8 @@ static int map_users(Launch *l)
         return 0;
 }
 
-/* What procfs, sysfs and mqueue show are the namespaces of who mounts them. We stay in our own processes'
- * namespace; only our children are in the other. */
+/* procfs, sysfs and mqueue show the namespaces of the process that mounts them. The launcher stays in its
+ * own PID namespace; only its children are in that of the machine. */
 static int enter_namespaces(Launch *l)
 {
         _cleanup_close_ int fd = pidfd_open(l->pid, 0);
@@ -382,7 +383,8 @@ static int build_tree(Launch *l)
         return 0;
 }
 
-/* What is set for a process from outside, since it may take more than the container's root has. */
+/* Settings of a process that need more privileges than the container's root has, so the launcher makes them.
+ */
 static int limit_child(Launch *l)
 {
         const Spec *spec = l->plan->spec;
@@ -407,8 +409,8 @@ static int say(Launch *l, char byte, int fd)
         return socket_send(l->channel_fd, &byte, 1, fd);
 }
 
-/* Passes the terminal of the machine on to the registry, which may have been started anew meanwhile. The
- * service manager keeps it as well: without a registry, the terminal is not hung up. */
+/* Sends the terminal of the machine to the registry. The service manager keeps the terminal as well: without
+ * a registry, the terminal does not hang up. */
 static void pass_console(Launch *l, int master_fd)
 {
         struct stat st;
@@ -427,8 +429,8 @@ static void pass_console(Launch *l, int master_fd)
                 warn(l->tell, r, "Failed to hand the console over to the registry");
 }
 
-/* The service manager keeps the socket: a registry that comes later finds it there. Where none can come now,
- * nobody passes on when the init is up, so the machine counts as up when it has been started. */
+/* The service manager keeps the socket, so that a later registry finds it. If no registry can start, no
+ * process forwards READY=1, so the machine counts as up when its init has been started. */
 static int pass_notify(Launch *l)
 {
         int r;
@@ -446,7 +448,7 @@ static int pass_notify(Launch *l)
         return 0;
 }
 
-/* Waits until the child is ready. ret_status is set where the child says with what to exit. */
+/* Waits until the child is ready. ret_status is set if the child sends an exit status. */
 static int hear_ready(Launch *l, int *ret_status)
 {
         char message[CHILD_MESSAGE_MAX + 1];
@@ -590,7 +592,7 @@ int launch_run(const Plan *plan, MachineUnitKind kind, int machine_fd, const Tre
         return say(&l, CHILD_MAY_EXEC, -EBADF);
 }
 
-/* What the record of a machine that has ended names. */
+/* Releases all that the record of a machine names, after the end of the machine. */
 static void release(const Record *record, int run_fd, MachineUnitKind kind, const char *name,
                     LaunchTell tell)
 {

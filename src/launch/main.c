@@ -37,8 +37,8 @@ static void tell(const char *text)
         log_warning("%s", text);
 }
 
-/* The spec of a transient machine was written by the registry, merged and validated; that of a template's is
- * merged here, from the administrator's files. */
+/* The registry has written the spec of a transient machine, merged and validated. The spec of a machine of
+ * the template is merged here, from the files of the administrator. */
 static int load_spec(const Scope *scope, MachineUnitKind kind, const char *name, int machine_fd, Spec **ret,
                      char **ret_error)
 {
@@ -61,7 +61,7 @@ static int load_spec(const Scope *scope, MachineUnitKind kind, const char *name,
         return 0;
 }
 
-/* A random UUID (RFC 9562, version 4), as systemd makes them. */
+/* A random UUID (RFC 9562, version 4), in the form of systemd. */
 static void make_uuid(char ret[33])
 {
         const uint64_t random[2] = { random_u64(), random_u64() };
@@ -74,7 +74,7 @@ static void make_uuid(char ret[33])
                 snprintf(ret + i * 2, 3, "%02x", id[i]);
 }
 
-/* What the machine is called by its ID: the image's own, what was told, or a new one. */
+/* Chooses the ID of the machine: the ID that the image has, the ID in the spec, or a new one. */
 static void choose_uuid(const Spec *spec, const ImageInfo *info, char ret[33])
 {
         const char *known = info->uuid[0] ? info->uuid : spec->machine_id;
@@ -136,7 +136,7 @@ static int make_plan(const Scope *scope, const Spec *spec, MachineUnitKind kind,
         return 0;
 }
 
-/* An image that nobody is to write to, others may be made over. */
+/* If nobody may write to the image, other images may be layers on top of it. */
 static void note_read_only(Spec *spec, const char *path)
 {
         _cleanup_close_ int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
@@ -184,7 +184,7 @@ static int start(const Scope *scope, MachineUnitKind kind, const char *name, cha
         if (r < 0)
                 return r;
         tree_looked(&tree);
-        /* What is to be done away with is known by its ID, too. */
+        /* The clean-up finds the journal by the ID of the machine, which the record has. */
         r = record_write(machine_fd, &record);
         if (r < 0)
                 return set_failure_errno(ret_error, r, "Failed to record the start of the machine");

@@ -74,7 +74,7 @@ void program_reset_signals(void)
         (void) sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-/* The environment of another user, unless the spec says otherwise. */
+/* Sets the environment of a user other than root, except for variables of the spec. */
 static int set_person_environment(const Person *person, Strv *environment)
 {
         const struct {
@@ -168,9 +168,9 @@ int program_failed(const char *name, int error, char **ret_error)
         return error == -ENOENT ? STATUS_NO_PROGRAM : STATUS_CANNOT_EXECUTE;
 }
 
-/* A script whose interpreter is /proc/self/exe is run by this very program, and can open it. Whoever is the
- * host's root inside could then write to it, when we are gone. So for those, we run from a copy that cannot
- * be changed. */
+/* A script whose interpreter is /proc/self/exe is run by this program, and can open it. If root inside is
+ * the host's root, the script could then write to the program after this process has ended. So the process
+ * runs a copy that cannot be changed. */
 int program_seal(const Spec *spec, char *argv[])
 {
         char target[PATH_MAX];
@@ -189,7 +189,7 @@ int program_seal(const Spec *spec, char *argv[])
         _cleanup_close_ int exe_fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
         if (exe_fd < 0 || fstat(exe_fd, &st) < 0)
                 return -errno;
-        /* Kernels before 6.3 know no MFD_EXEC, and do without. */
+        /* Kernels before 6.3 do not know MFD_EXEC, and do not need it. */
         int fd = memfd_create("mctl", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_EXEC);
         if (fd < 0 && errno == EINVAL)
                 fd = memfd_create("mctl", MFD_CLOEXEC | MFD_ALLOW_SEALING);
@@ -206,8 +206,8 @@ void program_execute(const Program *p)
         _cleanup_free_ char *error = NULL;
         int r, status = p->status_on_failure;
 
-        /* The last doors to the host: descriptors (closed, not only marked so: the path of the program could
-         * lead through one), system calls, capabilities. */
+        /* The last connections to the host: descriptors, system calls, capabilities. Descriptors are closed,
+         * and not only marked as close-on-exec: the path of the program could lead through a descriptor. */
         if (close_range(3, ~0U, 0) < 0)
                 _exit(status);
         r = p->filter ? filter_load(p->filter, p->filter_size) : 0;

@@ -9,7 +9,7 @@
 #include "mount/tree.h"
 #include "sandbox/mounts.h"
 
-/* A tree with its owners mapped, attached nowhere yet. */
+/* Makes a detached tree, ID-mapped if the machine has a user namespace. */
 static int open_mapped(const Plan *plan, int dir_fd, int userns_fd, char **ret_error)
 {
         int r;
@@ -17,7 +17,7 @@ static int open_mapped(const Plan *plan, int dir_fd, int userns_fd, char **ret_e
         _cleanup_close_ int tree_fd = mount_clone(dir_fd, "");
         if (tree_fd < 0)
                 return set_failure_errno(ret_error, tree_fd, "Failed to open the tree '%s'", plan->root);
-        /* Devices come from us, not with an image. */
+        /* Device nodes of an image have no effect. */
         r = mount_change(tree_fd, MOUNT_ATTR_NODEV, 0, -EBADF);
         if (r < 0)
                 return set_failure_errno(ret_error, r, "Failed to set flags of the tree '%s'", plan->root);
@@ -36,8 +36,8 @@ static int open_mapped(const Plan *plan, int dir_fd, int userns_fd, char **ret_e
         return TAKE_FD(tree_fd);
 }
 
-/* Where the parts of the image are attached, out of the way, the topmost first: its only one, or the layers
- * of a stack. */
+/* The paths where the parts of the image are mounted, the topmost first: a single tree, or the layers of a
+ * stack. */
 static int stage_image(const Plan *plan, const Tree *tree, int userns_fd, Strv *ret, char **ret_error)
 {
         size_t n = tree->layers ? tree->n_layers : 1;
@@ -58,7 +58,7 @@ static int stage_image(const Plan *plan, const Tree *tree, int userns_fd, Strv *
         return 0;
 }
 
-/* The trees of the image as layers of an overlay, but for the first ones. */
+/* Lists the trees of the image as layers of an overlay, without the first `skip`. */
 static int list_lowers(const Tree *tree, const Strv parts, size_t skip, Strv *ret)
 {
         int r = 0;
@@ -68,8 +68,8 @@ static int list_lowers(const Tree *tree, const Strv parts, size_t skip, Strv *re
         return r;
 }
 
-/* Changes of a stack stay in its first layer, which is like all of them on disk: owners are mapped where it
- * is mounted. */
+/* Changes of a stack are written to its first layer. All layers have the same owners on disk: owners are
+ * mapped when the overlay is mounted. */
 static int make_stack(const Tree *tree, const Strv parts, bool writable, uid_t owner)
 {
         _cleanup_free_ char *upper = NULL, *work = NULL;
@@ -77,7 +77,7 @@ static int make_stack(const Tree *tree, const Strv parts, bool writable, uid_t o
         int r;
 
         r = list_lowers(tree, parts, writable, &lowers);
-        /* One layer is no overlay: an empty one goes below. */
+        /* An overlay needs two layers, so an empty directory is the lowest. */
         if (r >= 0 && strv_length(lowers) < (writable ? 1U : 2U))
                 r = strv_appendf(&lowers, "%s/work", parts[0]);
         if (r < 0)
@@ -89,7 +89,7 @@ static int make_stack(const Tree *tree, const Strv parts, bool writable, uid_t o
         return mounts_make_overlay(lowers, upper, work, owner);
 }
 
-/* Changes go over the image, to memory or to a directory on disk. */
+/* Changes go to an upper layer on top of the image, in memory or in a directory on disk. */
 static int make_overlay(const Scope *scope, const Tree *tree, const Strv parts, int changes_fd, uid_t base)
 {
         _cleanup_free_ char *changes = NULL, *upper = NULL, *work = NULL;
@@ -123,7 +123,7 @@ static bool is_mount(int fd)
         return statx(fd, "", AT_EMPTY_PATH, 0, &sx) >= 0 && (sx.stx_attributes & STATX_ATTR_MOUNT_ROOT);
 }
 
-/* An overlay has no mounts that are in its layers: the other partitions of a disk are attached again, as
+/* An overlay does not show mounts in its layers. The other partitions of a disk are therefore mounted again;
  * nobody can write to them. */
 static int attach_partitions(const char *image, int root_fd)
 {
@@ -146,7 +146,7 @@ static int attach_partitions(const char *image, int root_fd)
         return r;
 }
 
-/* The links of a merged /usr that a root consists of, as the image has them. */
+/* Copies the links of a merged /usr from the image to the root. */
 static int copy_usr_links(int image_fd, int root_fd)
 {
         static const char *const names[] = { "bin", "sbin", "lib", "lib32", "lib64", "libx32" };
@@ -164,7 +164,7 @@ static int copy_usr_links(int image_fd, int root_fd)
         return 0;
 }
 
-/* An empty root in memory, with the image's /usr. */
+/* Makes an empty root in memory, with /usr of the image. */
 static int make_empty(const Scope *scope, const char *image, uid_t base)
 {
         static const char *const dirs[] = { "etc", "home", "opt", "root", "srv", "var" };
@@ -184,8 +184,8 @@ static int make_empty(const Scope *scope, const char *image, uid_t base)
         if (r < 0)
                 return r;
 
-        /* The root of an empty file system is the one place where a mount is made below a mount: so it is
-         * staged first. */
+        /* In an empty root, /usr is a mount below another mount, so the root is mounted on the stage first.
+         */
         _cleanup_close_ int root_fd = mount_make_tmpfs(0755, base, NULL, 0);
         if (root_fd < 0)
                 return root_fd;
@@ -206,7 +206,7 @@ static int make_empty(const Scope *scope, const char *image, uid_t base)
         return r < 0 ? r : TAKE_FD(root_fd);
 }
 
-/* A single tree at a path: the image's only one is that already. */
+/* Mounts a single tree at a path. The only tree of an image is mounted already. */
 static int stage_single(const Scope *scope, const Tree *tree, const Strv parts, bool writable, uid_t owner,
                         char **ret_path)
 {

@@ -4,9 +4,9 @@
 #include "launch/tree.h"
 #include "sandbox/plan.h"
 
-/* Makes the root of a machine from its image, with owners mapped where userns_fd is not negative: the image
- * itself, or with Volatile= something over it, with changes_fd from changes_open() where they go to disk. It
- * is attached in our mount namespace, out of the way. Failures have a
- * text, as basic/failure.h has them. */
+/* Makes the root of a machine from its image, ID-mapped unless userns_fd is negative. The root is the image
+ * itself or, with Volatile=, an overlay on the image; changes_fd from changes_open() is the directory of
+ * changes on disk. The root is attached in the mount namespace of the launcher. A failure has a text, as in
+ * basic/failure.h. */
 int root_make(const Plan *plan, const Tree *tree, int userns_fd, int changes_fd, uid_t base,
               int *ret_root_fd, char **ret_error);

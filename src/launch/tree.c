@@ -19,11 +19,11 @@
 #include "store/stack.h"
 #include "store/subvolume.h"
 
-/* The machine that ran from a disk before may be on its way out still. */
+/* The machine that ran from the disk before may still be about to end. */
 #define DISK_WAIT_USEC (2 * USEC_PER_SEC)
 #define DISK_STEP_USEC (10 * USEC_PER_MSEC)
 
-/* Under the lock that others take as well, before they look. */
+/* Under the lock that other starts take as well, before they look for users of the disk. */
 static int attach(const Scope *scope, int disk_fd, const RawDisk *disk, bool read_only, int run_fd,
                   char **ret_error)
 {
@@ -137,7 +137,7 @@ static int open_stack(const Spec *spec, int stack_fd, const char *path, Tree *re
         return 0;
 }
 
-/* A snapshot of it may get its name. */
+/* The UUID of a subvolume stays when a snapshot of the subvolume takes its name. */
 static void read_uuid(Tree *tree)
 {
         SubvolumeInfo info;
@@ -149,7 +149,7 @@ static void read_uuid(Tree *tree)
                 snprintf(tree->id, sizeof(tree->id), "%s", info.uuid);
 }
 
-/* Stacks are in the store, and nowhere else. */
+/* Stacks are in the store only. */
 static bool is_stack(const Scope *scope, const char *path)
 {
         const char *below = startswith(path, scope->store),
