@@ -32,7 +32,7 @@ void call_fail_error(Call *call, const Error *error)
         _cleanup_free_ char *message = strdup(error->message ?: strerror(error->number));
         Error shown = *error;
 
-        /* Where it was cut short, no bus would take it. */
+        /* A name in the text may be cut within a UTF-8 character, which the bus would refuse. */
         if (message)
                 str_repair(message);
         shown.message = message ?: strerror(ENOMEM);
@@ -74,7 +74,7 @@ char *call_show(const char *text)
         if (shown && strlen(shown) > SHOWN_MAX) {
                 size_t n = SHOWN_MAX;
                 while (n > 0 && ((unsigned char) shown[n] & 0xc0) == 0x80)
-                        n--; /* not in the middle of a character */
+                        n--; /* not in the middle of a UTF-8 character */
                 shown[n] = 0;
         }
         return shown;
@@ -84,7 +84,7 @@ void call_watch(Call *call, void (*gone)(Call *call, void *userdata), void *user
 {
         call->gone = gone;
         call->gone_userdata = userdata;
-        /* Where nobody can tell, the work is done all the same. */
+        /* If the door cannot tell when the caller leaves, the work is done nevertheless. */
         if (call->door->watch && call->door->watch(call) < 0)
-                log_debug("Nobody can tell when user %u is gone.", call->caller.uid);
+                log_debug("The door cannot tell when a caller with user ID %u leaves.", call->caller.uid);
 }

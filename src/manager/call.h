@@ -5,38 +5,38 @@
 
 #include "basic/str.h"
 
-/* A call: somebody asks the manager for something, and is answered once, now or later. A door makes it of
- * one protocol's message, and turns the answer, or the error, into another one. The functions of the manager
- * see neither. */
+/* A call of the manager, which is answered once, now or later. A door makes a call of a message of its
+ * protocol, and turns the answer or the error into a message. The functions of the manager see no messages.
+ */
 
 typedef struct Call Call;
 typedef struct Manager Manager;
 typedef struct Operation Operation;
 
-/* Who asks. */
+/* The caller. */
 typedef struct Caller {
         uid_t uid;
         pid_t pid;
-        uint64_t start_time; /* of that process: clock ticks since boot, 0 where it is not known */
-        char *bus_name;      /* on the bus; NULL for who came another way */
-        bool interactive;    /* may be asked for a password */
+        uint64_t start_time; /* start time of the process in clock ticks since boot, 0 if unknown */
+        char *bus_name;      /* name on the bus; NULL for a call that did not come over the bus */
+        bool interactive;    /* polkit may ask the caller for a password */
 } Caller;
 
-/* Which family of interfaces was asked: ours, or those that systemd's clients know. They differ in what
- * polkit is asked, and in which machines there are. */
+/* The family of interfaces that was called: mctl's own, or those that clients of systemd know. The families
+ * differ in the questions to polkit, and in the machines that exist. */
 typedef enum Family {
         FAMILY_MCTL,
         FAMILY_SYSTEMD,
         _FAMILY_MAX,
 } Family;
 
-/* What can go wrong, as far as a caller is to tell it apart. */
+/* Errors, as far as a caller can tell them apart. */
 typedef enum ErrorKind {
-        ERROR_ERRNO, /* all else: by its number */
+        ERROR_ERRNO, /* any other error, by its errno */
         ERROR_INVALID_ARGUMENT,
         ERROR_NOT_SUPPORTED,
         ERROR_DENIED,
-        ERROR_ASK_PASSWORD, /* who asked did not want to be asked for one */
+        ERROR_ASK_PASSWORD, /* polkit would ask for a password, but the caller does not allow that */
         ERROR_LIMIT,
         ERROR_NO_SUCH_MACHINE,
         ERROR_MACHINE_EXISTS,
@@ -46,31 +46,30 @@ typedef enum ErrorKind {
         ERROR_NO_SUCH_GROUP,
         ERROR_USER_OF_HOST,
         ERROR_INVALID_SPEC,
-        ERROR_NO_SUCH_IMAGE, /* that a machine could run from */
-        ERROR_IMAGE_UNKNOWN, /* in the store */
+        ERROR_NO_SUCH_IMAGE, /* no image that a machine could run from */
+        ERROR_IMAGE_UNKNOWN, /* no image of this name in the store */
         ERROR_IMAGE_BUSY,    /* a machine cannot start from it */
         ERROR_BUSY,
         ERROR_NO_SUCH_TRANSFER,
         ERROR_TRANSFER_UNDER_WAY,
-        ERROR_BUS, /* an error of systemd, by its name */
+        ERROR_BUS, /* an error of systemd, by its D-Bus name */
         _ERROR_KIND_MAX,
 } ErrorKind;
 
 typedef struct Error {
         ErrorKind kind;
-        int number;          /* of errno(3), positive; 0 where the kind says it all */
-        const char *name;    /* of ERROR_BUS */
-        const char *message; /* for people */
+        int number;          /* a positive errno(3), 0 if the kind of the error is enough */
+        const char *name;    /* D-Bus name of ERROR_BUS */
+        const char *message; /* text for people */
 } Error;
 
-/* How a door answers. It frees the call, which is embedded in an object of its own. */
+/* The functions of a door that answer a call. Both free the call, which is part of an object of the door. */
 typedef struct CallDoor {
-        /* The answer is a struct as the operation's schema describes it, or NULL for one without anything in
-         * it. */
+        /* The answer is a struct as in the operation's schema, or NULL for an empty answer. */
         void (*answered)(Call *call, const void *answer);
         void (*failed)(Call *call, const Error *error);
         void (*free)(Call *call);
-        /* From now on, `gone` of the call is to be called when who asked has gone. May be NULL. */
+        /* From then on, the door calls `gone` of the call when the caller has left. May be NULL. */
         int (*watch)(Call *call);
 } CallDoor;
 
@@ -80,30 +79,30 @@ struct Call {
         Family family;
         Caller caller;
         const Operation *operation;
-        char *target;    /* the name of the machine or of the image that it is about, or NULL */
-        void *arguments; /* as the operation's schema has them, or NULL */
-        struct ExtraProperties *extra; /* of a unit that is made, or NULL */
-        bool granted;                  /* nobody has to be asked: what asks is the manager itself */
-        /* Set by an operation that has work under way for the call; once who asked is gone, nobody takes its
-         * answer. */
+        char *target;                  /* the name of the machine or image, or NULL */
+        void *arguments;               /* a struct as in the operation's schema, or NULL */
+        struct ExtraProperties *extra; /* properties of the unit that the operation makes, or NULL */
+        bool granted;                  /* polkit is not asked: the manager itself makes the call */
+        /* Set by an operation that has work under way. After the caller has left, the work need not answer.
+         */
         void (*gone)(Call *call, void *userdata);
         void *gone_userdata;
-        void (*resume)(Call *call); /* while it waits for a refresh */
-        Call *next;                 /* of a list of calls that wait for the same */
+        void (*resume)(Call *call); /* while the call waits for a refresh */
+        Call *next;                 /* in a list of calls that wait for the same answer */
 };
 
-/* Each answers the call, and frees it. */
+/* Each function answers the call, and frees it. */
 void call_answer(Call *call, const void *answer);
 void call_fail(Call *call, ErrorKind kind, const char *format, ...) _printf_(3, 4);
-/* With a negative number of errno(3); its text stands behind the format's, and a colon. */
+/* Fails with a negative errno. The text of the errno is appended to the formatted text, after a colon. */
 void call_fail_errno(Call *call, int r, const char *format, ...) _printf_(3, 4);
 void call_fail_error(Call *call, const Error *error);
 void call_free(Call *call);
 DEFINE_CLEANUP(Call *, call_free);
 
-/* The name or the text of a caller, as it may be shown: with at most 80 characters, and none that a terminal
- * would act upon. The caller frees it. */
+/* Returns a name or text of a caller for messages: with at most 80 characters, and without control
+ * characters. The caller frees the text. */
 char *call_show(const char *text);
 
-/* Has `gone` called when who asked goes away. */
+/* Makes the door call `gone` when the caller leaves. */
 void call_watch(Call *call, void (*gone)(Call *call, void *userdata), void *userdata);

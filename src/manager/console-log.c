@@ -12,7 +12,7 @@
 #include "basic/time.h"
 
 #define JOURNAL_SOCKET "/run/systemd/journal/socket"
-/* So many lines in that time, each machine. */
+/* The limit of lines in the interval, for each machine. */
 #define LINES_MAX   2000U
 #define WINDOW_USEC (10 * USEC_PER_SEC)
 

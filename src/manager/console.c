@@ -19,7 +19,8 @@
 #define CHUNK        4096U
 #define SCROLL_SIZE  UINT64_C(65536)
 #define ATTACHED_MAX 64U
-/* A machine that floods its console waits, not we: at most this many chunks in that time. */
+/* A machine that floods its console is slowed down: the registry reads at most this many chunks in the
+ * interval. */
 #define PATIENCE_USEC (30 * USEC_PER_SEC)
 #define AWAITING_MAX  256U
 #define RATE_CHUNKS   64U
@@ -33,13 +34,13 @@ static DEFINE_SCHEMA(console_answer, ConsoleAnswer, FIELD(ConsoleAnswer, FIELD_F
 
 typedef struct Console Console;
 
-/* Somebody who is attached: over a socket of messages, what is said comes as it is, and what is typed goes
- * as 'D' and the bytes, sizes of the window as 'W' and two uint16_t, rows and columns. */
+/* A client that is attached, over a socket of messages. Output is sent unchanged. A message from the client
+ * is 'D' and bytes of input, or 'W' and the size of the window, two uint16_t: rows and columns. */
 typedef struct Attached {
         Console *console;
         int fd;
         sd_event_source *source;
-        uint64_t position; /* of the next byte to send */
+        uint64_t position; /* position of the next byte to send */
         bool writes;
         bool once;
         struct Attached *next;
@@ -47,28 +48,29 @@ typedef struct Attached {
 
 struct Console {
         Manager *manager;
-        char *name, *unit; /* of the machine */
+        char *name, *unit; /* unit of the machine */
         int master_fd;
-        int terminal_fd; /* its other side: while somebody has it open, the master is not hung up */
+        int terminal_fd; /* the slave of the terminal: while a process has the slave open, the master does
+                            not hang up */
         ConsoleLog log;
-        int scroll_fd; /* a Scroll */
-        uint64_t end;  /* the number of bytes that were ever said */
+        int scroll_fd; /* a Scroll structure */
+        uint64_t end;  /* number of all bytes of output */
         sd_event_source *source;
-        char input[CHUNK]; /* typed, and not yet taken */
+        char input[CHUNK]; /* input that the terminal has not taken yet */
         size_t input_begin, input_end;
         Attached *attached;
-        bool recent; /* came after the listing under way had begun */
-        bool ended;  /* and is there for who has not read it all, for a while */
+        bool recent; /* the terminal came after the current refresh had begun */
+        bool ended;  /* the machine has ended; readers that have not read all are kept for a while */
         uint64_t ended_usec;
         Console *next;
 };
 
-/* A file in memory: this, and then a ring of SCROLL_SIZE bytes. */
+/* The file in memory that keeps output: this structure, and then a ring of SCROLL_SIZE bytes. */
 typedef struct Scroll {
         uint64_t end;
 } Scroll;
 
-/* A call for a console that has not come yet. */
+/* A call that waits for a console that does not exist yet. */
 typedef struct Awaiting {
         Call *call;
         uint64_t flags;
@@ -86,7 +88,7 @@ struct Consoles {
 
 static const char *const stored_kinds[] = { "master", "scroll" };
 
-/* FDPOLL=0: it is no end when for a moment nobody inside has the terminal open. */
+/* With FDPOLL=0, systemd keeps a terminal that no process inside has open for the moment. */
 static void store(const Console *c)
 {
         const int fds[ELEMENTSOF(stored_kinds)] = { c->master_fd, c->scroll_fd };
@@ -130,7 +132,7 @@ static bool scroll_read(int fd, uint64_t *ret_end)
         return true;
 }
 
-/* The oldest byte that is there. */
+/* Position of the oldest byte that is kept. */
 static uint64_t scroll_begin(const Console *c)
 {
         return c->end > SCROLL_SIZE ? c->end - SCROLL_SIZE : 0;
@@ -157,7 +159,7 @@ static size_t scroll_get(const Console *c, uint64_t position, char buffer[CHUNK]
         return k < 0 ? 0 : k;
 }
 
-/* Where who comes late begins: with a whole line, unless there is only one. */
+/* The position where a new reader begins: at the begin of a line, unless there is only one line. */
 static uint64_t scroll_first_line(const Console *c)
 {
         uint64_t begin = scroll_begin(c);
@@ -182,7 +184,7 @@ static void attached_free(Attached *a)
         free(a);
 }
 
-/* What is not taken while somebody has typed before is not read, either. */
+/* While earlier input waits for the terminal, no input is read. */
 static void attached_watch(Attached *a, bool full)
 {
         const Console *c = a->console;
@@ -191,7 +193,7 @@ static void attached_watch(Attached *a, bool full)
         (void) sd_event_source_set_io_events(a->source, (busy ? 0 : EPOLLIN) | (full ? EPOLLOUT : 0));
 }
 
-/* Sends what there is. False when that was the last of it. */
+/* Sends the output to a client. Returns false after the last byte of a console that has ended. */
 static bool attached_feed(Attached *a)
 {
         const Console *c = a->console;
@@ -234,11 +236,11 @@ static void pass_input(Console *c)
                         break;
                 if (n < 0 && errno == EIO && !tried) {
                         tried = true;
-                        hold_terminal(c); /* for the moment nobody inside has it open */
+                        hold_terminal(c); /* no process inside has the terminal open for the moment */
                         continue;
                 }
                 if (n < 0)
-                        c->input_begin = c->input_end; /* nobody takes it any more */
+                        c->input_begin = c->input_end; /* no process takes the input */
                 else
                         c->input_begin += n;
         }
@@ -287,7 +289,7 @@ static bool has_writer(const Console *c)
         return false;
 }
 
-/* Answers the call. */
+/* Answers the call that attaches a client. */
 static int attach(Console *c, Call *call, uint64_t flags)
 {
         size_t n = 0;
@@ -349,7 +351,7 @@ static Console *console_find(Manager *manager, const char *name)
         return NULL;
 }
 
-/* False when there is nothing to read now. */
+/* Reads output of the terminal. Returns false if there is none now. */
 static bool console_read(Console *c)
 {
         char buffer[CHUNK];
@@ -379,12 +381,12 @@ static int on_master(sd_event_source *source, int fd, uint32_t events, void *use
         if (events & EPOLLIN)
                 (void) console_read(c);
         else if (events & EPOLLHUP)
-                hold_terminal(c); /* a getty has hung it up for everybody, us as well */
+                hold_terminal(c); /* vhangup() of a getty has closed the slave */
         feed_all(c);
         return 0;
 }
 
-/* Watches a master that is new to us. */
+/* Watches the master of a new terminal. */
 static int console_watch(Console *c)
 {
         int r;
@@ -395,7 +397,7 @@ static int console_watch(Console *c)
         return r < 0 ? r : sd_event_source_set_ratelimit(c->source, RATE_USEC, RATE_CHUNKS);
 }
 
-/* Takes the last that a machine said; those attached stay, as it may start again. */
+/* Takes the last output of a machine. Clients stay attached, since the machine may start again. */
 static void console_unwatch(Console *c)
 {
         for (uint64_t i = 0; i < SCROLL_SIZE / CHUNK && console_read(c); i++)
@@ -414,7 +416,7 @@ static bool is_master(int fd)
         return ioctl(fd, TIOCGPTN, &number) >= 0;
 }
 
-/* An empty one, for a unit that is a machine's. */
+/* Makes an empty console for the unit of a machine. */
 static Console *console_new(Manager *manager, const char *unit)
 {
         _cleanup_free_ char *copy = strdup(unit), *name = NULL;
@@ -437,7 +439,7 @@ static Console *console_new(Manager *manager, const char *unit)
         return c;
 }
 
-/* That of a unit, made where there is none. */
+/* Finds the console of a unit, or makes one. */
 static Console *console_get(Manager *manager, const char *unit)
 {
         for (Console *c = manager->consoles->list; c; c = c->next)
@@ -505,7 +507,7 @@ int consoles_take(Manager *manager, const char *unit, int *master_fd)
 
 /* --- restart ------------------------------------------------------------------------------------------- */
 
-/* Puts a descriptor where its name says that it belongs. */
+/* Gives a descriptor from the store to the console and the use that its name says. */
 static bool restore_fd(Manager *manager, const char *fd_name, int fd)
 {
         const char *dash = strchr(fd_name, '-');
@@ -613,7 +615,7 @@ static int open_console(Call *call, Machine *m, const void *arguments)
         return 0;
 }
 
-/* A console ends with its machine, and who waits for one that does not come is told. */
+/* A console ends with its machine. Calls that wait for a console of the machine then fail. */
 static void on_refreshed(void *userdata)
 {
         Manager *manager = userdata;

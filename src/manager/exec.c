@@ -28,7 +28,7 @@ static DEFINE_SCHEMA(detached_arguments, ExecArguments, EXEC_FIELDS);
 static DEFINE_SCHEMA(kill_arguments, ExecKillArguments, FIELD(ExecKillArguments, FIELD_STRING, "id", id),
                      FIELD(ExecKillArguments, FIELD_INT, "signal", signal));
 
-/* 12 digits are enough for all. */
+/* 12 digits make an ID that no other program has. */
 static bool is_id(const char *id)
 {
         return id && strlen(id) == ID_LENGTH && strspn(id, "0123456789abcdef") == ID_LENGTH;
@@ -50,7 +50,7 @@ static int details(const Call *call, const void *arguments, Strv *ret)
                                             (char *) "command_line", line, NULL });
 }
 
-/* What the unit is called for people. */
+/* Makes the description of the unit. */
 static char *describe(const Machine *m, const ExecArguments *a)
 {
         _cleanup_free_ char *line = a->command ? strv_join_words(a->command) : strdup("a shell"),
@@ -62,8 +62,8 @@ static char *describe(const Machine *m, const ExecArguments *a)
         return text;
 }
 
-/* It ends with the machine. Who waits for the end of a detached one finds out how it ended while the machine
- * runs; and how a program ends that nobody waits for is no failure of the host. */
+/* The unit ends with the machine. While the machine runs, a caller can read the result of a detached
+ * program. A program that no caller waits for never counts as a failure of the host. */
 static int start(Call *call, const Machine *m, const ExecArguments *a, bool attached)
 {
         const EnterRequest enter = { m->name, a->user, a->directory, a->environment, a->command, a->flags };
@@ -98,7 +98,7 @@ static int start(Call *call, const Machine *m, const ExecArguments *a, bool atta
         return unit_request_send(q, call_answer_job, call);
 }
 
-/* What is wrong, or NULL. */
+/* Returns what is wrong with the arguments, or NULL. */
 static const char *find_mistake(const ExecArguments *a, bool attached)
 {
         if (!is_id(a->id))

@@ -3,15 +3,15 @@
 
 #include "manager/operation.h"
 
-/* Programs in machines, for who may not enter a machine, and for who does not wait: mctl-enter, as a
- * transient unit mctl-exec-MACHINE-ID.service that ends with that of the machine. */
+/* Programs in machines, for users who cannot enter a machine, and for callers that do not wait. mctl-enter
+ * runs the program, as the transient unit mctl-exec-MACHINE-ID.service, which ends with the machine. */
 
 typedef struct ExecArguments {
-        char *id; /* 12 hexadecimal digits, which the caller chooses: so the unit can be watched before it is
-                     there */
+        char *id; /* 12 hexadecimal digits. The caller chooses the ID, and can watch the unit before it
+                     exists */
         char *user, *directory;
         Strv environment, command;
-        uint64_t flags; /* ENTER_… of enter.h */
+        uint64_t flags; /* ENTER_… flags of spec/enter.h */
         int in_fd, out_fd, error_fd;
 } ExecArguments;
 
@@ -20,6 +20,6 @@ typedef struct ExecKillArguments {
         int32_t signal;
 } ExecKillArguments;
 
-/* With the caller's streams, and without. The answer is a JobAnswer. */
+/* Run a program with the streams of the caller, and without streams. The answer is a JobAnswer. */
 extern const Operation operation_exec, operation_exec_detached;
 extern const Operation operation_exec_kill;

@@ -15,10 +15,10 @@
 #include "manager/manager.h"
 #include "systemd/unit-request.h"
 
-/* As many as there are in a machine's own network, and more than anybody tells. */
+/* The limit of interfaces of a machine: more than any registering program names. */
 #define INTERFACES_MAX 64U
 #define TEXT_MAX       1000U
-/* What others can have here: all together, and a user who is not the owner. */
+/* The limit of machines that others register: in all, and for a user who does not own the scope. */
 #define FOREIGN_MAX         1024U
 #define FOREIGN_OF_USER_MAX 32U
 
@@ -56,7 +56,7 @@ int foreign_add(Machine *m)
         m->leader_fd = pidfd_open(m->record.leader, 0);
         if (m->leader_fd < 0)
                 return -errno;
-        /* The number was the leader's before it was opened, if it is the same process now. */
+        /* The PID is that of the pidfd's process if the process still has the same start time. */
         if (!record_alive(&m->record)) {
                 m->leader_fd = fd_close(m->leader_fd);
                 return -ESRCH;
@@ -92,13 +92,13 @@ int foreign_signal(const Machine *m, int sig)
 
 /* --- what somebody registers --------------------------------------------------------------------------- */
 
-/* At most so many characters, none of which a terminal would act upon. */
+/* Whether a text has at most so many characters, and no control characters. */
 static bool is_short(const char *text, size_t max)
 {
         return strlen(text) <= max && str_is_clean(text);
 }
 
-/* What is wrong, or NULL. */
+/* Returns what is wrong with the arguments, or NULL. */
 static const char *find_mistake(const Machine *m)
 {
         if (!m->name || !machine_name_valid(m->name))
@@ -181,7 +181,7 @@ static int set_texts(Machine *m, const RegisterArguments *a)
         return m->service ? 0 : -ENOMEM;
 }
 
-/* Who asks is the leader, unless another is named. */
+/* The leader is the caller, unless the call names a process. */
 static int set_leader(Machine *m, const Call *call, const RegisterArguments *a)
 {
         if (a->leader_fd >= 0)
@@ -218,7 +218,7 @@ static int machine_of_arguments(const Call *call, const RegisterArguments *a, Ma
         return 0;
 }
 
-/* Makes a machine of what somebody says. Returns 0 where the call has been answered. */
+/* Makes a machine of the arguments of a call. Returns 0 if the call has been answered. */
 static int read_machine(Call *call, const RegisterArguments *a, Machine **ret)
 {
         _cleanup_(machine_free_cleanup) Machine *m = NULL;
@@ -250,13 +250,13 @@ static int read_machine(Call *call, const RegisterArguments *a, Machine **ret)
         return 1;
 }
 
-/* Takes the machine over. */
+/* Adds the machine, and takes ownership of it. */
 static int add(Call *call, Machine *machine)
 {
         _cleanup_(machine_free_cleanup) Machine *m = machine;
         int r;
 
-        if (is_taken(call->manager, m->name)) { /* meanwhile */
+        if (is_taken(call->manager, m->name)) { /* another call has registered the name in the meantime */
                 call_fail(call, ERROR_MACHINE_EXISTS, "Machine '%s' is there already.", m->name);
                 return 0;
         }
@@ -267,8 +267,8 @@ static int add(Call *call, Machine *machine)
         return 0;
 }
 
-/* Finds the unit that the leader is in. It is the machine's own when it is where machines are, and no other
- * machine's; a user's own units are elsewhere. */
+/* Finds the unit of the leader. The unit belongs to the machine if the unit is in the slice of machines, and
+ * no other machine has it. Units of users are in other slices. */
 static int find_unit(Machine *m)
 {
         const Manager *manager = m->manager;

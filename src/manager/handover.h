@@ -8,7 +8,7 @@
 typedef struct Handovers {
         Manager *manager;
         Notifications *notifications;
-        int listen_fd; /* of systemd */
+        int listen_fd; /* the listening socket, which systemd has passed */
         sd_event_source *source;
 } Handovers;
 

@@ -37,7 +37,7 @@ static DEFINE_SCHEMA(pool_arguments, ImageArguments, ARGUMENT(FIELD_UINT64, "lim
 
 /* --- what is judged ------------------------------------------------------------------------------------ */
 
-/* Each answers the call and returns 0 for a name that is none. */
+/* Each function checks names. For an invalid name, it answers the call and returns 0. */
 static int judge_snapshot_name(Call *call, const char *name)
 {
         if (isempty(name) || image_name_valid(name))
@@ -67,7 +67,7 @@ static int judge_target(Call *call, const void *arguments)
         return images_judge_target(call, true);
 }
 
-/* What runs from an image needs it to stay where it is. */
+/* An image cannot be renamed or removed while a machine runs from it. */
 static int judge_idle(Call *call)
 {
         const Machine *user = images_find_user(call->manager, call->target);
@@ -84,7 +84,7 @@ static int image_details(const Call *call, const void *arguments, Strv *ret)
         return strv_extend(ret, (char *[]){ (char *) "image", call->target, NULL });
 }
 
-/* Whoever may change an image need not be one who may see what another one has. */
+/* A user who may change an image may not be allowed to read the contents of another image. */
 static int replace_details(const Call *call, const void *arguments, Strv *ret)
 {
         const ImageArguments *a = arguments;
@@ -109,7 +109,7 @@ static int clone_image(Call *call, Machine *m, const void *arguments)
         (void) m;
         if (r <= 0)
                 return r;
-        /* Others know images as systemd has them: what they get is one, and all of it. */
+        /* Clients of systemd expect plain directories and subvolumes, so a clone for them is complete. */
         uint64_t flags = (a->flags & STORE_CLONE_FLAGS) | (a->read_only ? STORE_READ_ONLY : 0) |
                          (plain ? STORE_PLAIN | STORE_KEEP_IDENTITY : 0);
         return work(call, WORK_CLONE, &(CloneRequest){ call->target, a->new_name, flags });
@@ -161,7 +161,7 @@ static int enable_quotas(Call *call, Machine *m, const void *arguments)
 
 /* --- snapshots ----------------------------------------------------------------------------------------- */
 
-/* What is written to while it is looked at is held for that time. */
+/* A machine that writes to the image is frozen while the image is read. */
 static int snapshot_image(Call *call, Machine *m, const void *arguments)
 {
         const ImageArguments *a = arguments;
@@ -255,7 +255,7 @@ static int revert_image(Call *call, Machine *m, const void *arguments)
 
 static int update_step(Call *call);
 
-/* What has been done is not done again. */
+/* Changes that have been made are not undone if a later one fails. */
 static void on_step(Call *call, const WorkResult *result)
 {
         int r;
@@ -392,8 +392,8 @@ static int limit_pool(Call *call, Machine *m, const void *arguments)
         return 0;
 }
 
-/* Of all that changes an image. The machines count as they are when it is done, however long somebody took
- * for a password. */
+/* Runs each change of an image. Machines are looked up when the operation runs, since a password may take
+ * long. */
 #define CHANGE(verb_, arguments_, answer_, run_)                                                  \
         {                                                                                         \
                 verb_, TARGET_IMAGE, .refresh = true, .arguments = arguments_, .answer = answer_, \

@@ -3,18 +3,18 @@
 
 #include "manager/operation.h"
 
-/* Changes of images of the store, which workers make. */
+/* Changes of images of the store. Workers make the changes. */
 
 typedef struct ImageArguments {
         char *new_name;
         bool read_only;
-        uint64_t flags; /* of clones: STORE_… of store.h */
-        uint64_t limit; /* bytes, UINT64_MAX for none */
+        uint64_t flags; /* for clones: STORE_… flags of store.h */
+        uint64_t limit; /* limit in bytes, UINT64_MAX for no limit */
         char *snapshot, *image, *keep;
 } ImageArguments;
 
 typedef struct CleanArguments {
-        char *mode; /* "all" or "hidden" */
+        char *mode; /* "all" or "hidden", for the clean-up */
         bool dry_run;
 } CleanArguments;
 
@@ -27,12 +27,11 @@ typedef struct UnmountArguments {
         char *where; /* a path, or the name of an image */
 } UnmountArguments;
 
-/* Several changes, one after the other: first whether it can be written to, then the limit, the name last.
- */
+/* Several changes in this order: read-only, limit, name */
 typedef struct UpdateImageArguments {
         char *new_name;
-        int read_only;  /* 1 for yes, -1 for no, 0 for as it is */
-        uint64_t limit; /* 0 for as it is */
+        int read_only;  /* 1 for yes, -1 for no, 0 for no change */
+        uint64_t limit; /* 0 for no change */
 } UpdateImageArguments;
 
 extern const Operation operation_clone_image, operation_rename_image, operation_remove_image;
@@ -43,5 +42,5 @@ extern const Operation operation_replace_image, operation_revert_image;
 extern const Operation operation_update_image;
 extern const Operation operation_clean_images;
 extern const Operation operation_mount_image, operation_unmount_image;
-/* Is refused: the store is a directory of the host's file system. */
+/* Is always refused: the store is a directory on the host's file system. */
 extern const Operation operation_limit_pool;

@@ -46,7 +46,7 @@ const Machine *images_find_writer(const Manager *manager, const char *name)
         return NULL;
 }
 
-/* What can only be an OCI image is said to be one. */
+/* A missing image whose reference can only be of an OCI image is reported as such. */
 static void fail_unknown(Call *call)
 {
         _cleanup_free_ char *shown = call_show(call->target), *oci = NULL;
@@ -84,13 +84,14 @@ static int judge_target(Call *call, const void *arguments)
 
 /* --- lists --------------------------------------------------------------------------------------------- */
 
-/* All who want the same list get it at once: those who come while one is made are owed the next. */
+/* Calls for the same list are answered together. A call that comes while a list is made gets the next list.
+ */
 typedef struct Listing {
         Manager *manager;
         bool details, metadata;
         Call *calls, *calls_next;
         bool running;
-        bool telling; /* calls are being answered, and may ask for the next list at once */
+        bool telling; /* calls are being answered, and may ask for the next list */
         struct Listing *next;
 } Listing;
 
@@ -285,7 +286,7 @@ static int image_details(const Call *call, const void *arguments, Strv *ret)
         return strv_extend(ret, (char *[]){ (char *) "image", call->target, NULL });
 }
 
-/* The schemas of the answers are those of the work. */
+/* The schemas of the answers are those of the workers. */
 const Operation operation_list_images = { "list-images", .arguments = &list_arguments, .run = list_images };
 const Operation operation_list_images_detailed = { "list-images", .refresh = true,
                                                    .run = list_images_detailed };

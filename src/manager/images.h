@@ -4,38 +4,38 @@
 #include "manager/manager.h"
 #include "spec/work.h"
 
-/* Images of the store: what is there, and what an image says of itself. Nothing here looks at a file system:
- * that is done by others, and whoever asks the same meanwhile gets the same answer. */
+/* Images of the store: the list, and facts in an image. A child reads the file systems, so the event loop
+ * does not wait. Equal calls get the same answer. */
 
 typedef struct ListImagesArguments {
-        bool details;  /* the operating system, snapshots and layers as well */
-        bool metadata; /* what each image says of itself as well */
+        bool details;  /* flag: with the operating system, snapshots and layers */
+        bool metadata; /* flag: with the facts in each image */
 } ListImagesArguments;
 
 typedef struct MeasureArguments {
         Strv names;
 } MeasureArguments;
 
-/* All images, without details and with them: a ListAnswer of work.h. */
+/* List all images, without and with details. The answer is a ListAnswer of work.h. */
 extern const Operation operation_list_images, operation_list_images_detailed;
-/* The image of that name, with the details that are wanted: a ListAnswer with one image. */
+/* Reads one image with the wanted details. The answer is a ListAnswer with one image. */
 extern const Operation operation_get_image;
-/* What an image says of itself: an InspectAnswer. */
+/* Reads the facts in an image. The answer is an InspectAnswer. */
 extern const Operation operation_inspect_image;
 extern const Operation operation_list_snapshots;
 extern const Operation operation_measure_images;
 extern const Operation operation_verify_image;
 
-/* A machine that runs from that image of the store, or NULL. Those of mctl a worker looks for once more,
- * under the lock that a start takes; of others nobody else knows. */
+/* Returns a machine that runs from an image of the store, or NULL. For machines of mctl, a worker checks
+ * again, under the lock of starts. Machines of other programs are known only here. */
 const Machine *images_find_user(const Manager *manager, const char *name);
 
-/* The same, one after the other: `from` is 0 at first. */
+/* Returns the next machine that runs from the image; `from` is 0 for the first. */
 const Machine *images_next_user(const Manager *manager, const char *name, size_t *from);
 
-/* The machine of ours that writes to an image, or NULL. */
+/* Returns the machine of mctl that writes to an image, or NULL. */
 const Machine *images_find_writer(const Manager *manager, const char *name);
 
-/* Judges the name that a call is about: answers the call and returns 0 where no image can have it. With
- * `change`, the host's own name is none. */
+/* Checks the name in a call. For a name that no image can have, answers the call and returns 0. With
+ * `change`, the name of the host is refused as well. */
 int images_judge_target(Call *call, bool change);

@@ -11,7 +11,7 @@
 
 #define NET_FILE_MAX  (1024U * 1024U)
 #define ADDRESSES_MAX 256U
-/* Scopes of /proc/net/if_inet6: that of the loopback device. */
+/* The scope of the loopback device's address in /proc/net/if_inet6. */
 #define SCOPE_HOST 0x10U
 
 typedef struct Addresses {
@@ -21,7 +21,7 @@ typedef struct Addresses {
 
 static int append_address(Addresses *a, int family, const void *bytes, size_t size)
 {
-        /* The trie has each of them more than once. */
+        /* The trie has each address more than once. */
         for (size_t i = 0; i < a->n; i++)
                 if (a->list[i].family == family && memcmp(a->list[i].bytes, bytes, size) == 0)
                         return 0;
@@ -35,7 +35,8 @@ static int append_address(Addresses *a, int family, const void *bytes, size_t si
         return 0;
 }
 
-/* The routing trie has our own addresses as leaves "|-- ADDRESS", followed by a line "/32 host LOCAL". */
+/* In the routing trie, addresses of the machine are leaves "|-- ADDRESS", followed by a line "/32 host
+ * LOCAL". */
 static int append_ipv4(int proc_fd, Addresses *a)
 {
         _cleanup_free_ char *text = NULL;
@@ -110,7 +111,7 @@ int inspect_open_terminal(int proc_fd, char **ret_path)
         _cleanup_close_ int root_fd = leader_open_root(proc_fd);
         if (root_fd < 0)
                 return root_fd;
-        /* It is opened as what it is known to be: a pipe of this name would make us wait. */
+        /* The file is opened only as a character device: to open a pipe of this name would block. */
         _cleanup_close_ int path_fd = rootfs_open(root_fd, "/dev/ptmx", O_PATH);
         if (path_fd < 0)
                 return path_fd;
@@ -118,7 +119,8 @@ int inspect_open_terminal(int proc_fd, char **ret_path)
                 return -errno;
         if (!S_ISCHR(st.st_mode) || st.st_rdev != makedev(5, 2))
                 return -ENXIO;
-        /* The other end belongs to who opens this one: to the machine's root, who will give it to a user. */
+        /* The slave belongs to the user who opens the master: to root of the machine, who passes it to a
+         * user. */
         if (leader_users(proc_fd, &base, &size) < 0)
                 base = 0;
         (void) setfsgid(base);

@@ -5,8 +5,8 @@
 
 #include "state/leader.h"
 
-/* What the kernel and the tree of a running machine say of it; `proc_fd` is from leader_open(). What comes
- * out of the tree is the machine's word. */
+/* Facts about a running machine from the kernel and from the tree of the machine. `proc_fd` is from
+ * leader_open(). Facts from the tree are not trusted. */
 
 /* The bytes of an AF_INET or AF_INET6 address. */
 typedef struct Address {
@@ -14,10 +14,10 @@ typedef struct Address {
         uint8_t bytes[16];
 } Address;
 
-/* The addresses in the machine's network, which the caller frees. -ENONET when that is the host's network.
- */
+/* Lists the addresses in the network namespace of the machine. The caller frees the list. -ENONET if the
+ * machine shares the network of the host */
 int inspect_addresses(int proc_fd, Address **ret, size_t *ret_n);
 
-/* Opens a new terminal of the machine's own, unlocked. Returns the master; the path is that of the other end
- * as the machine sees it, which the caller frees. */
+/* Opens a new terminal in the devpts of the machine, unlocked. Returns the master. The path is that of the
+ * slave as seen in the machine, and is freed by the caller. */
 int inspect_open_terminal(int proc_fd, char **ret_path);

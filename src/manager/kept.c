@@ -11,7 +11,7 @@
 #include "manager/console.h"
 #include "manager/machine.h"
 
-/* Master sides of terminals. */
+/* The device number of the master side of a terminal. */
 #define PTMX makedev(5, 2)
 
 static bool needs_socket(const Kept *k, const Machine *m)

@@ -14,7 +14,7 @@
 #include "store/image.h"
 #include "store/stack.h"
 
-/* The launcher judges; but a refusal is kinder than a failure. */
+/* The launcher decides, but a refusal is clearer than a failed start. */
 static int look_for_users(const Scope *scope, const Spec *spec, PrepareAnswer *a)
 {
         _cleanup_free_ char *holder = machine_dir_path(MACHINE_UNIT_TRANSIENT, spec->name);
@@ -42,7 +42,7 @@ static int look_at_image(const Scope *scope, const Spec *spec, PrepareAnswer *a,
         return look_for_users(scope, spec, a);
 }
 
-/* By the topmost layer that has each: a child mounts nothing. */
+/* Takes each fact from the topmost layer that has it. A child cannot mount the overlay. */
 static int inspect_layer(int layer_fd, bool has_upper, ImageInfo *info)
 {
         _cleanup_image_info_ ImageInfo here = {};

@@ -3,6 +3,6 @@
 
 #include "manager/worker.h"
 
-/* What a child of the manager finds out of a machine that is about to be started; see WORK_PREPARE and
+/* Facts for the start of a machine, which a child of the manager finds out; see WORK_PREPARE and
  * LookFunction. */
 int look_prepare(const Scope *scope, const void *request, void *answer, char **ret_error);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* What a child of the manager reads of images, and in machines: it may wait for a file system, and ends with
- * its answer. */
+/* The functions of a child of the manager, which read images and machines. The child may wait for a file
+ * system, and exits after its answer. */
 
 #include <fcntl.h>
 #include <grp.h>
@@ -22,7 +22,7 @@
 #define IMAGES_MAX   4096U
 #define HOSTNAME_MAX 256U
 
-/* An image that is open, with O_PATH. */
+/* An image, opened with O_PATH. */
 typedef struct Image {
         const char *name;
         int store_fd, fd;
@@ -36,8 +36,8 @@ static void image_clear(Image *image)
         free(image->path);
 }
 
-/* What of the host is read-only to us is not so for others: its first process sees it as it is. Whoever is
- * not root cannot look that way. */
+/* The view of the registry is read-only, that of the host need not be: PID 1 has the flags of the host. A
+ * user other than root cannot look there. */
 static int open_host(const char *path)
 {
         _cleanup_free_ char *seen = strf("/proc/1/root%s", path);
@@ -94,7 +94,7 @@ static int fill_stat(const Image *image, ImageEntry *entry)
         return entry->name && entry->type && entry->path ? 0 : -ENOMEM;
 }
 
-/* The file of the topmost layer that has one is seen. */
+/* Reads the file in the topmost layer that has it. */
 static int read_os_of_layers(int store_fd, const Layers *layers, char **ret)
 {
         size_t n;
@@ -114,7 +114,7 @@ static int read_os_of_layers(int store_fd, const Layers *layers, char **ret)
         return r;
 }
 
-/* The snapshots of an image, and the layers of a stack. */
+/* Lists the snapshots of an image, and the layers of a stack. */
 static int read_history(const Image *image, Stack *ret)
 {
         if (image->type != IMAGE_STACK && image->type != IMAGE_SUBVOLUME)
@@ -125,7 +125,7 @@ static int read_history(const Image *image, Stack *ret)
         return subvolume_list_snapshots(image->store_fd, fd, &ret->snapshots, &ret->n_snapshots);
 }
 
-/* What cannot be read is left out. */
+/* An image that cannot be read is left out. */
 static int fill_details(const Image *image, ImageEntry *entry)
 {
         _cleanup_stack_ Stack stack = {};
@@ -141,7 +141,8 @@ static int fill_details(const Image *image, ImageEntry *entry)
         return stack.layers.base ? free_and_strdup(&entry->base, stack.layers.base) : 0;
 }
 
-/* The image's own word on itself: its files are read with bounds, as far as they are clean. */
+/* The facts that an image has about itself. Files are read up to a size limit, and texts with control
+ * characters are left out. */
 static void fill_metadata(const Image *image, ImageEntry *entry)
 {
         _cleanup_image_info_ ImageInfo info = {};
@@ -180,7 +181,7 @@ static int compare_names(const void *a, const void *b)
         return strcmp(*(char *const *) a, *(char *const *) b);
 }
 
-/* There may be a directory and a disk of one name; the directory has it then. */
+/* If a directory and a disk have the same name, the name is that of the directory. */
 static void remove_doubles(Strv names)
 {
         size_t kept = 1;
@@ -222,7 +223,7 @@ static int list_names(const Scope *scope, Strv *ret)
         return 0;
 }
 
-/* An image that is gone meanwhile is left out. */
+/* An image that was removed in the meantime is left out. */
 static int add_image(const Scope *scope, int store_fd, const char *name, const ListRequest *request,
                      ListAnswer *answer)
 {
@@ -260,7 +261,7 @@ static int fail_missing(int r, const char *name, char **ret_error)
         return -ENOMEDIUM;
 }
 
-/* A store that is not there has no images. */
+/* A missing store has no images. */
 static int look_list(const Scope *scope, const void *request, void *answer, char **ret_error)
 {
         const ListRequest *q = request;
@@ -303,8 +304,8 @@ static int look_snapshots(const Scope *scope, const void *request, void *answer,
         return 0;
 }
 
-/* Becomes the user whose process that is. The process may have become another user's since the machine was
- * registered. */
+/* Changes to the user of a process. Since the machine was registered, the process may have changed its user.
+ */
 static int become_owner(int proc_fd, uid_t uid)
 {
         struct stat st;

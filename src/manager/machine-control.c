@@ -18,12 +18,12 @@ static DEFINE_SCHEMA(properties_arguments, PropertiesArguments,
 
 /* --- ends ---------------------------------------------------------------------------------------------- */
 
-/* A stop that waits for the unit to thaw: systemd since 257 stops no frozen one. */
+/* A stop that waits until the unit is thawed: systemd 257 and newer stop no frozen unit. */
 typedef struct Stop {
         Manager *manager;
-        Call *call; /* NULL where nobody waits */
+        Call *call; /* NULL if no caller waits */
         char *unit;
-        bool now; /* with SIGKILL for all */
+        bool now; /* kill all processes with SIGKILL */
 } Stop;
 
 static void stop_free(Stop *s)
@@ -33,8 +33,8 @@ static void stop_free(Stop *s)
 }
 DEFINE_CLEANUP(Stop *, stop_free);
 
-/* First the job, so that the end counts as asked for and no policy starts the machine again; then the end.
- */
+/* The stop job comes first: the end then counts as requested, and no restart policy starts the machine
+ * again. Then comes SIGKILL. */
 static int stop_running(Manager *manager, const char *unit, Call *call, bool now)
 {
         int r = systemd_stop_unit(manager->systemd, unit, call ? call_answer_job : NULL, call);
@@ -48,7 +48,7 @@ static void on_thawed(void *userdata, const sd_bus_error *error, const char *job
 {
         _cleanup_(stop_free_cleanup) Stop *s = userdata;
 
-        (void) error; /* where it did not thaw, StopUnit() says why */
+        (void) error; /* if the unit did not thaw, StopUnit() reports the reason */
         (void) job;
         int r = stop_running(s->manager, s->unit, s->call, s->now);
         if (r < 0 && s->call)
@@ -73,7 +73,7 @@ static int stop_machine(Machine *m, Call *call, bool now)
         return 0;
 }
 
-/* No job of systemd stands for what a signal does. */
+/* Sends a signal to the leader. systemd has no job for a signal. */
 static int signal_leader(Machine *m, int sig, Call *call)
 {
         const JobAnswer none = { (char *) "/" };
@@ -137,7 +137,7 @@ static int kill_machine(Call *call, Machine *m, const void *arguments)
 
 /* --- while it runs ------------------------------------------------------------------------------------- */
 
-/* Answers the call for a machine that is in somebody else's unit. */
+/* Answers the call for a machine in a unit of another program. */
 static bool has_no_unit(Call *call, const Machine *m)
 {
         if (!m->owns_unit)
@@ -231,7 +231,7 @@ const Operation operation_kill = { "kill", TARGET_MACHINE, .arguments = &kill_ar
 const Operation operation_pause = { "pause", TARGET_MACHINE, .policy = POLICY_MANAGE, .run = pause_machine };
 const Operation operation_resume = { "resume", TARGET_MACHINE, .policy = POLICY_MANAGE,
                                      .run = resume_machine };
-/* Devices are properties, too. */
+/* Devices are properties of the unit, too. */
 const Operation operation_set_properties = { "set-properties", TARGET_MACHINE,
                                              .arguments = &properties_arguments, .policy = POLICY_START,
                                              .run = set_properties };

@@ -5,10 +5,10 @@
 #include "manager/machine.h"
 #include "manager/operation.h"
 
-/* What ends a machine, holds it, or changes it while it runs. */
+/* Operations that end, pause or change a running machine. */
 
 typedef struct KillArguments {
-        char *whom; /* "leader" or "all"; all where it is empty */
+        char *whom; /* "leader" or "all"; "" stands for "all" */
         int32_t signal;
 } KillArguments;
 
@@ -21,17 +21,17 @@ typedef struct SpecAnswer {
         char *spec; /* JSON */
 } SpecAnswer;
 
-/* The machine itself, which is there. */
+/* The target of each operation is a running machine. */
 extern const Operation operation_get_machine;
-/* The stop ladder is systemd's: the unit's KillSignal= asks the init to power off. */
+/* systemd stops the machine: KillSignal= of the unit asks the init to power off. */
 extern const Operation operation_power_off;
 extern const Operation operation_reboot;
-/* SIGKILL for all, at once. */
+/* Kills all processes with SIGKILL, at once. */
 extern const Operation operation_terminate;
 extern const Operation operation_kill;
 extern const Operation operation_pause, operation_resume;
 extern const Operation operation_set_properties;
 extern const Operation operation_get_spec;
 
-/* Powers a machine off for nobody in particular. */
+/* Powers a machine off without a call to answer. */
 int machine_power_off_quietly(Machine *machine);

@@ -38,7 +38,7 @@ static int check_machine(const Machine *m)
         return MIN(proc_fd, 0);
 }
 
-/* Returns 0 where the call has been answered. An empty path is one that was not given. */
+/* Checks a path. Returns 0 if the call has been answered. An empty path stands for a missing one. */
 static int judge(Call *call, const Machine *m, const char *source, const char *destination, uint64_t flags,
                  uint64_t known)
 {
@@ -103,7 +103,7 @@ static int copy_details(const Call *call, const void *arguments, Strv *ret)
         return details(a->source, isempty(a->destination) ? a->source : a->destination, ret);
 }
 
-/* An archive of what is at the source, or one that is unpacked at the destination. */
+/* Packs the source to an archive, or unpacks an archive at the destination. */
 static int archive(Call *call, Machine *m, const void *arguments)
 {
         const ArchiveArguments *a = arguments;

@@ -3,21 +3,21 @@
 
 #include "manager/operation.h"
 
-/* Files of a machine that runs: copies, archives, mounts. What somebody registered may be a process in the
- * namespaces of the host, or see its files in a mount namespace of his own: no work of root is done for a
- * user's machine. */
+/* Files of a running machine: copies, archives, mounts. A machine that a user registered may be a process in
+ * the namespaces of the host, or a process with a forged mount namespace. So no worker of root handles files
+ * of a user's machine. */
 
 typedef struct CopyArguments {
-        char *source, *destination; /* no destination is the source's path */
+        char *source, *destination; /* an empty destination stands for the path of the source */
         uint64_t flags;
 } CopyArguments;
 
 /* Flags of copies. */
 #define COPY_REPLACE UINT64_C(1)
-#define COPY_INTO    UINT64_C(2) /* not for clients of systemd */
+#define COPY_INTO    UINT64_C(2) /* not allowed to clients of systemd */
 
 typedef struct ArchiveArguments {
-        char *source, *destination; /* one of them */
+        char *source, *destination; /* the descriptor of an archive */
         int fd;
         uint64_t flags;
 } ArchiveArguments;

@@ -69,7 +69,7 @@ static int get_os_release(Call *call, Machine *m, const void *arguments)
                                            m->foreign ? m->owner : 0 };
 
         (void) arguments;
-        /* Of what would be the host's, nothing is told. */
+        /* Facts that would be those of the host are left out. */
         _cleanup_close_ int proc_fd = machine_open(m);
         if (proc_fd < 0)
                 return proc_fd;

@@ -5,10 +5,10 @@
 #include "manager/machine.h"
 #include "manager/operation.h"
 
-/* What can be learnt of a machine, and what of it can be opened. */
+/* Operations that read facts about a machine, or open files and terminals of a machine. */
 
 typedef struct ProcessArguments {
-        uint32_t pid; /* 0 for who asks */
+        uint32_t pid; /* 0 for the caller */
 } ProcessArguments;
 
 typedef struct IdArguments {
@@ -25,8 +25,8 @@ typedef struct IdAnswer {
 } IdAnswer;
 
 typedef struct OwnerAnswer {
-        char *name;    /* of a machine, */
-        char *machine; /* and again */
+        char *name;    /* an address of the machine, */
+        char *machine; /* and an address of the host */
         uint32_t id;   /* inside */
 } OwnerAnswer;
 
@@ -35,8 +35,8 @@ typedef struct FileAnswer {
 } FileAnswer;
 
 typedef struct TerminalAnswer {
-        int fd;     /* the master */
-        char *path; /* of the other end, as the machine sees it */
+        int fd;     /* the master side of a terminal */
+        char *path; /* the path of the slave, as seen in the machine */
 } TerminalAnswer;
 
 typedef struct SshAnswer {
@@ -45,16 +45,16 @@ typedef struct SshAnswer {
 
 extern const Schema terminal_answer_schema;
 
-/* A list of machines, for doors to read from the manager. */
+/* Operations without an answer of their own: the door reads the list of machines from the manager. */
 extern const Operation operation_list_machines;
 extern const Operation operation_get_machine_of_process;
-/* The answer is an AddressesAnswer, for which there is no schema. */
+/* The answer is an AddressesAnswer, which has no schema. */
 extern const Operation operation_get_addresses;
 extern const Operation operation_get_os_release;
 extern const Operation operation_get_uid_shift;
 extern const Operation operation_get_ssh;
 extern const Operation operation_open_root;
 extern const Operation operation_open_pty;
-/* A user or group of a machine as the host numbers it, and the other way. */
+/* Convert a user or group ID of a machine to that of the host, and back. */
 extern const Operation operation_map_user_to_host, operation_map_group_to_host;
 extern const Operation operation_map_user_of_host, operation_map_group_of_host;

@@ -5,7 +5,7 @@
 
 #include "basic/parse.h"
 
-/* These make a unit a machine; the template container@.service says the same. */
+/* The properties of each machine's unit. The template container@.service has the same ones. */
 static const char *const machine_assignments[] = {
         "Type=notify",
         "NotifyAccess=main",
@@ -32,9 +32,9 @@ static int add_devices(const Spec *spec, Strv *l)
         return r < 0 ? r : spec_allow_devices(spec, l);
 }
 
-/* A payload's cgroup with controllers is in the way of another start, and an init has a link to its journal.
- * What a command that runs once leaves, systemd removes, and the registry its claims: that is a process less
- * for each. */
+/* Whether the unit needs a clean-up process. A cgroup of the payload with controllers would prevent another
+ * start, and an init may have a link to its journal. For a command that runs once, systemd removes the
+ * cgroup, and the registry removes the claims: no process is needed. */
 static bool needs_cleanup(const Spec *spec)
 {
         STRV_FOREACH (s, spec->resources)
@@ -83,11 +83,13 @@ int machine_unit_assignments(const Scope *scope, const Spec *spec, Strv *ret)
         if (r >= 0 && spec->boot)
                 r = strv_append(
                         &l, "RestartForceExitStatus=SIGHUP"); /* the kernel's report of a reboot inside */
-        /* A command that is PID 1 of its namespace and handles no signal is not ended by one. */
+        /* The kernel delivers no signal without a handler to PID 1 of a namespace, so a command may ignore
+         * the signal. */
         if (r >= 0 && !spec->boot)
                 r = strv_append(&l, "TimeoutStopSec=10s");
         if (r >= 0 && !spec->boot)
-                r = strv_append(&l, "SuccessExitStatus=143"); /* what shells and mctl-init make of SIGTERM */
+                r = strv_append(&l, "SuccessExitStatus=143"); /* the exit status of shells and of mctl-init
+                                                                 after SIGTERM */
         if (r >= 0)
                 r = add_scope(scope, &l);
         if (r >= 0)

@@ -4,7 +4,7 @@
 #include "spec/spec.h"
 #include "state/scope.h"
 
-/* The transient unit of a machine, as assignments in the spelling of systemd.directives(7): what makes it a
- * machine, then what the spec adds. The template container@.service says the same. The caller frees the
- * list. */
+/* Makes the properties of a machine's transient unit, as assignments in the syntax of systemd.directives(7):
+ * first those of each machine, then those of the spec. The template container@.service has the same ones.
+ * The caller frees the list. */
 int machine_unit_assignments(const Scope *scope, const Spec *spec, Strv *ret);

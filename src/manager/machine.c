@@ -103,7 +103,8 @@ int machine_read(Machine *m)
                 forget_record(m);
                 return 0;
         }
-        /* It is replaced, not written to: by a file of another number, if not of a later time. */
+        /* The launcher replaces the record. A new file has another inode number, even if its time is the
+         * same. */
         if (m->record.leader > 0 && st.st_ino == m->record_file &&
             st.st_mtim.tv_sec == m->record_time.tv_sec && st.st_mtim.tv_nsec == m->record_time.tv_nsec)
                 return 0;

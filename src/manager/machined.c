@@ -9,14 +9,14 @@
 #include "manager/foreign.h"
 #include "manager/machine-control.h"
 
-/* A machine that was unregistered is known until systemd-machined has nothing else to do. */
+/* A machine that has been unregistered stays known until systemd-machined has handled its queue. */
 #define TRIES_MAX 16U
 
-/* A question about one of our machines, which may be gone when the answer is there. */
+/* A question about a machine of mctl. The machine may end before the answer comes. */
 typedef struct Query {
         Manager *manager;
         char *name;
-        unsigned tries; /* that there were before */
+        unsigned tries; /* number of earlier attempts */
 } Query;
 
 static void query_free(Query *q)
@@ -58,7 +58,7 @@ static void register_again(const Query *q, const Machine *m)
                 log_warning_errno(r, "Failed to register machine '%s' with systemd-machined", m->name);
 }
 
-/* The one that was known is gone, if it was not before. */
+/* Tells that a known machine has been removed, unless this is known. */
 static void on_unregistered(void *userdata, MachinedResult result, const char *message)
 {
         _cleanup_(query_free_cleanup) Query *q = userdata;
@@ -69,8 +69,8 @@ static void on_unregistered(void *userdata, MachinedResult result, const char *m
                 register_again(q, m);
 }
 
-/* It is an earlier life of the machine that is known, or an earlier one of ours, whom no signal reaches any
- * more; or a stranger. */
+/* The name of a new machine exists in systemd-machined: for an earlier run of the machine, for an earlier
+ * machine of mctl of which no signal will come, or for a machine of another program. */
 static void on_exists(void *userdata, MachinedResult result, const MachinedMachine *known)
 {
         _cleanup_(query_free_cleanup) Query *q = userdata;
@@ -116,7 +116,7 @@ static int register_it(const Machine *m, unsigned tries)
         return 0;
 }
 
-/* That a machine of ours is gone, systemd-machined sees by itself. */
+/* systemd-machined finds out by itself that a machine of mctl has ended. */
 static void on_published(void *userdata, Machine *m, bool there)
 {
         int r = 0;
@@ -130,8 +130,8 @@ static void on_published(void *userdata, Machine *m, bool there)
 
 /* --- ends ---------------------------------------------------------------------------------------------- */
 
-/* That a machine ends by itself, or that systemd stops it or starts it anew, is told so as well: then its
- * leader is dead, or its unit on its way out. */
+/* systemd-machined also sends SIGTERM when a machine ends by itself, and when systemd stops or restarts its
+ * unit. Then the leader is dead, or the unit is deactivating. */
 static void on_active(void *userdata, const sd_bus_error *error, const char *state)
 {
         _cleanup_(query_free_cleanup) Query *q = userdata;
@@ -158,7 +158,7 @@ bool mirror_has_signalled(Mirror *mirror, pid_t sender)
         Manager *manager = mirror->manager;
         _cleanup_free_ char *unit = NULL;
 
-        /* It may be gone already. */
+        /* The machine may have ended already. */
         if (!manager || manager->provider != PROVIDER_OTHERS ||
             (sd_pid_get_unit(sender, &unit) >= 0 && !streq(unit, MACHINED_UNIT)))
                 return false;
@@ -193,7 +193,7 @@ static int machine_of_known(Manager *manager, const MachinedMachine *known, Mach
         return 0;
 }
 
-/* Ours have been known before, by their units. */
+/* Machines of mctl are known by their units already. */
 static void on_known(void *userdata, MachinedResult result, const MachinedMachine *known)
 {
         Manager *manager = userdata;

@@ -4,9 +4,9 @@
 #include "manager/manager.h"
 #include "systemd/machined.h"
 
-/* Our machines as those of systemd-machined, and its machines as ours: where it is the provider of
- * org.freedesktop.machine1. From version 258 on, whoever registers a machine there is its supervisor, who is
- * sent SIGTERM where the machine is to end, or has ended. */
+/* Registers machines of mctl with systemd-machined, and adds machines of systemd-machined to the manager, if
+ * systemd-machined is the provider of org.freedesktop.machine1. In version 258 and newer, the process that
+ * registers a machine is its supervisor: it gets SIGTERM when the machine is to end, or has ended. */
 
 typedef struct Mirror {
         Manager *manager;
@@ -14,8 +14,9 @@ typedef struct Mirror {
         MachinedEvents events;
 } Mirror;
 
-/* From now on; the mirror is the caller's, and stays where it is. */
+/* Begins to mirror. The structure stays the caller's, and must not move. */
 int mirror_begin(Mirror *mirror, Manager *manager);
 
-/* Whether a signal came from systemd-machined. Machines that it has ended are ended then. */
+/* Whether systemd-machined has sent a signal. If so, ends the machines that systemd-machined has terminated.
+ */
 bool mirror_has_signalled(Mirror *mirror, pid_t sender);

@@ -7,10 +7,10 @@
 #include "basic/random.h"
 #include "manager/machine.h"
 
-/* What happens within this time leads to one refresh. */
+/* Changes within this time lead to one refresh. */
 #define REFRESH_DELAY_USEC (20 * USEC_PER_MSEC)
 #define IDLE_USEC          (30 * USEC_PER_SEC)
-/* Calls that wait for a listing: in all, and of a user who is not the owner. */
+/* The limit of calls that wait for a listing: in all, and of a user who does not own the scope. */
 #define WAITING_MAX         4096U
 #define WAITING_OF_USER_MAX 256U
 
@@ -27,7 +27,7 @@ int manager_new(const Scope *scope, sd_event *event, sd_bus *bus, Manager **ret)
                 .event = event,
                 .bus = bus,
                 .run_fd = -EBADF,
-                /* Numbers of transfers are not given again when we are started anew. */
+                /* The next registry does not use numbers of earlier transfers again. */
                 .last_transfer = random_u64() & 0xffffff,
         };
         m->host = machine_new(m);
@@ -97,7 +97,7 @@ static void publish(Manager *m, Machine *machine, bool there)
 
         if (leader == machine->published || m->provider == PROVIDER_NONE)
                 return;
-        /* Of one that started anew, nobody may have seen that it was gone. */
+        /* If a machine was started again, no refresh may have seen its end. */
         bool known = machine->published;
         machine->published = 0;
         if (known)
@@ -183,7 +183,7 @@ void manager_remove(Manager *m, Machine *machine)
         machine_free(machine);
 }
 
-/* A new machine of ours. NULL for somebody's unit that is called alike. */
+/* Adds a new machine of mctl. Returns NULL for a unit of a user with such a name. */
 static int make_of_unit(Manager *m, const char *unit, Machine **ret)
 {
         _cleanup_(machine_free_cleanup) Machine *machine = machine_new(m);
@@ -195,7 +195,7 @@ static int make_of_unit(Manager *m, const char *unit, Machine **ret)
         r = machine_name_from_unit(unit, &machine->name, &machine->kind);
         if (r < 0)
                 return r == -EINVAL ? 0 : r;
-        /* Whoever registered that name before, it is that of a unit of ours now. */
+        /* If a machine of that name was registered before, the name now belongs to the unit of mctl. */
         while ((taken = manager_find(m, machine->name)) && taken->foreign)
                 manager_remove(m, taken);
         machine->owns_unit = true;
@@ -239,7 +239,7 @@ static int take_unit(Manager *m, const char *unit, const char *active)
         }
         machine->state = states[i].state;
         machine->seen = true;
-        /* It ended as it was told to: it is gone by the next refresh. */
+        /* The machine has ended as requested: the next refresh removes it. */
         if (machine->state == MACHINE_FAILED && machine->forget) {
                 systemd_reset_failed(m->systemd, unit);
                 machine->state = MACHINE_STOPPING;
@@ -282,7 +282,7 @@ static int take_units(Manager *m, const UnitState *units, size_t n)
                 if (r < 0)
                         return r;
         }
-        /* Whoever hears of one looks at all of them. */
+        /* An observer may look at all machines, so the list is complete when observers are told. */
         for (size_t i = 0; i < m->n_machines; i++)
                 announce(m, m->machines[i]);
         for (size_t i = 0; i < m->n_machines; i++)
@@ -317,7 +317,7 @@ static void on_units(void *userdata, int error, const UnitState *units, size_t n
         r = error < 0 ? error : take_units(m, units, n);
         if (r < 0)
                 log_error_errno(r, "Failed to list the units of machines");
-        /* Who asked after this listing had begun is owed the next. */
+        /* Calls that came after this listing had begun get the next one. */
         if (m->refresh_again) {
                 m->refresh_again = false;
                 m->waiting = m->waiting_next;
@@ -389,7 +389,7 @@ static int arm(Manager *m, sd_event_source **source, uint64_t delay, sd_event_ti
         return r < 0 ? r : sd_event_source_set_enabled(*source, SD_EVENT_ONESHOT);
 }
 
-/* Never put off again: a steady stream of changes must not keep us from seeing them. */
+/* The timer is not reset: otherwise, a steady stream of changes would delay the refresh for ever. */
 static void arm_once(Manager *m, sd_event_source **source, uint64_t delay, sd_event_time_handler_t handler)
 {
         int r, enabled = SD_EVENT_OFF;
@@ -480,13 +480,13 @@ int manager_setup(Manager *m, const char *unit)
         r = systemd_set_types_unit(m->systemd, unit);
         if (r < 0)
                 return log_oom();
-        /* Nobody is answered before all is known: a call that comes first waits for a listing, too. */
+        /* No call is answered before all machines are known: an early call waits for a listing, too. */
         while (m->refreshing) {
                 r = sd_event_run(m->event, UINT64_MAX);
                 if (r < 0)
                         return log_error_errno(r, "Failed to run the event loop");
         }
-        /* Some may have been paused while we were not there; one that starts is not. */
+        /* A machine may have been paused while no registry ran. A machine that is starting is not paused. */
         for (size_t i = 0; i < m->n_machines; i++)
                 check_freezer(m->machines[i]);
         manager_touch(m);

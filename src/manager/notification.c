@@ -11,7 +11,7 @@
 #include "manager/machine.h"
 
 #define MESSAGE_MAX 4096U
-/* Messages that are read at once. The last assignment of each kind is passed on. */
+/* The number of messages that are read at once. The last assignment of each kind is passed on. */
 #define MESSAGES_AT_ONCE 64U
 #define STATUS_LENGTH    255U
 /* The time that an init that mctl does not know has for READY=1. */
@@ -140,7 +140,8 @@ static int on_message(sd_event_source *source, int fd, uint32_t events, void *us
                         break;
                 if (size == 0 || notification_filter(text, (size_t) size, message) < 0)
                         continue;
-                /* Filtered once more, all of it is shorter than one of each kind can be. */
+                /* Filtered once more, the result is shorter than the buffer: it has at most one assignment
+                 * of each kind. */
                 length += (size_t) snprintf(said + length, sizeof(said) - length, "%s", message);
                 if (length + sizeof(message) >= sizeof(said)) {
                         (void) notification_filter(said, length, message);

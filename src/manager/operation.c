@@ -10,7 +10,7 @@ static const Policy *policy_of(const Call *call)
         return policy_find(call->operation->policy, call->family);
 }
 
-/* "self" is the machine of who asks, for clients of systemd. */
+/* For clients of systemd, "self" is the machine of the caller. */
 static Machine *find_machine(const Call *call)
 {
         Machine *m;
@@ -48,7 +48,7 @@ static void run(Call *call)
                 call_fail_error(call, &(Error){ ERROR_ERRNO, -r, .message = strerror(-r) });
 }
 
-/* However long somebody took for a password, the machines count as they are now. */
+/* A password may have taken long, so the machine is looked up anew. */
 static void run_granted(Call *call)
 {
         if (call->operation->refresh)
@@ -114,7 +114,7 @@ static int ask(Call *call, const char *action)
         return r;
 }
 
-/* The owner of the scope needs no polkit: neither the daemon nor an agent has to be there. */
+/* polkit is not asked for the owner of the scope, and need not be installed. */
 static void authorize(Call *call, const Machine *m)
 {
         const Policy *policy = policy_of(call);

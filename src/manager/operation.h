@@ -5,37 +5,36 @@
 #include "manager/policy.h"
 #include "spec/schema.h"
 
-/* What can be asked of the manager. Each operation is a row: what it takes and gives as schemas, what polkit
- * is asked, and the function. The rows of a file are its own; a door names them. */
+/* Operations of the manager. Each operation is a row: schemas of its arguments and its answer, the question
+ * to polkit, and the function. The file of an object defines its rows, and a door names them. */
 
 typedef struct Machine Machine;
 
 typedef enum TargetKind {
         TARGET_NONE,
-        TARGET_MACHINE,      /* of that name, which is known */
-        TARGET_MACHINE_NAME, /* of that name, which need not be known */
-        TARGET_IMAGE,        /* of that name, which need not be there */
+        TARGET_MACHINE,      /* a known machine of the name in the call */
+        TARGET_MACHINE_NAME, /* a name of a machine, which need not be known */
+        TARGET_IMAGE,        /* a name of an image, which need not exist */
 } TargetKind;
 
 struct Operation {
         const char *verb;
         TargetKind target;
-        bool refresh; /* the machines are as they are when the operation runs, not a moment ago; of machines
-                         always */
-        const Schema *arguments, *answer; /* NULL for none */
+        bool refresh; /* the list of machines is refreshed first; always so for operations on machines */
+        const Schema *arguments, *answer; /* schemas; NULL for no arguments, or no answer */
         PolicyKind policy;
-        /* Answers the call, now or later; the arguments stay the call's. A negative errno answers it with
-         * that. */
+        /* Answers the call, now or later. The arguments belong to the call. A negative errno answers the
+         * call with this error. */
         int (*run)(Call *call, Machine *machine, const void *arguments);
-        /* Judges the arguments before polkit is asked: answers the call and returns 0 for bad ones. May be
+        /* Checks the arguments before polkit is asked: answers the call and returns 0 for wrong ones. May be
          * NULL. */
         int (*judge)(Call *call, const void *arguments);
-        /* What rules of polkit may want to know besides, keys and values by turns. May be NULL. */
+        /* Adds details for rules of polkit: keys and values by turns. May be NULL. */
         int (*details)(const Call *call, const void *arguments, Strv *ret);
-        /* What polkit is told of as the verb, where that depends on the arguments. May be NULL. */
+        /* Returns the verb for polkit, if it depends on the arguments. May be NULL. */
         const char *(*find_verb)(const Call *call, const void *arguments);
-        const void *variant; /* what tells operations with one function apart */
+        const void *variant; /* data by which operations with the same function differ */
 };
 
-/* Runs the call's operation: finds what it is about, asks polkit, and answers. Takes the call over. */
+/* Runs the operation of a call: finds the target, asks polkit, and answers. Takes ownership of the call. */
 void operation_begin(Call *call);

@@ -7,7 +7,7 @@
 #include "manager/machine.h"
 #include "manager/worker.h"
 
-/* Whose name is being read: the machine may be gone meanwhile. */
+/* The machine whose OS name is read. It may end in the meantime. */
 typedef struct Reading {
         Manager *manager;
         char *name;
@@ -21,7 +21,7 @@ static void reading_free(Reading *r)
 }
 DEFINE_CLEANUP(Reading *, reading_free);
 
-/* As os_release_read() chooses it. */
+/* Chooses the field as os_release_read() does. */
 static const char *choose_name(const OsReleaseAnswer *answer)
 {
         static const char *const keys[] = { "PRETTY_NAME", "NAME", "ID" };
@@ -65,7 +65,7 @@ static int begin_reading(Manager *manager, const Machine *m)
         return 0;
 }
 
-/* Nothing is read for the machine of a user: what it shows may be files that only root may read. */
+/* For the machine of a user, nothing is read: the user could show files there that only root may read. */
 static void on_machine_changed(void *userdata, Machine *m, bool there)
 {
         Manager *manager = userdata;

@@ -3,8 +3,9 @@
 
 #include "manager/manager.h"
 
-/* The names of operating systems that no record has: of machines of others, and of those that an older
- * release has started. A child reads them inside, so nobody waits for a file system. */
+/* Names of operating systems that no record has: of machines that other programs registered, and of machines
+ * that an older release started. A child reads them in the machine, so the event loop does not wait for a
+ * file system. */
 
-/* Reads them from now on; the observer is the caller's, and is filled in. */
+/* Begins to read names. Fills in the observer, which stays the caller's. */
 void os_names_observe(Manager *manager, Observer *observer);

@@ -5,8 +5,8 @@
 #define MACHINED(name) "org.freedesktop.machine1." name
 #define IMPORTD(name)  "org.freedesktop.import1." name
 
-/* The verbs of systemd's clients are those that its own rules of polkit know. Files of the host go where its
- * users read them, and those of a machine where root does: so copies and binds take the right to start a
+/* For clients of systemd, the verbs are those of systemd's own policies. A copy to the host can be read by
+ * its users, and a copy to a machine is written as root. So copies and binds need the permission to start a
  * machine. */
 static const Policy policies[_POLICY_KIND_MAX][_FAMILY_MAX] = {
         [POLICY_MANAGE] = { { OURS("manage-machines") }, { MACHINED("manage-machines") } },

@@ -3,13 +3,12 @@
 
 #include "manager/call.h"
 
-/* What polkit is asked before something is done: one table, by what is done and by the family of interfaces
- * that was asked for it. */
+/* The questions to polkit in one table, by the operation and the family of the interface. */
 
 typedef enum PolicyKind {
         POLICY_ANYBODY,
         POLICY_MANAGE,
-        POLICY_MANAGE_OWN, /* as who registered the machine, nobody is asked */
+        POLICY_MANAGE_OWN, /* the user who registered the machine needs no permission */
         POLICY_START,
         POLICY_COPY,
         POLICY_BIND,
@@ -31,24 +30,27 @@ typedef enum PolicyKind {
         _POLICY_KIND_MAX,
 } PolicyKind;
 
-/* What polkit is asked. Without an action, anybody may. */
+/* A question to polkit. Without an action, each user has the permission. */
 typedef struct Policy {
         const char *action;
-        const char *verb;        /* what rules are told; NULL for the operation's own */
-        const char *host_action; /* where the machine is the host itself; NULL: not of the host */
-        bool owner;              /* who registered the machine is asked nothing */
+        const char *verb;        /* the verb for rules; NULL for that of the operation */
+        const char *host_action; /* the action if the machine is the host; NULL if the operation is not
+                                    possible for the host */
+        bool owner;              /* the user who registered the machine needs no permission */
 } Policy;
 
-/* The row of the table. */
+/* Returns the row of an operation and a family. */
 const Policy *policy_find(PolicyKind kind, Family family) _const_;
 
 typedef enum PolicyVerdict {
         POLICY_GRANTED,
         POLICY_DENIED,
-        POLICY_ASK_PASSWORD, /* a password would do, but who asks does not want to be asked for one */
+        POLICY_ASK_PASSWORD, /* a password would give the permission, but the caller does not allow polkit to
+                                ask */
 } PolicyVerdict;
 
-/* A question to polkit. The answer comes to `told`, with a text for people unless it is granted. */
+/* A question that is being asked. The answer is passed to `told`, with a text for people unless the
+ * permission is granted. */
 typedef struct PolicyQuestion {
         const Caller *caller;
         const char *action, *verb, *machine;

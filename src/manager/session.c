@@ -18,10 +18,10 @@ static DEFINE_SCHEMA(shell_arguments, ShellArguments, FIELD(ShellArguments, FIEL
 
 typedef struct Session {
         Call *call;
-        sd_bus *bus; /* of the machine */
+        sd_bus *bus; /* the bus in the machine */
         Systemd *systemd;
         int master_fd;
-        char *path; /* of the other end */
+        char *path; /* the path of the slave */
 } Session;
 
 static void session_free(Session *s)
@@ -42,7 +42,7 @@ static int free_later(sd_event_source *source, void *userdata)
         return 0;
 }
 
-/* The answer comes from the connection that goes with the session. */
+/* The answer is on the connection that is closed with the session. */
 static void on_started(void *userdata, const sd_bus_error *error, const char *job)
 {
         Session *s = userdata;
@@ -90,7 +90,7 @@ static int connect_to(Session *s, const Machine *m)
         return r < 0 ? r : systemd_new(s->bus, &s->systemd);
 }
 
-/* Opens the terminal and connects to the bus inside. Returns 0 where the call has been answered. */
+/* Opens the terminal, and connects to the bus in the machine. Returns 0 if the call has been answered. */
 static int session_new(Call *call, const Machine *m, Session **ret)
 {
         _cleanup_(session_free_cleanup) Session *s = calloc(1, sizeof(Session));
@@ -109,7 +109,7 @@ static int session_new(Call *call, const Machine *m, Session **ret)
         return 1;
 }
 
-/* Starts the unit on the terminal; the session then belongs to the answer. */
+/* Starts the unit on the terminal. The handler of the answer then owns the session. */
 static int session_start(Session **session, UnitRequest *request)
 {
         Session *s = *session;
@@ -147,7 +147,7 @@ static int open_login(Call *call, Machine *m, const void *arguments)
         return 0;
 }
 
-/* The service that systemd inside starts: a login session of that user on the terminal. */
+/* The service that systemd in the machine starts: a login session of the user on the terminal. */
 static void add_shell(UnitRequest *q, const Session *s, int tty_fd, const ShellArguments *a)
 {
         static char *const default_args[] = { (char *) "sh", (char *) "-c",

@@ -3,11 +3,11 @@
 
 #include "manager/operation.h"
 
-/* Login sessions in a machine, as machinectl has them: a terminal of the machine is opened, and systemd
- * inside is asked over its own system bus to start something on it. The answer is a TerminalAnswer. */
+/* Login sessions in a machine for machinectl: the registry opens a terminal of the machine, and asks systemd
+ * inside, over its system bus, to start a service on the terminal. The answer is a TerminalAnswer. */
 
 typedef struct ShellArguments {
-        char *user, *path; /* empty for root, and for the user's shell */
+        char *user, *path; /* "" for root, and for the shell of the user */
         Strv args, environment;
 } ShellArguments;
 

@@ -10,8 +10,8 @@
 #include "manager/worker.h"
 #include "systemd/unit-request.h"
 
-/* A property is at most so long, and a call has at most so many: judging one reads all that systemd knows.
- */
+/* The longest property, and the greatest number of properties in a call. To check a property takes a search
+ * in the introspection data. */
 #define ASSIGNMENTS_MAX 256U
 
 static DEFINE_SCHEMA(start_arguments, StartArguments, FIELD(StartArguments, FIELD_STRING, "spec", spec));
@@ -28,18 +28,18 @@ static DEFINE_SCHEMA(check_arguments, CheckArguments,
                      FIELD(CheckArguments, FIELD_STRINGS, "assignments", assignments));
 static DEFINE_SCHEMA(check_answer, CheckAnswer, FIELD(CheckAnswer, FIELD_STRINGS, "problems", problems));
 
-/* A machine that is about to be started: all that is known before the first side effect. */
+/* A start: facts about the machine that are known before the first side effect. */
 struct Start {
         Manager *manager;
         Call *call;
         Spec *spec;
-        char *busy; /* why the image cannot be had */
+        char *busy; /* why the image cannot be used */
         Strv assignments, warnings;
         char *unit;
-        bool sure;    /* the machines are as they are, not a moment ago */
-        bool asked;   /* systemd was told to forget an earlier unit of the name */
-        int stdio[3]; /* of the payload, and the call's; negative where it has the journal */
-        Start *next;  /* of those under way */
+        bool sure;    /* the list of machines has been refreshed for this start */
+        bool asked;   /* systemd has been asked to unload an earlier unit of the name */
+        int stdio[3]; /* standard streams of the payload, owned by the call; negative for the journal */
+        Start *next;  /* in the list of starts */
 };
 
 static void start_free(Start *start)
@@ -79,7 +79,7 @@ static int allow_disk(Start *start, const PrepareAnswer *a)
         return a->block ? strv_appendf(&start->assignments, "DeviceAllow=%s rw", a->root) : 0;
 }
 
-/* Takes over what has been found out. */
+/* Takes ownership of the facts that the child has found. */
 static int take_prepared(Start *start, const PrepareAnswer *a)
 {
         _cleanup_free_ char *error = NULL;
@@ -150,7 +150,7 @@ static void fail_exists(Start *start)
         call_fail(start->call, ERROR_MACHINE_EXISTS, "Machine '%s' is there already.", start->spec->name);
 }
 
-/* Where the start does not go on, the call is answered. Returns whether it does. */
+/* Whether the start can go on. If not, the call has been answered. */
 static bool go_on(Start *start, int r)
 {
         if (r < 0)
@@ -167,8 +167,8 @@ static void on_forgotten(void *userdata, const sd_bus_error *error, const char *
         (void) job;
         if (error && !gone)
                 return call_fail_bus(start->call, error);
-        /* A unit that is there and has its directory is being started, or was never down: its spec is not
-         * ours. */
+        /* A unit with a runtime directory is starting or running, so the spec in the directory is not that
+         * of this start. */
         r = gone ? 0 : dir_exists(start);
         if (r > 0)
                 return fail_exists(start);
@@ -179,9 +179,9 @@ static void on_forgotten(void *userdata, const sd_bus_error *error, const char *
                 TAKE_PTR(start);
 }
 
-/* A unit of the name that has ended may be remembered, or be about to lose its runtime directory, which
- * systemd removes between two messages. So it is told to forget, and asked: by the answer, all that was an
- * ended unit's is gone. */
+/* A unit of this name may have ended, but still be loaded, or still have its runtime directory, which
+ * systemd removes between two messages. So systemd is asked to reset the unit: after the answer, no ended
+ * unit is left. */
 static int forget_then_start(Start *start)
 {
         int r;
@@ -193,7 +193,7 @@ static int forget_then_start(Start *start)
 
 static void on_failed(Start *start, const sd_bus_error *error)
 {
-        /* Without an answer the unit may start all the same, and then needs its spec. */
+        /* Without an answer, the unit may start nevertheless, and then needs its spec. */
         if (!systemd_error_unknown(error))
                 remove_dir(start);
         if (systemd_error_exists(error))
@@ -224,7 +224,7 @@ static void on_started(void *userdata, const sd_bus_error *error, const char *jo
                     &(StartAnswer){ start->spec->name, start->unit, (char *) job, start->warnings });
 }
 
-/* Returns 1 where the start belongs to the answer that comes, and 0 where the call has been answered. */
+/* Returns 1 if the start belongs to a handler of an answer, and 0 if the call has been answered. */
 static int start_unit(Start *start)
 {
         _cleanup_unit_request_ UnitRequest *q = NULL;
@@ -241,8 +241,8 @@ static int start_unit(Start *start)
         q = unit_request_start(start->manager->systemd, start->unit);
         if (q) {
                 unit_request_add_assignments(q, start->assignments);
-                /* The caller's own descriptors become the payload's: systemd hands them over, and nobody
-                 * copies. */
+                /* The descriptors of the caller are the standard streams of the payload: systemd passes them
+                 * on, and no process copies data. */
                 unit_request_add_stdio(q, start->stdio);
         }
         r = q ? unit_request_send(q, on_started, start) : -ENOMEM;
@@ -257,8 +257,8 @@ static int start_unit(Start *start)
 
 /* --- whether it can be --------------------------------------------------------------------------------- */
 
-/* What is started by systemd alone may be news to us; its launcher has left a record, though. Returns 0
- * where the call has been answered. */
+/* Looks for a unit that systemd has started since the last refresh. Its launcher has left a record. Returns
+ * 0 if the call has been answered. */
 static int check_name(Start *start)
 {
         _cleanup_free_ char *unit = NULL;
@@ -278,7 +278,7 @@ static int check_name(Start *start)
         return r < 0 ? r : 1;
 }
 
-/* A machine of the name that is known, and may be in the way. What a user registered is in nobody's. */
+/* Returns a known machine that may prevent the start. A machine that a user registered prevents no start. */
 static const Machine *find_known(const Start *start)
 {
         const Machine *m = manager_find(start->manager, start->spec->name);
@@ -288,7 +288,7 @@ static const Machine *find_known(const Start *start)
 
 static int begin(Call *call, bool sure);
 
-/* What is known may be a moment old: nobody is refused for that. */
+/* The known list may be a moment old, so it is refreshed before a start is refused. */
 static void begin_again(Call *call)
 {
         int r = begin(call, true);
@@ -297,7 +297,7 @@ static void begin_again(Call *call)
                 call_fail_errno(call, r, "Failed to start a machine");
 }
 
-/* Returns 1 where the start belongs to an answer that comes, and 0 where the call does, or has been
+/* Returns 1 if the start belongs to a handler of an answer, and 0 if the call owns the start, or has been
  * answered. */
 static int start_prepared(Start *start)
 {
@@ -336,7 +336,7 @@ static void on_prepared(void *userdata, const WorkResult *result)
                 TAKE_PTR(start);
 }
 
-/* Has a child find out what there is to know, and calls `prepared` with it. */
+/* Lets a child find the facts, and then calls `prepared`. */
 static int prepare(Call *call, bool sure, bool plan,
                    void (*prepared)(void *userdata, const WorkResult *result))
 {
@@ -411,7 +411,7 @@ static char *describe(const Start *start, const PrepareAnswer *a)
         return text;
 }
 
-/* Returns 0 where the call has been answered. */
+/* Checks the properties of the call. Returns 0 if the call has been answered. */
 static int check_properties(Start *start)
 {
         STRV_FOREACH (s, start->assignments) {
@@ -455,7 +455,7 @@ static int plan_machine(Call *call, Machine *m, const void *arguments)
         return prepare(call, false, true, on_planned);
 }
 
-/* One that only a file can have is no mistake here. */
+/* Checks an assignment of section [Resources]. A property that only a unit file can set is correct there. */
 static int check_assignment(const Manager *manager, Spec *spec, const char *assignment, Strv *problems)
 {
         _cleanup_free_ char *error = NULL;

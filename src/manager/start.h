@@ -3,11 +3,11 @@
 
 #include "manager/manager.h"
 
-/* Machines that are started, and what would be done. */
+/* Operations that start machines, or show what a start would do. */
 
 typedef struct StartArguments {
         char *spec;                  /* JSON */
-        int in_fd, out_fd, error_fd; /* of the payload; negative where it has the journal */
+        int in_fd, out_fd, error_fd; /* standard streams of the payload; negative for the journal */
 } StartArguments;
 
 typedef struct StartAnswer {
@@ -24,13 +24,13 @@ typedef struct CheckArguments {
 } CheckArguments;
 
 typedef struct CheckAnswer {
-        Strv problems; /* a text for each that is wrong */
+        Strv problems; /* a text for each wrong assignment */
 } CheckAnswer;
 
-/* Without the caller's streams, and with them. */
+/* Start a machine without the streams of the caller, and with them. */
 extern const Operation operation_start, operation_run;
 extern const Operation operation_plan;
 extern const Operation operation_check_properties;
 
-/* Whether a machine of that name is about to be started by us. */
+/* Whether a start of the machine is under way in this registry. */
 bool start_is_pending(const Manager *manager, const char *name);

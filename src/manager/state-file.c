@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* The files of a registry below /run/systemd/machines: NAME, assignments that sd_machine_get_class(3),
- * nss-mymachines, "systemctl -M" and others read, and for a machine that has a unit of its own a link
- * "unit:UNIT" to its name. Readers watch the directory for renames. */
+/* The files of a registry below /run/systemd/machines. The file NAME has assignments that
+ * sd_machine_get_class(3), nss-mymachines, "systemctl -M" and other programs read. A machine with a unit of
+ * its own also has a link "unit:UNIT" to its name. Readers watch the directory for renames. */
 
 #include <sys/stat.h>
 
@@ -22,7 +22,7 @@ static int open_dir(void)
         return RET_NERRNO(open(STATE_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
 }
 
-/* A line KEY="VALUE", where there is a value that one line can say. Names of units have backslashes. */
+/* Adds a line KEY="VALUE", if a value can be in one line. Names of units can have backslashes. */
 static int append_line(Strv *lines, const char *key, const char *value)
 {
         _cleanup_free_ char *escaped = value ? malloc(strlen(value) * 2 + 1) : NULL;
@@ -131,7 +131,7 @@ static bool read_number(const char *text, const char *key, uint64_t max, uint64_
         return value && parse_u64(value, 0, max, ret) >= 0;
 }
 
-/* The directory is root's, and so are the files; but what is no file of a registry is no machine. */
+/* Only root writes to the directory. A file that no registry has written is not a machine. */
 static int load(int dir_fd, const char *name, Machine *m)
 {
         _cleanup_free_ char *text = NULL, *own_name = NULL, *id = NULL, *interfaces = NULL;
@@ -183,7 +183,7 @@ static int load_one(Manager *manager, int dir_fd, const char *name)
                 return r;
         if (r < 0)
                 log_warning("'%s/%s' is no file of this registry: removed.", STATE_DIR, name);
-        /* What is ours is known from its unit, and written anew. */
+        /* Machines of mctl are known by their units, and their files are written again. */
         if (r < 0 || streq(m->service, "mctl") || !record_alive(&m->record) || manager_find(manager, name)) {
                 (void) unlinkat(dir_fd, name, 0);
                 return 0;
@@ -200,7 +200,7 @@ static int load_one(Manager *manager, int dir_fd, const char *name)
         return 0;
 }
 
-/* A link to nothing: its machine ended while nobody looked. */
+/* A link without a target: its machine ended while no registry ran. */
 static void drop_dangling(int dir_fd, const char *link)
 {
         char name[MACHINE_NAME_MAX + 1] = "";

@@ -3,11 +3,11 @@
 
 #include "manager/manager.h"
 
-/* The files of a provider of org.freedesktop.machine1 below /run/systemd/machines, which readers watch and
- * read without asking anybody. */
+/* The files of the provider of org.freedesktop.machine1 below /run/systemd/machines, which other programs
+ * watch and read. */
 
-/* Writes and removes the files of machines from now on; the observer is the caller's, and is filled in. */
+/* Begins to write and remove the files of machines. Fills in the observer, which stays the caller's. */
 void state_files_observe(Manager *manager, Observer *observer);
 
-/* Adds the machines that others registered before we were started anew. Errors have been logged. */
+/* Adds the machines that other programs had registered with an earlier registry. Errors have been logged. */
 int state_files_load(Manager *manager);

@@ -10,7 +10,7 @@
 
 static int on_timer(sd_event_source *source, uint64_t usec, void *userdata);
 
-/* The claims of a machine that is gone are in nobody's way, so it takes its time. */
+/* Claims of a machine that has ended block nothing, so the sweep can wait. */
 static void sweep_soon(Sweeper *s)
 {
         int r, enabled = SD_EVENT_OFF;
@@ -38,7 +38,7 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
         (void) source;
         (void) usec;
         if (r == -EWOULDBLOCK)
-                sweep_soon(s); /* a machine starts or ends just now, and has the lock */
+                sweep_soon(s); /* a machine starts or ends now, and has the lock */
         else if (r < 0)
                 log_error_errno(r, "Failed to drop the claims of machines that are gone");
         return 0;
@@ -52,7 +52,7 @@ static void on_unit_removed(void *userdata)
         sweep_soon(s);
 }
 
-/* Whatever was started in the meantime is pending, or was seen by the refresh. */
+/* A machine that was started in the meantime is pending, or the refresh has found it. */
 static void on_refreshed(void *userdata)
 {
         Sweeper *s = userdata;

@@ -3,16 +3,16 @@
 
 #include "manager/manager.h"
 
-/* What machines that are gone have left in the runtime directory: claims, and directories that systemd keeps
- * while a unit waits for a restart. */
+/* Removes what machines have left in the runtime directory: claims, and directories that systemd keeps while
+ * a unit waits for a restart. */
 
 typedef struct Sweeper {
         Manager *manager;
         Observer observer;
         sd_event_source *source;
-        bool sweep_dirs; /* a unit went: the next refresh looks for what it left */
+        bool sweep_dirs; /* a unit was unloaded: the sweep comes after the next refresh */
 } Sweeper;
 
-/* Sweeps from now on, and once for what went while we were not there. */
+/* Begins to sweep, with a first sweep for machines that ended while no registry ran. */
 void sweeper_begin(Sweeper *sweeper, Manager *manager);
 void sweeper_end(Sweeper *sweeper);

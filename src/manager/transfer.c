@@ -19,7 +19,8 @@
 #include "store/store.h"
 
 #define URL_MAX 4096
-/* Of pulls over import1: a second copy is kept as it came. There is none: who wants one clones the image. */
+/* Flag of pulls over import1 that asks for a second, pristine copy. mctl keeps no such copy: a clone of the
+ * image has the same use. */
 #define PULL_KEEP UINT64_C(4)
 
 static DEFINE_SCHEMA(transfer_arguments, TransferArguments,
@@ -92,11 +93,11 @@ bool transfer_is_making(const Manager *manager, const char *name)
 
 /* --- over a crash -------------------------------------------------------------------------------------- */
 
-/* systemd keeps the descriptor that a worker answers over, and what it is for is in a file. */
+/* systemd stores the descriptor of the worker's answer. A file has the facts about the transfer. */
 #define STORED_PREFIX "transfer-"
 #define STATE_MAX     (64U * 1024U)
 
-/* What is written of a transfer. */
+/* The facts about a transfer in its file. */
 typedef struct TransferState {
         char *type, *local, *remote, *verify, *unit;
         uint32_t owner;
@@ -139,7 +140,7 @@ static void state_remove(const Transfer *t)
                 (void) unlinkat(t->manager->run_fd, name, 0);
 }
 
-/* Takes what was read into the transfer. */
+/* Moves the facts of the file into the transfer. */
 static int take_state(Transfer *t, TransferState *state)
 {
         int work = state->type ? work_from_string(state->type) : -EINVAL;
@@ -188,14 +189,14 @@ static void on_progress(void *userdata, double share, uint64_t bytes)
 static void on_finished(void *userdata, const WorkResult *result)
 {
         _cleanup_(transfer_free_cleanup) Transfer *t = userdata;
-        /* The answer of a clone has nothing in it. */
+        /* The answer of a clone is empty. */
         const TransferAnswer *answer = t->work == WORK_CLONE ? NULL : result->answer;
         _cleanup_free_ char *note = NULL;
         const char *message = result->message;
         int error = result->error;
 
         state_remove(t);
-        /* A worker that had not come to its main() could not say so. */
+        /* A worker that ended before its main() has sent no answer. */
         if (error != 0 && t->cancelled) {
                 error = ECANCELED;
                 message = "The transfer was cancelled.";
@@ -245,7 +246,7 @@ bool transfer_restore(Manager *manager, const char *fd_name, int fd)
         }
         const WorkerTask task = task_of(t, fd_name);
         if (worker_resume(manager, &task, fd) < 0)
-                return true; /* it is closed */
+                return true; /* the descriptor has been closed */
         LIST_PREPEND(&manager->transfers, t);
         TAKE_PTR(t);
         return true;
@@ -253,7 +254,7 @@ bool transfer_restore(Manager *manager, const char *fd_name, int fd)
 
 /* --- what is judged ------------------------------------------------------------------------------------ */
 
-/* What is wrong with where an image comes from, or NULL. Files of the host are root's, as far as we know. */
+/* Returns what is wrong with the source of an image, or NULL. Only root passes paths of the host. */
 static const char *find_mistake(const Call *call, const TransferArguments *a)
 {
         bool is_file = startswith(a->url, "file:///");
@@ -274,7 +275,7 @@ static const char *find_mistake(const Call *call, const TransferArguments *a)
                        : NULL;
 }
 
-/* What leads to a server: nothing else of somebody's environment is the worker's. */
+/* Variables for connections. The worker gets no other variable of the caller. */
 static bool is_proxy(const char *assignment)
 {
         static const char *const names[] = { "http_proxy=", "https_proxy=", "HTTPS_PROXY=", "all_proxy=",
@@ -286,7 +287,8 @@ static bool is_proxy(const char *assignment)
         return false;
 }
 
-/* Which work it is. Our own methods say so in words. -EOPNOTSUPP for what there is not. */
+/* Finds the type of work. Methods of mctl name it in the arguments. -EOPNOTSUPP for work that mctl cannot
+ * do. */
 static int find_work(const Call *call, const TransferArguments *a)
 {
         static const struct {
@@ -328,7 +330,7 @@ static bool fits(int fd, Work work)
                (mode & O_ACCMODE) != (is_export(work) ? O_RDONLY : O_WRONLY);
 }
 
-/* A call that has nothing against it is not answered. */
+/* Checks the arguments; the call is answered only if they are wrong. */
 static bool is_bad(Call *call, const TransferArguments *a, Work work)
 {
         const char *mistake = a->url ? find_mistake(call, a) : NULL;
@@ -438,7 +440,7 @@ static int begin(Call *call, const TransferArguments *a, Work work)
         };
         if (!t->local || !t->remote || !t->verify)
                 return -ENOMEM;
-        /* Only our own method says it. */
+        /* Only the method of mctl has this argument. */
         r = run_worker(t, a, call->operation == &operation_export ? MAX(a->clamp, -1) : -1);
         if (r == -EUSERS) {
                 call_fail(call, ERROR_LIMIT,
@@ -470,7 +472,7 @@ static int begin_transfer(Call *call, Machine *m, const void *arguments)
         return 0;
 }
 
-/* Whether it is a disk, only a look tells. */
+/* The worker finds out whether the file is a disk. */
 static void on_looked(Call *call, const WorkResult *result)
 {
         const ListAnswer *answer = result->answer;
@@ -521,7 +523,7 @@ static int list_transfers(Call *call, Machine *m, const void *arguments)
         return 0;
 }
 
-/* The worker ends what it is at, and what it has made: its answer says so. */
+/* The worker stops, and removes what it has made. Its answer reports the end. */
 static int cancel_transfer(Call *call, Machine *m, const void *arguments)
 {
         const TransferIdArguments *a = arguments;
@@ -536,7 +538,7 @@ static int cancel_transfer(Call *call, Machine *m, const void *arguments)
         return systemd_stop_unit(call->manager->systemd, t->unit, call_answer_nothing, call);
 }
 
-/* Who began it is asked nothing. */
+/* The user who began the transfer needs no permission. */
 static int judge_cancel(Call *call, const void *arguments)
 {
         const TransferIdArguments *a = arguments;

@@ -3,17 +3,17 @@
 
 #include "manager/operation.h"
 
-/* Updates of machines that undo themselves, by mctl-update; see update/update.h. */
+/* Updates of machines by mctl-update, which undoes an update that fails; see update/update.h. */
 
 typedef struct UpdateArguments {
-        char *image;      /* the machine gets what this image has */
-        char *health;     /* a shell command inside that has to succeed; "" for none */
+        char *image;      /* the machine gets the contents of this image */
+        char *health;     /* a shell command in the machine that must succeed; "" for none */
         uint64_t timeout; /* µs, 0 for 90 s */
 } UpdateArguments;
 
-/* The target is a machine, which need not be running. The answer, an UpdateAnswer, comes when the update is
- * good; it goes on when who asked is gone. */
+/* Updates a machine, which need not be running. The answer, an UpdateAnswer, comes when the update is
+ * complete. The update goes on after the caller has left. */
 extern const Operation operation_update_machine;
 
-/* The target is the image. */
+/* Undoes an update of an image. */
 extern const Operation operation_undo_update;

@@ -18,18 +18,18 @@
 #include "basic/socket.h"
 #include "systemd/unit-request.h"
 
-/* Workers: in all, and for a user who is not the owner. */
+/* The limit of workers: in all, and for a user who does not own the scope. */
 #define WORKERS_MAX         64U
 #define WORKERS_OF_USER_MAX 16U
 #define CHILDREN_MAX        512U
 #define WORKER_MEMORY_MAX   (UINT64_C(1) << 30)
-/* Work that ends removes what it has made, which of a transfer can be much; and an update is undone. */
+/* The time that a stopped worker has to remove what it has made, or to undo an update. */
 #define STOP_USEC          (5 * USEC_PER_SEC)
 #define TRANSFER_STOP_USEC (60 * USEC_PER_SEC)
 #define UPDATE_STOP_USEC   (20 * 60 * USEC_PER_SEC)
-/* A child that hangs on a file system is given up after that time. */
+/* A child that waits for a file system is given up after this time. */
 #define LOOK_USEC (60 * USEC_PER_SEC)
-/* What names the images of a whole store. */
+/* The name for all images of a store. */
 #define ANSWER_MAX  (8U * 1024U * 1024U)
 #define ANSWER_STEP 16384U
 
@@ -37,22 +37,23 @@ typedef struct Worker {
         Manager *manager;
         WorkerTask task;
         char *stored;
-        Target frozen; /* is thawed in any case; no leader for none */
+        Target frozen; /* the machine to thaw after the work; no leader if there is none */
         int answer_fd;
         sd_event_source *source, *timer;
-        int child_fd; /* a pidfd, since the number may be another's after the end; negative for a unit */
-        char *answer; /* what was not understood yet, and in the end the last line */
+        int child_fd; /* a pidfd, since the PID may be reused after the end; negative for work of a unit */
+        char *answer; /* output that has not been parsed yet, and in the end the last line */
         size_t n_answer;
-        bool starting; /* systemd has not answered yet */
-        bool ended;    /* who waited has been told */
+        bool starting; /* systemd has not answered the start yet */
+        bool ended;    /* the callback has been called */
         struct Worker *next;
 } Worker;
 
-/* What a unit is made of, by the program that does the work. */
+/* The properties of a worker's unit, by the program that does the work. */
 static const struct {
-        const char *path, *unit; /* what its name begins with */
+        const char *path, *unit; /* the begin of the name of the unit */
         uint64_t stop_usec;
-        bool confined; /* it runs nothing but itself, and needs no network but for work that says so */
+        bool confined; /* the program executes no other program, and has no network unless the work needs it
+                        */
 } programs[] = {
         [WORK_BY_WORKER] = { WORKER, "mctl-work", STOP_USEC, true },
         [WORK_BY_TRANSFER] = { TRANSFER_WORKER, "mctl-work", TRANSFER_STOP_USEC, true },
@@ -87,7 +88,7 @@ static Worker *worker_new(Manager *manager, const WorkerTask *task, int answer_f
         *w = (Worker){ .manager = manager, .task = *task, .answer_fd = answer_fd, .child_fd = -EBADF };
         LIST_PREPEND(&manager->workers, w);
         w->stored = task->stored ? strdup(task->stored) : NULL;
-        /* None of these is kept. */
+        /* The task of the caller is valid only during the call. */
         w->task.request = w->task.what = w->task.bind = w->task.stored = NULL;
         if (!task->stored || w->stored)
                 return w;
@@ -95,14 +96,14 @@ static Worker *worker_new(Manager *manager, const WorkerTask *task, int answer_f
         return NULL;
 }
 
-/* Children end in no time, as a rule. */
+/* As a rule, children end soon. */
 static bool has_too_many(const Manager *manager, uid_t uid, bool child)
 {
         const uid_t owner = manager->scope->owner;
         unsigned alike = 0, of_user = 0;
 
         for (const Worker *w = manager->workers; w; w = w->next) {
-                /* What others have under way keeps the owner from nothing. */
+                /* Work of users does not count against the limit of the owner. */
                 alike += (w->child_fd >= 0) == child && (w->task.uid == owner) == (uid == owner);
                 of_user += w->task.uid == uid;
         }
@@ -110,7 +111,8 @@ static bool has_too_many(const Manager *manager, uid_t uid, bool child)
                (uid != owner && of_user >= WORKERS_OF_USER_MAX);
 }
 
-/* With systemctl kill, systemd 262 ends what was to run behind a worker, too. */
+/* Thaws the machine that a worker had frozen. ExecStopPost= of the worker cannot do this: systemd 262 kills
+ * that process as well, if "systemctl kill" has killed the worker. */
 static void thaw(Manager *manager, const Target *target)
 {
         int r = worker_run(manager,
@@ -124,7 +126,7 @@ static void thaw(Manager *manager, const Target *target)
                 log_warning_errno(r, "Failed to thaw the machine of process %i", target->leader);
 }
 
-/* A worker was killed over changes of the store: what it has left hidden, or half-way, is seen to. */
+/* A worker was killed while it changed the store: its unfinished work is completed or removed. */
 static void sweep(Manager *manager)
 {
         int r = worker_run(
@@ -137,7 +139,8 @@ static void sweep(Manager *manager)
 
 /* --- what a worker says -------------------------------------------------------------------------------- */
 
-/* The worker is ours, but what it says of paths is a machine's: it has escaped that. */
+/* Paths in the answer of a worker can come from a machine. The worker has escaped control characters in
+ * them. */
 static int read_answer(const Worker *w, json_t *json, void *answer, const char **ret_message)
 {
         const WorkType *type = work_types + w->task.work;
@@ -177,7 +180,7 @@ static int finish(Worker *w)
                 thaw(manager, &w->frozen);
         if (!json && type->program != WORK_BY_CHILD && !type->machine && w->task.work != WORK_SWEEP)
                 sweep(manager);
-        /* Who hears of it may ask for more. */
+        /* The callback may begin other work. */
         tell(w, &result);
         schema_free(type->answer, answer);
         json_decref(json);
@@ -191,8 +194,8 @@ static int finish(Worker *w)
         return 0;
 }
 
-/* Each line says how far the work is. The answer is what has no newline behind it; what began before a crash
- * has no beginning, maybe. */
+/* Each line reports the progress. The answer is the text after the last newline. After a crash of the
+ * registry, the first line may be incomplete. */
 static void take_lines(Worker *w)
 {
         char *end;
@@ -233,7 +236,7 @@ static int on_answer(sd_event_source *source, int fd, uint32_t events, void *use
         return 0;
 }
 
-/* Where the store of descriptors is full, or there is none, a crash loses it. */
+/* If the store of descriptors is full, or if there is none, a crash of the registry loses the answer. */
 static int listen_to(Worker *w)
 {
         _cleanup_free_ char *message = w->stored ? strf("FDSTORE=1\nFDPOLL=0\nFDNAME=%s", w->stored) : NULL;
@@ -245,7 +248,7 @@ static int listen_to(Worker *w)
 
 /* --- a unit -------------------------------------------------------------------------------------------- */
 
-/* A worker that was not started has said nothing, and says no more. */
+/* A worker that did not start sends no answer. */
 static void on_started(void *userdata, const sd_bus_error *error, const char *job)
 {
         Worker *w = userdata;
@@ -260,7 +263,7 @@ static void on_started(void *userdata, const sd_bus_error *error, const char *jo
                 worker_free(w);
 }
 
-/* The request as a file that nobody else has. */
+/* Writes the request to a file in memory. */
 static int make_request(const WorkType *type, const void *request)
 {
         json_t *json = json_pack("{ss so*}", "work", type->name, "request",
@@ -276,7 +279,7 @@ static int make_request(const WorkType *type, const void *request)
         return r < 0 ? r : lseek(fd, 0, SEEK_SET) < 0 ? -errno : TAKE_FD(fd);
 }
 
-/* What the work is about comes over the socket that is answered over. */
+/* The socket for the answer also passes the descriptor that the work is about. */
 static int make_channel(Worker *w, int data_fd, int *ret_fd)
 {
         int fds[2], r;
@@ -305,7 +308,7 @@ static void add_thaw(UnitRequest *q, const Target *target)
                                          true);
 }
 
-/* Whoever is killed over an update leaves it to be undone. */
+/* If mctl-update is killed, ExecStopPost= undoes the update. */
 static void add_undo(UnitRequest *q, const char *machine)
 {
         unit_request_add_command(
@@ -324,7 +327,8 @@ static void add_properties(UnitRequest *q, const Worker *w, const WorkerTask *ta
         unit_request_add(q, "Description", "s", description ?: type->name);
         unit_request_add(q, "CollectMode", "s", "inactive-or-failed");
         unit_request_add(q, "NoNewPrivileges", "b", confined);
-        /* A user manager would do that by a user namespace, in which nobody may change a store. */
+        /* A user manager would need a user namespace for these settings, in which the worker could not
+         * change a store. */
         if (!w->manager->scope->name)
                 unit_request_add(q, "PrivateNetwork", "b", confined && !type->network);
         if (confined)
@@ -391,7 +395,7 @@ int worker_resume(Manager *manager, const WorkerTask *task, int answer_fd)
 
 /* --- a child ------------------------------------------------------------------------------------------- */
 
-/* Nothing of the manager but its memory is the child's, and that is a copy. */
+/* The child shares no resource of the manager, but has a copy of its memory. */
 static _Noreturn void look(const Scope *scope, const WorkerTask *task, int fd)
 {
         const WorkType *type = work_types + task->work;
@@ -416,10 +420,10 @@ static int on_child(sd_event_source *source, const siginfo_t *info, void *userda
 {
         (void) info;
         (void) userdata;
-        return sd_event_source_set_floating(source, false); /* it has been waited for */
+        return sd_event_source_set_floating(source, false); /* the child has been reaped */
 }
 
-/* Somebody waits for the child however it ends: one that hangs is killed, and may take its time. */
+/* The child is reaped in any case. One that waits for a file system is killed, but may end later. */
 static int watch_child(Worker *w, pid_t pid)
 {
         sd_event_source *source;
@@ -498,11 +502,11 @@ int worker_run(Manager *manager, const WorkerTask *task, char **ret_unit)
         return 0;
 }
 
-/* A call that is answered when the work is done. */
+/* A call that is answered after the work. */
 typedef struct Answer {
         Call *call;
         void (*answer)(Call *call, const WorkResult *result);
-        const char *what; /* of the type */
+        const char *what; /* the answer, of the type of the work */
         char *name, *unit;
         Manager *manager;
 } Answer;
@@ -534,7 +538,7 @@ static void on_finished(void *userdata, const WorkResult *result)
                         &(Error){ ERROR_ERRNO, result->error, .message = message ?: result->message });
 }
 
-/* Nobody takes what the work is about any more. */
+/* The caller has left, so the work is not needed any more. */
 static void on_gone(Call *call, void *userdata)
 {
         const Answer *a = userdata;
