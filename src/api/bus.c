@@ -14,7 +14,8 @@
 #define MACHINED "org.freedesktop.machine1."
 #define IMPORTD  "org.freedesktop.import1."
 
-/* By what has gone wrong and by the family that was asked; one name where both have the same. */
+/* Names of errors, by the kind of the error and the family of the interface. If both families use the same
+ * name, there is one name. */
 static const char *const error_names[_ERROR_KIND_MAX][_FAMILY_MAX] = {
         [ERROR_INVALID_ARGUMENT] = { SD_BUS_ERROR_INVALID_ARGS },
         [ERROR_NOT_SUPPORTED] = { SD_BUS_ERROR_NOT_SUPPORTED },
@@ -81,7 +82,7 @@ static int append_pairs(sd_bus_message *m, const Strv pairs)
         return r < 0 ? r : sd_bus_message_close_container(m);
 }
 
-/* The signature of a type; of an array, that of its elements is between the parentheses. */
+/* The signature of a type. In that of an array, the signature of the elements is between the parentheses. */
 static const char *const signatures[_FIELD_TYPE_MAX] = {
         [FIELD_STRING] = "s",    [FIELD_JOB] = "o",    [FIELD_MACHINE] = "o", [FIELD_ID128] = "ay",
         [FIELD_BOOL] = "b",      [FIELD_CHOICE] = "b", [FIELD_INT] = "i",     [FIELD_UINT] = "u",
@@ -89,7 +90,7 @@ static const char *const signatures[_FIELD_TYPE_MAX] = {
         [FIELD_PAIRS] = "a{ss}", [FIELD_INTS] = "ai",  [FIELD_FD] = "h",
 };
 
-/* Of what an array has. */
+/* The signature of an array's elements. */
 static char *element_signature(const Schema *schema)
 {
         char *types = strdup("");
@@ -125,7 +126,7 @@ static int append_array(const BusDoor *door, sd_bus_message *m, const Field *fie
 int bus_append_field(const BusDoor *door, sd_bus_message *m, const Field *field, const void *object)
 {
         const void *value = field_of(field, object);
-        const char *const *text = value; /* of those that are texts */
+        const char *const *text = value; /* fields that are strings */
 
         switch (field->type) {
         case FIELD_STRING:
@@ -151,7 +152,7 @@ int bus_append_field(const BusDoor *door, sd_bus_message *m, const Field *field,
                                 sizeof(int32_t));
         case FIELD_ARRAY:
                 return append_array(door, m, field, object);
-        default: /* numbers and descriptors */
+        default: /* fields that are numbers or descriptors */
                 return sd_bus_message_append_basic(m, signatures[field->type][0], value);
         }
 }
@@ -227,14 +228,15 @@ int bus_read_field(sd_bus_message *m, const Field *field, void *object)
                 return read_numbers(m, field, object);
         case FIELD_FD:
                 return read_fd(m, value);
-        default: /* numbers; nothing else is an argument */
+        default: /* numbers; no other types are arguments */
                 return sd_bus_message_read_basic(m, signatures[field->type][0], value);
         }
 }
 
 /* --- keys of rows -------------------------------------------------------------------------------------- */
 
-/* The next key of a list, with what it is called; the caller frees both. 0 at the end. */
+/* Reads the next key of a list, and its name in introspection. The caller frees both. Returns 0 at the end.
+ */
 static int next_key(const char **list, char **ret_key, char **ret_name)
 {
         const char *word = *list + strspn(*list, " "), *end = word + strcspn(word, " ");
@@ -257,7 +259,7 @@ static int next_key(const char **list, char **ret_key, char **ret_name)
         return 1;
 }
 
-/* What functions read and append is only described. */
+/* Arguments that functions read and append have only a description. */
 static bool is_described(const char *key)
 {
         return key[0] == '=';
@@ -295,7 +297,7 @@ static void on_failed(Call *call, const Error *error)
                         ? sd_bus_reply_method_errnof(c->message, error->number, "%s", error->message)
                         : sd_bus_reply_method_errorf(c->message, error_name(error, call->family), "%s",
                                                      error->message);
-        if (r < 0) /* nobody is to wait for ever */
+        if (r < 0) /* no caller waits for ever */
                 (void) sd_bus_reply_method_errno(c->message, error->number > 0 ? error->number : EIO, NULL);
 }
 
@@ -315,7 +317,7 @@ static int on_gone(sd_bus_track *track, void *userdata)
         (void) track;
         if (c->call.gone)
                 c->call.gone(&c->call, c->call.gone_userdata);
-        return 1; /* else it would be told again */
+        return 1; /* the bus would report the name again */
 }
 
 static int on_watch(Call *call)
@@ -354,7 +356,7 @@ static int read_arguments(BusCall *c, sd_bus_message *m, void *arguments)
         return r;
 }
 
-/* Reads what is asked; a call that fails is answered. */
+/* Reads the arguments of a call. If this fails, answers the call. */
 static int read_call(BusCall *c, const char *target)
 {
         Call *call = &c->call;
@@ -392,19 +394,19 @@ int bus_door_call(BusDoor *door, sd_bus_message *message, const BusMethod *metho
                 call_fail_errno(&c->call, r, "Failed to read the call");
         else
                 operation_begin(&c->call);
-        return 1; /* it is, or will be, answered */
+        return 1; /* the call has been answered, or will be */
 }
 
 /* --- tables -------------------------------------------------------------------------------------------- */
 
-/* What sd-bus hands to the handler of a method. */
+/* The userdata that sd-bus passes to the handler of a method. */
 typedef struct BusSlot {
         BusDoor *door;
         const BusMethod *method;
-        const char *prefix; /* of the object that it is a method of; NULL for the manager's */
+        const char *prefix; /* the object that has the method; NULL for methods of the manager */
 } BusSlot;
 
-/* The methods of one interface at one place, with the texts that sd-bus borrows. */
+/* The methods of one interface at one path, with the strings that sd-bus borrows. */
 typedef struct BusTable {
         sd_bus_vtable *vtable;
         BusSlot *slots;
@@ -420,7 +422,7 @@ static int on_method(sd_bus_message *message, void *userdata, sd_bus_error *erro
         int r;
 
         (void) error;
-        /* A question that wants no answer asks nothing. */
+        /* A call that only reads, and wants no reply, is dropped. */
         if (!sd_bus_message_get_expect_reply(message) && slot->method->operation->policy == POLICY_ANYBODY)
                 return 1;
         if (slot->prefix && slot->method->operation->target != TARGET_NONE) {
@@ -431,7 +433,7 @@ static int on_method(sd_bus_message *message, void *userdata, sd_bus_error *erro
         return bus_door_call(slot->door, message, slot->method, target);
 }
 
-/* Introspection has names one behind the other, each ended by a NUL byte. */
+/* sd-bus takes the names for introspection in one string, where each name ends with a NUL byte. */
 typedef struct Description {
         char types[256], names[512];
         size_t n_types, n_names;
@@ -454,7 +456,7 @@ static void describe_fields(Description *d, const Schema *schema, const char *ke
         {
                 const Field *f = is_described(_key) ? NULL : schema_find(schema, _key);
 
-                assert(f || is_described(_key)); /* as the rows and the schemas have them */
+                assert(f || is_described(_key)); /* each key is in the schema, or has its types in the row */
                 if (!f)
                         describe(d, _key + 1, _name);
                 else if (f->type == FIELD_ARRAY) {
@@ -466,7 +468,7 @@ static void describe_fields(Description *d, const Schema *schema, const char *ke
         }
 }
 
-/* One row as sd-bus has methods. */
+/* Makes the entry of sd-bus for a row. */
 static int add_row(BusTable *t, const BusSlot *slot, const char *member)
 {
         const BusMethod *m = slot->method;
@@ -485,7 +487,7 @@ static int add_row(BusTable *t, const BusSlot *slot, const char *member)
         memcpy(names, in.names, in.n_names);
         memcpy(names + in.n_names, out.names, out.n_names);
         t->slots[t->n] = *slot;
-        /* What is unused of the entry has to be zero, as it is. */
+        /* Unused bytes of the entry are zero already. */
         sd_bus_vtable *v = t->vtable + t->n + 1;
         v->type = _SD_BUS_VTABLE_METHOD;
         v->flags = SD_BUS_VTABLE_UNPRIVILEGED | SD_BUS_VTABLE_ABSOLUTE_OFFSET;
@@ -520,7 +522,7 @@ static size_t count_rows(const sd_bus_vtable *others)
         return n;
 }
 
-/* The rows that `prefix` says, and behind them what else there is. */
+/* Makes a table: the methods whose rows `prefix` selects, and then the other entries. */
 static int make_table(BusDoor *door, const char *prefix, TargetKind target, const BusMethod *methods,
                       const sd_bus_vtable *others, BusTable **ret)
 {

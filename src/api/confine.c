@@ -13,11 +13,12 @@
 #define WRITABLE_MAX 16U
 
 typedef struct Writable {
-        int target_fd; /* the directory itself */
-        int tree_fd;   /* a copy of its mount, for the same place */
+        int target_fd; /* the directory that stays writable */
+        int tree_fd;   /* a writable copy of its mount, to be attached there */
 } Writable;
 
-/* Returns how many directories there are, whose descriptors are open then, also after an error. */
+/* Opens the directories of a list. Returns the number of directories whose descriptors are open, also after
+ * an error. */
 static size_t open_writable(char *paths, Writable *writable, int *ret_error)
 {
         size_t n = 0;
@@ -37,7 +38,7 @@ static size_t open_writable(char *paths, Writable *writable, int *ret_error)
         return n;
 }
 
-/* What others mount later still appears. */
+/* Mounts that the host makes later appear in the namespace, too. */
 static int make_read_only(char *writable_paths)
 {
         Writable writable[WRITABLE_MAX];

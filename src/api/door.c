@@ -8,8 +8,8 @@
 #define SYSTEM  "io.systemd.System"
 #define DENIED  "org.varlink.service.PermissionDenied"
 
-/* By what has gone wrong: of machines, and of images where that is another. What is not here is an error of
- * the system. */
+/* Names of errors, by the kind of the error, for machines and for images. An error that is not listed is a
+ * system error. */
 static const struct {
         ErrorKind kind;
         int number;
@@ -90,7 +90,7 @@ const DoorMethod *door_find(const DoorMethod *methods, const VarlinkConnection *
 {
         while (methods->name && !streq(methods->name, varlink_method(c)))
                 methods++;
-        assert(methods->name); /* as the tables of methods have them */
+        assert(methods->name); /* the varlink server runs methods of the table only */
         return methods;
 }
 
@@ -136,7 +136,7 @@ typedef struct HeldCall {
 static void on_held_failed(Call *call, const Error *error)
 {
         (void) call;
-        (void) error; /* what is known is told */
+        (void) error; /* without the refresh, the call is answered with the facts that are known */
 }
 
 static void on_held_free(Call *call)

@@ -4,9 +4,9 @@
 #include "api/varlink.h"
 #include "manager/manager.h"
 
-/* A door to the manager over varlink. A method is a row: its operation, and how the answer is told where it
- * is more than that all is well. Its parameters are the keys of the operation's schema, others are passed
- * over. */
+/* A door to the manager over varlink. A method is a row: an operation and, if the answer has content, a
+ * function that sends it. The parameters are the keys of the operation's schema. Other parameters are
+ * ignored. */
 
 typedef struct DoorMethod DoorMethod;
 
@@ -18,23 +18,23 @@ typedef struct DoorCall {
 } DoorCall;
 
 struct DoorMethod {
-        const char *name; /* with its interface */
+        const char *name; /* name with the interface */
         const Operation *operation;
-        const char *required; /* a parameter that must be there, or NULL */
-        /* Reads what is called otherwise here than in the schema. -EINVAL with the parameter that is wrong.
-         */
+        const char *required; /* a required parameter, or NULL */
+        /* Reads parameters that have other names than in the schema. -EINVAL with the name of the wrong
+         * parameter */
         int (*read)(const json_t *parameters, void *arguments, const char **ret_wrong);
-        /* Takes `waiting` over, which is to be finished. NULL for an answer with nothing in it. */
+        /* Sends the answer. Takes ownership of `waiting`, and finishes it. NULL for an empty answer. */
         void (*answered)(VarlinkCall *waiting, const Call *call, const void *answer);
 };
 
-/* Has the operation run for who asks, about a machine or an image of that name, which may be NULL. */
+/* Runs an operation for the peer, on the machine or image of this name, which may be NULL. */
 int door_call(VarlinkConnection *c, Manager *manager, const DoorMethod *method, const json_t *parameters,
               const char *target);
 
-/* The row of the method at hand. */
+/* Returns the row of the current method. */
 const DoorMethod *door_find(const DoorMethod *methods, const VarlinkConnection *c);
 
-/* Has the call at hand made anew once the manager has refreshed: then varlink_was_held(). -EALREADY where it
- * was. */
+/* Runs the current call again after the next refresh of the manager: varlink_was_held() is then true.
+ * -EALREADY if the call has been run again already. */
 int door_hold(VarlinkConnection *c, Manager *manager);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Objects of images on org.freedesktop.machine1. Whoever asks for a property, or for the list of the
- * objects, is answered when somebody has looked at the store; so what sd-bus would ask us for at once is
- * taken before it does. */
+/* Objects of images on org.freedesktop.machine1. A child reads the store, so a call for properties or for
+ * the list of objects is answered later. Such calls are taken before sd-bus, which would answer them at
+ * once. */
 
 #include "api/machine1.h"
 #include "basic/names.h"
@@ -41,7 +41,7 @@ int image1_append_path(const BusCall *call, sd_bus_message *reply, const void *a
 
 /* --- properties ---------------------------------------------------------------------------------------- */
 
-/* What no image has: limits of quota groups. */
+/* The value for limits of quota groups, which no image has. */
 #define NO_MEMBER SIZE_MAX
 
 static const struct {
@@ -60,7 +60,7 @@ static const struct {
         { "LimitExclusive", "t", NO_MEMBER },
 };
 
-/* As a variant. */
+/* Appends a field as a variant. */
 static int append_property(sd_bus_message *m, const ImageEntry *image, size_t i)
 {
         const void *value = (const uint8_t *) image + image_properties[i].member;
@@ -168,7 +168,7 @@ static int on_message(sd_bus_message *m, void *userdata, sd_bus_error *error)
         return bus_door_call(userdata, m, question, name);
 }
 
-/* Nobody asks it: all that is read has been answered before. */
+/* sd-bus never calls this getter: all calls for properties have been answered before. */
 static int get_nothing(sd_bus *bus, const char *path, const char *interface, const char *property,
                        sd_bus_message *reply, void *userdata, sd_bus_error *error)
 {
@@ -196,7 +196,7 @@ static const sd_bus_vtable properties[] = {
         SD_BUS_VTABLE_END,
 };
 
-/* Any name that an image can have has an object; whether there is that image, its answers say. */
+/* Each valid name of an image has an object. Answers of the object report whether the image exists. */
 static int find_image(sd_bus *bus, const char *path, const char *interface, void *userdata, void **ret,
                       sd_bus_error *error)
 {

@@ -13,7 +13,7 @@ static char *path_of(uint32_t id)
         return strf(OBJECT_PREFIX "%u", id);
 }
 
-/* Transfers that this interface knows nothing of. */
+/* Whether a transfer has a type of this interface. */
 static bool is_known(const Transfer *t)
 {
         return t->work != WORK_CLONE;
@@ -75,7 +75,8 @@ static int append_transfers_extended(const BusCall *call, sd_bus_message *reply,
         return append_list(call, reply, true);
 }
 
-/* Cancel() of an object says by its path what CancelTransfer() says by a number. */
+/* Cancel() of an object has the number of the transfer in its path; CancelTransfer() has it as an argument.
+ */
 static int read_cancelled(BusCall *call, sd_bus_message *m, void *arguments)
 {
         const char *path = sd_bus_message_get_path(m);

@@ -3,8 +3,8 @@
 
 #include "api/bus.h"
 
-/* org.freedesktop.import1: archives and downloads, as systemd's clients know them
- * (org.freedesktop.import1(5)), with an object for each transfer. */
+/* org.freedesktop.import1(5): archives and downloads for clients of systemd, with an object for each
+ * transfer. */
 
 #define IMPORT1_NAME      "org.freedesktop.import1"
 #define IMPORT1_PATH      "/org/freedesktop/import1"
@@ -17,8 +17,8 @@ typedef struct Import1 {
         Observer observer;
 } Import1;
 
-/* Makes the objects; signals are sent once import1_tell() has been called, the name is for the caller to
- * take. */
+/* Makes the objects. Signals are sent after import1_tell() has been called. The caller requests the bus
+ * name. */
 int import1_add(Import1 *import1, Manager *manager, sd_bus *bus);
 void import1_tell(Import1 *import1);
 void import1_clear(Import1 *import1);

@@ -40,7 +40,7 @@ static int describe(VarlinkConnection *c, const json_t *parameters, bool more, v
         (void) more;
         manager_touch(m->manager);
         if (door_hold(c, m->manager) >= 0)
-                return 0; /* as it is by then */
+                return 0; /* runs again after the refresh, with the new state */
         return varlink_reply(
                 c,
                 json_pack("{sb ss}", "running", m->state != MACHINE_FAILED && !m->paused, "status", state),
@@ -140,7 +140,7 @@ static void on_published(void *userdata, Machine *m, bool there)
                 return;
         }
         r = instance_open(m);
-        if (r < 0) /* it is known all the same */
+        if (r < 0) /* the machine is published without a socket */
                 log_warning_errno(r, "Failed to open '%s'", strna(m->control_address));
 }
 

@@ -3,14 +3,14 @@
 
 #include "manager/manager.h"
 
-/* io.systemd.MachineInstance: a socket for each machine of ours, over which clients of systemd control it;
- * "control/NAME" in the runtime directory. */
+/* io.systemd.MachineInstance: each machine of mctl has a socket "control/NAME" in the runtime directory,
+ * over which clients of systemd control the machine. */
 
 typedef struct Instances {
         Manager *manager;
         Observer observer;
 } Instances;
 
-/* Serves the machines that are published from now on. What is there from before is removed. */
+/* Begins to serve machines that are published. Removes sockets of an earlier registry. */
 void instances_open(Instances *instances, Manager *manager);
 void instances_close(Instances *instances);

@@ -35,7 +35,7 @@ static json_t *describe(const Machine *m)
                          (json_int_t) m->owner);
 }
 
-/* A number, or an object that has it as "pid"; where neither is there, ret stays. */
+/* Reads a number, or the member "pid" of an object. If the parameter is missing, ret does not change. */
 static int take_process(const json_t *value, pid_t *ret)
 {
         const json_t *number = json_is_object(value) ? json_object_get(value, "pid") : value;
@@ -50,13 +50,13 @@ static int take_process(const json_t *value, pid_t *ret)
 }
 
 typedef enum Lookup {
-        LOOKUP_ANSWERED, /* with an error, or it will be */
+        LOOKUP_ANSWERED, /* the call has been answered with an error, or will be answered */
         LOOKUP_FOUND,
-        LOOKUP_ALL, /* nothing was said */
+        LOOKUP_ALL, /* the call names neither a machine nor a process */
 } Lookup;
 
-/* By its name or by a process of it. One that we do not know may have begun just now: so systemd is asked
- * first. */
+/* Finds the machine that a call is about, by its name or by a process in it. An unknown machine may just
+ * have started, so the manager first refreshes. */
 static int look_up(VarlinkConnection *c, const json_t *parameters, Manager *manager, Machine **ret)
 {
         const json_t *name = json_object_get(parameters, "name");
@@ -107,8 +107,8 @@ static int list(VarlinkConnection *c, const json_t *parameters, bool more, void 
                         : varlink_error(c, MACHINE "NoSuchMachine", NULL);
 }
 
-/* An id of a machine as the host numbers it, by the parameter "uid" or "gid"; with `machine` NULL the other
- * way. */
+/* Converts an ID of a machine to that of the host, by the parameter "uid" or "gid". With a NULL `machine`,
+ * converts an ID of the host. */
 static int map_one(VarlinkConnection *c, const json_t *parameters, const char *key, Manager *manager,
                    const Machine *machine, json_t *answer)
 {
@@ -144,7 +144,7 @@ static int map(VarlinkConnection *c, const json_t *parameters, Manager *manager,
         json_t *answer = json_object();
         int r;
 
-        /* An error that was sent is no failure of ours: 0. */
+        /* Returns 0 if an error has been sent: the connection goes on. */
         r = map_one(c, parameters, "uid", manager, m, answer);
         if (r > 0)
                 r = map_one(c, parameters, "gid", manager, m, answer);
@@ -188,7 +188,7 @@ static int read_kill(const json_t *parameters, void *arguments, const char **ret
                        : -EINVAL;
 }
 
-/* A flag is a word of its own here. */
+/* In varlink, each flag is a parameter. */
 static int read_copy(const json_t *parameters, void *arguments, const char **ret_wrong)
 {
         const json_t *replace = json_object_get(parameters, "replace");
@@ -240,7 +240,7 @@ static const DoorMethod changes[] = {
         {},
 };
 
-/* By the mode of Open(). */
+/* The operations, by the mode of Open(). */
 static const struct {
         const char *mode;
         DoorMethod method;
@@ -260,7 +260,7 @@ static const DoorMethod *find_mode(const json_t *parameters)
         return NULL;
 }
 
-/* By the name the manager finds it itself; who says a process, does not know it. */
+/* The manager finds a machine by its name. For a call that names a process, the name is found here. */
 static int enter(VarlinkConnection *c, const json_t *parameters, Manager *manager, const DoorMethod *method)
 {
         const char *name = json_string_value(json_object_get(parameters, "name"));
@@ -294,7 +294,8 @@ static int open_terminal(VarlinkConnection *c, const json_t *parameters, bool mo
 static const DoorMethod register_method = { MACHINE "Register", &operation_register },
                         create_method = { MACHINE "Register", &operation_create };
 
-/* It is in the unit that its leader is in, or in one that is made for it. The leader is said in two ways. */
+/* The machine is in the unit of its leader, or in a new scope. The call names the leader in one of two ways.
+ */
 static int add(VarlinkConnection *c, const json_t *parameters, bool more, void *userdata)
 {
         pid_t leader = 0;
@@ -349,7 +350,7 @@ int machine_varlink_open(MachineVarlink *varlink, Manager *manager)
                 r = varlink_new(manager->event, machine_methods, manager, &varlink->machines);
         if (r >= 0)
                 r = varlink_listen(varlink->machines, SOCKET_DIR "/" SERVICE);
-        /* Both interfaces are behind one socket. */
+        /* One socket serves both interfaces. */
         (void) unlink(SOCKET_DIR "/io.systemd.MachineImage");
         if (r >= 0 && symlink(SERVICE, SOCKET_DIR "/io.systemd.MachineImage") < 0)
                 r = -errno;

@@ -15,7 +15,7 @@
 
 /* --- what is registered -------------------------------------------------------------------------------- */
 
-/* 0 is who calls. */
+/* 0 stands for the caller. */
 static int read_leader(sd_bus_message *m, int32_t *ret)
 {
         uint32_t leader;
@@ -26,7 +26,7 @@ static int read_leader(sd_bus_message *m, int32_t *ret)
         return r;
 }
 
-/* What one property of RegisterMachineEx() is in the schema. */
+/* A property of RegisterMachineEx(), and its key in the schema. */
 static const struct {
         const char *property, *key;
 } registered[] = {
@@ -46,7 +46,7 @@ static int read_registered(BusCall *call, sd_bus_message *m, const char *key, Re
 {
         if (streq(key, "LeaderPID"))
                 return read_leader(m, &a->leader);
-        if (streq(key, "LeaderPIDFDID")) /* says the same as the number, for this kernel */
+        if (streq(key, "LeaderPIDFDID")) /* identifies the same process as the PID */
                 return sd_bus_message_skip(m, "t");
         for (size_t i = 0; i < ELEMENTSOF(registered); i++)
                 if (streq(registered[i].property, key)) {
@@ -75,7 +75,7 @@ static int read_properties(BusCall *call, sd_bus_message *m, RegisterArguments *
                 if (r >= 0)
                         r = sd_bus_message_exit_container(m);
         }
-        /* A value of another type than it should be of. */
+        /* Fails for a value of the wrong type. */
         return r == -ENXIO ? -EINVAL : r < 0 ? r : sd_bus_message_exit_container(m);
 }
 
@@ -163,7 +163,7 @@ static int append_addresses(const BusCall *call, sd_bus_message *reply, const vo
                 member, NULL, &operation, in, "machine:path", read_registration \
         }
 #define TERMINAL "fd:pty path:pty_path"
-/* The same call asks what an image says of itself, of the manager and of the object. */
+/* Methods of the manager and of an image's object that read facts in the image make the same call. */
 #define ASK_IMAGE(member, keys)                                                        \
         {                                                                              \
                 "GetImage" member, "Get" member, &operation_inspect_image, .out = keys \
@@ -225,7 +225,7 @@ const BusMethod machine1_methods[] = {
 };
 
 DEFINE_BUS_GETTER(pool_path, BusDoor, sd_bus_message_append(reply, "s", object->manager->scope->store));
-/* The store is a directory of the host's file system. */
+/* Quotas of the store do not exist: the store is a directory on the host's file system. */
 DEFINE_BUS_GETTER(pool_size, BusDoor, ((void) object, sd_bus_message_append(reply, "t", UINT64_MAX)));
 
 static const sd_bus_vtable others[] = {
@@ -239,7 +239,7 @@ static const sd_bus_vtable others[] = {
 
 /* --- the object of a machine --------------------------------------------------------------------------- */
 
-/* "self" is the machine of who asks. */
+/* "self" is the machine of the caller. */
 static int find_machine(sd_bus *bus, const char *path, const char *interface, void *userdata, void **ret,
                         sd_bus_error *error)
 {
@@ -284,7 +284,7 @@ static int list_machines(sd_bus *bus, const char *path, void *userdata, char ***
         return 1;
 }
 
-/* machined's words for what a machine does. */
+/* The states of machines, in the words of systemd-machined. */
 static const char *state_text(const Machine *m)
 {
         return m->state == MACHINE_STARTING   ? "opening"

@@ -3,9 +3,9 @@
 
 #include "api/bus.h"
 
-/* org.freedesktop.machine1: the registry that all of systemd's clients know (org.freedesktop.machine1(5)),
- * where we are its provider. Machines that others register (systemd-nspawn, libvirt) are machines of the
- * manager too. */
+/* org.freedesktop.machine1(5): the registry that all clients of systemd know, if this process is its
+ * provider. Machines that other programs register (systemd-nspawn, libvirt) are machines of the manager,
+ * too. */
 
 #define MACHINE1_NAME     "org.freedesktop.machine1"
 #define MACHINE1_PATH     "/org/freedesktop/machine1"
@@ -20,8 +20,8 @@ typedef struct Machine1 {
         Observer observer;
 } Machine1;
 
-/* Makes the objects; signals are sent once machine1_tell() has been called, the name is for the caller to
- * take. */
+/* Makes the objects. Signals are sent after machine1_tell() has been called. The caller requests the bus
+ * name. */
 int machine1_add(Machine1 *machine1, Manager *manager, sd_bus *bus);
 void machine1_tell(Machine1 *machine1);
 void machine1_clear(Machine1 *machine1);
@@ -29,10 +29,10 @@ void machine1_clear(Machine1 *machine1);
 /* For tests: the rows of all methods. */
 extern const BusMethod machine1_methods[];
 
-/* image1.c: objects of images, whose properties are looked up by others, so that nobody waits for a file
- * system. */
+/* image1.c: objects of images. A child reads their properties, so the event loop waits for no file system.
+ */
 int image1_add(BusDoor *door, const BusMethod *methods);
 
-/* Appends ListImages() of the manager, and one image's path. */
+/* Append an entry of ListImages(), and the object path of an image. */
 int image1_append_list(const BusCall *call, sd_bus_message *reply, const void *answer);
 int image1_append_path(const BusCall *call, sd_bus_message *reply, const void *answer);

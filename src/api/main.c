@@ -23,7 +23,7 @@
 #define OWN_UNIT       "mctl-registryd.service"
 #define CONSOLE_SOCKET "console"
 
-/* All that this program is made of. */
+/* The parts of this program. */
 typedef struct Registryd {
         Scope *scope;
         sd_event *event;
@@ -74,7 +74,8 @@ static int on_name_released(sd_bus_message *reply, void *userdata, sd_bus_error 
 {
         Registryd *d = userdata;
 
-        /* What was sent to us before the name went has been read by now, and may keep us. */
+        /* Calls that were sent before the name was released have been read now, and may keep the registry
+         * running. */
         (void) reply;
         (void) ret_error;
         if (manager_is_idle(d->manager))
@@ -99,7 +100,8 @@ static void on_idle(void *userdata)
 
 /* --- the beginning ------------------------------------------------------------------------------------- */
 
-/* Takes what systemd hands to us: the socket of consoles, and what it has kept over a crash of ours. */
+/* Takes the descriptors that systemd passes: the socket of launchers, and descriptors that an earlier
+ * registry has stored. */
 static int take_fds(Registryd *d)
 {
         char **names = NULL;
@@ -130,7 +132,7 @@ static int ask_polkit(void *userdata, const PolicyQuestion *question)
         return polkit_ask(userdata, question);
 }
 
-/* Nobody is answered before all is known: a call that comes first waits for a listing, too. */
+/* No call is answered before all machines are known: an early call waits for a listing, too. */
 static int set_up(Registryd *d)
 {
         int r;
@@ -151,7 +153,7 @@ static int set_up(Registryd *d)
         if (r < 0)
                 return log_error_errno(r, "Failed to begin with '%s'", d->scope->run_dir);
         d->polkit.bus = d->bus;
-        /* Users have no polkit of their own. */
+        /* A user manager has no polkit. */
         if (!d->scope->name) {
                 d->manager->ask_policy = ask_polkit;
                 d->manager->policy_userdata = &d->polkit;
@@ -179,7 +181,7 @@ static int set_up(Registryd *d)
         return 0;
 }
 
-/* It is not us who is to end with a machine. */
+/* The registry does not end with a machine. */
 static int on_terminate(sd_event_source *source, const struct signalfd_siginfo *signal, void *userdata)
 {
         Registryd *d = userdata;

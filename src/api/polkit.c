@@ -8,10 +8,10 @@
 
 #define POLKIT_NAME "org.freedesktop.PolicyKit1"
 
-/* A person may be typing a password. */
+/* An administrator may be typing a password. */
 #define TIMEOUT_USEC (10 * 60 * USEC_PER_SEC)
 
-/* The bus lets us wait for a number of answers only, and systemd's are among them. */
+/* The bus limits the number of pending replies of a connection, and those of systemd count as well. */
 #define QUESTIONS_MAX         64U
 #define QUESTIONS_OF_USER_MAX 8U
 
@@ -69,7 +69,7 @@ static int on_answer(sd_bus_message *reply, void *userdata, sd_bus_error *ret_er
         return 0;
 }
 
-/* Whoever is on the bus is known by his name there, others by their process. */
+/* A caller on the bus is described by the bus name, another caller by the process. */
 static int append_subject(sd_bus_message *m, const Caller *caller)
 {
         if (caller->bus_name)
@@ -101,7 +101,7 @@ int polkit_ask(Polkit *polkit, const PolicyQuestion *question)
         unsigned n = 0;
         int r;
 
-        /* It was gone when we looked: its number may be another one's by now. */
+        /* The caller had ended before the process was opened, so its PID may belong to another process. */
         if (!caller->bus_name && caller->start_time == 0)
                 return -EACCES;
         for (const PolkitQuestion *other = polkit->questions; other; other = other->next)

@@ -5,8 +5,8 @@
 
 #include "manager/policy.h"
 
-/* Asks polkit (org.freedesktop.PolicyKit1) for the manager: how many questions may be open is bounded, and
- * how many of one user. */
+/* Asks polkit (org.freedesktop.PolicyKit1) for the manager. The number of open questions is limited, in all
+ * and for each user. */
 
 typedef struct Polkit {
         sd_bus *bus;

@@ -11,10 +11,10 @@
 #define CONFIG_FILE     "registry.conf"
 #define CONFIG_FILE_MAX (64U * 1024U)
 
-/* Whether D-Bus starts somebody else for a name. */
+/* Whether D-Bus would start another program for a name. */
 #define SERVICE_FILE(name) "/usr/share/dbus-1/system-services/" name ".service"
 
-/* Provider= of registry.conf: 1 for yes, 0 for no, -1 for auto and where there is no such file. */
+/* Provider= of registry.conf: 1 for yes, 0 for no, -1 for auto, or without the file. */
 static int read_provider(const Scope *scope)
 {
         _cleanup_free_ char *path = scope_config_path(scope, CONFIG_FILE), *text = NULL;
@@ -40,7 +40,7 @@ static int read_provider(const Scope *scope)
         return provider;
 }
 
-/* Whether systemd-machined is there to be started; it is where nothing else is known. */
+/* Whether systemd can start systemd-machined; true if this is unknown. */
 static bool has_machined(const Manager *manager)
 {
         _cleanup_free_ char *state = NULL;
@@ -69,8 +69,8 @@ static int begin_import1(ProviderDoors *doors)
         return 0;
 }
 
-/* The order of the observers is that in which a machine is made known: its socket, its file that says so,
- * the signal. */
+/* The order of the observers is the order of the steps for a new machine: its socket, its file, which names
+ * the socket, and the signal. */
 static int begin_provider(ProviderDoors *doors)
 {
         Manager *manager = doors->manager;
@@ -89,7 +89,7 @@ static int begin_provider(ProviderDoors *doors)
         instances_open(&doors->instances, manager);
         state_files_observe(manager, &doors->state_files);
         machine1_tell(&doors->machine1);
-        /* The machines of others come with their files. */
+        /* Machines of other programs are read from their files. */
         manager->provider = PROVIDER_OURS;
         r = state_files_load(manager);
         if (r >= 0)

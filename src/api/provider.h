@@ -8,10 +8,10 @@
 #include "api/resolve-hook.h"
 #include "manager/machined.h"
 
-/* Which part on org.freedesktop.machine1 is ours. There is one of it on a host: where systemd-machined is
- * installed it is its, and our machines are registered there; where it is not, or is masked, we are it: the
- * bus name, the objects, and the files below /run/systemd/machines are ours. Provider= in registry.conf
- * decides otherwise. Another instance than the system's has no part. */
+/* The role of this process for org.freedesktop.machine1. A host has one provider. If systemd-machined is
+ * installed and not masked, it is the provider, and machines of mctl are registered there. Otherwise this
+ * process is the provider: it has the bus name, the objects, and the files below /run/systemd/machines.
+ * Provider= in registry.conf overrides this. An instance of another scope has no role. */
 
 typedef struct ProviderDoors {
         Manager *manager;
@@ -23,21 +23,21 @@ typedef struct ProviderDoors {
         ResolveHook resolve_hook;
         MachineVarlink varlink;
         Mirror mirror;
-        bool has_import1; /* the name is ours */
+        bool has_import1; /* this process has the bus name */
 } ProviderDoors;
 
-/* Finds out which part is ours, and takes it. Errors have been logged. */
+/* Finds out the role, and takes it. Errors have been logged. */
 int provider_begin(ProviderDoors *doors, Manager *manager, sd_bus *bus);
 
-/* Closes what the manager is reached by; and once the bus is closed, which has borrowed the tables, frees
- * these. */
+/* provider_end() closes the doors. provider_clear() frees the tables that the bus has borrowed, after the
+ * bus has been closed. */
 void provider_end(ProviderDoors *doors);
 void provider_clear(ProviderDoors *doors);
 
-/* Gives the names back, and takes them again; nothing else changes. */
+/* Release and request the bus names; nothing else changes. */
 void provider_release(const ProviderDoors *doors);
 void provider_hold(const ProviderDoors *doors);
 
-/* Whether nobody would start us when we are asked for by the name of machine1: D-Bus believes it to be
- * systemd-machined's. */
+/* Whether D-Bus would not start this process for the name of machine1, since D-Bus takes the name for that
+ * of systemd-machined. */
 bool provider_must_stay(const ProviderDoors *doors);

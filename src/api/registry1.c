@@ -117,7 +117,7 @@ static int append_image(sd_bus_message *m, const Manager *manager, const ImageEn
         return r < 0 ? r : sd_bus_message_close_container(m);
 }
 
-/* The host's own tree is none of the store. */
+/* The tree of the host is not in the store. */
 static int append_images(const BusCall *call, sd_bus_message *reply, const void *answer)
 {
         const ListAnswer *list = answer;

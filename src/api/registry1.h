@@ -3,7 +3,7 @@
 
 #include "api/bus.h"
 
-/* The interfaces org.mctl.Registry1 and .Machine: org.mctl.Registry1(5). */
+/* The interfaces org.mctl.Registry1 and org.mctl.Machine1, see org.mctl.Registry1(5). */
 
 #define REGISTRY1_NAME      "org.mctl.Registry1"
 #define REGISTRY1_PATH      "/org/mctl/Registry1"
@@ -16,7 +16,7 @@ typedef struct Registry1 {
         Observer observer;
 } Registry1;
 
-/* Makes the objects, and tells of machines and transfers by signals; the name is for the caller to take. */
+/* Makes the objects, which send signals about machines and transfers. The caller requests the bus name. */
 int registry1_add(Registry1 *registry, Manager *manager, sd_bus *bus);
 void registry1_clear(Registry1 *registry);
 

@@ -12,7 +12,7 @@
 #define HOOK   "io.systemd.Resolve.Hook."
 #define SOCKET "/run/systemd/resolve.hook/io.systemd.Machine"
 
-/* Of DNS: classes, types, results (RFC 1035, RFC 3596), and how long a name may be as text. */
+/* Constants of DNS: classes, types, results (RFC 1035, RFC 3596), and the longest name as text. */
 #define CLASS_IN       1
 #define TYPE_A         1
 #define TYPE_AAAA      28
@@ -39,7 +39,7 @@ static bool is_name(const char *text, size_t n, const char *name)
         return strlen(name) == n && strncasecmp(text, name, n) == 0;
 }
 
-/* The machine whose name that is, or is above: then ret_below is true. */
+/* Finds the machine with this name. For a name below that of a machine, ret_below is true. */
 static const Machine *find_owner(const Manager *manager, const char *name, bool *ret_below)
 {
         size_t n = strlen(name);
@@ -79,7 +79,7 @@ static char *base64(const uint8_t *data, size_t size)
         return text;
 }
 
-/* A name as labels, each with its length before it. -EINVAL for what is none. */
+/* Encodes a name as labels, each after its length. -EINVAL for an invalid name. */
 static int put_name(uint8_t *out, const char *name)
 {
         uint8_t *p = out;
@@ -104,7 +104,8 @@ static uint8_t *put_u16(uint8_t *p, uint16_t value)
         return p + 2;
 }
 
-/* One record, in JSON and as on the wire. It may not be kept: the machine may go. */
+/* Makes a record, in JSON and in the format of DNS. A resolver must not cache the record, since the machine
+ * may end. */
 static json_t *make_answer(const char *name, const Address *a)
 {
         size_t size = a->family == AF_INET ? sizeof(struct in_addr) : sizeof(struct in6_addr);
@@ -115,7 +116,7 @@ static json_t *make_answer(const char *name, const Address *a)
         p += put_name(p, name);
         p = put_u16(p, type);
         p = put_u16(p, CLASS_IN);
-        p = put_u16(p, 0); /* the time to live, in seconds, of 32 bits */
+        p = put_u16(p, 0); /* time to live, 32 bits, in seconds */
         p = put_u16(p, 0);
         p = put_u16(p, size);
         memcpy(p, a->bytes, size);
@@ -130,7 +131,7 @@ static json_t *make_answer(const char *name, const Address *a)
 
 /* --- the calls ----------------------------------------------------------------------------------------- */
 
-/* What we know of one question. Returns the result as in DNS, or -1 where it is not ours. */
+/* Answers one question. Returns the result code of DNS, or -1 for a name that is not of a machine. */
 static int answer(const Manager *manager, const char *name, json_int_t class, json_int_t type,
                   json_t *answers)
 {
@@ -175,7 +176,7 @@ static int resolve(VarlinkConnection *c, const json_t *parameters, bool more, vo
                 return varlink_reply(c, json_pack("{si so}", "rcode", rcode, "answer", answers), false);
         json_decref(answers);
         return !valid      ? varlink_invalid(c, "question")
-               : rcode < 0 ? varlink_reply(c, NULL, false) /* ask others */
+               : rcode < 0 ? varlink_reply(c, NULL, false) /* the resolver asks other servers */
                            : varlink_reply(c, json_pack("{si}", "rcode", rcode), false);
 }
 
@@ -195,7 +196,7 @@ static const VarlinkMethod methods[] = {
         {},
 };
 
-/* The filter has changed; where nothing has, hearing it again is no harm. */
+/* Tells resolvers that the filter may have changed. They may get the same filter again. */
 static void on_published(void *userdata, Machine *m, bool there)
 {
         ResolveHook *hook = userdata;

@@ -4,8 +4,8 @@
 #include "api/varlink.h"
 #include "manager/manager.h"
 
-/* io.systemd.Resolve.Hook: systemd-resolved (259 and newer) asks us for the names of machines before it asks
- * the network. A machine that has a network of its own owns its name, and all below it. */
+/* io.systemd.Resolve.Hook: systemd-resolved (259 and newer) asks this hook for names of machines before it
+ * asks the network. A machine with a network of its own owns its name, and all names below it. */
 
 typedef struct ResolveHook {
         Manager *manager;
@@ -14,6 +14,6 @@ typedef struct ResolveHook {
         VarlinkListeners listeners;
 } ResolveHook;
 
-/* Opens its socket. Errors have been logged. */
+/* Opens the socket of the hook. Errors have been logged. */
 int resolve_hook_open(ResolveHook *hook, Manager *manager);
 void resolve_hook_close(ResolveHook *hook);

@@ -11,7 +11,7 @@
 #define USERDB         "io.systemd.UserDatabase."
 #define USERDB_SERVICE "io.systemd.Machine"
 
-/* "vu-NAME-UID", or with "vg-" a group; the name may have dashes, too. */
+/* Parses "vu-NAME-UID" or, for a group, "vg-NAME-GID". NAME may have dashes. */
 static const Machine *machine_of_name(const Manager *manager, const char *user, const char *prefix,
                                       uint32_t *ret_outer, uint32_t *ret_inner)
 {

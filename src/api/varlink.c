@@ -13,7 +13,7 @@
 #include "basic/socket.h"
 
 #define CONNECTIONS_MAX 256U
-/* These are root's: what others have open keeps no resolver out. */
+/* These connections are for root: connections of other users cannot keep a resolver out. */
 #define CONNECTIONS_RESERVED    64U
 #define CONNECTIONS_OF_USER_MAX 32U
 #define MESSAGE_MAX             (64U * 1024U)
@@ -30,21 +30,21 @@ struct VarlinkConnection {
         sd_event_source *turn_source; /* NULL unless a message waits for its turn */
         char in[MESSAGE_MAX];
         size_t n_in;
-        char *out; /* what waits to be sent */
+        char *out; /* bytes that wait to be sent */
         size_t n_out;
-        bool oneway; /* the call at hand wants no answer */
+        bool oneway; /* the peer wants no answer to the current call */
         const char *method;
-        bool handling; /* of messages: answers are sent when that is done */
+        bool handling; /* messages are being handled: answers are sent afterwards */
         VarlinkCall *deferred;
-        bool held;  /* what is deferred is the call itself: its message is still there */
-        bool again; /* the call at hand was held */
-        int out_fd; /* goes with the next byte that is sent */
+        bool held;  /* the deferred call has not been run: its message is still in the buffer */
+        bool again; /* the current call has been held before */
+        int out_fd; /* a descriptor to send with the next byte */
         uint64_t start_time;
 };
 
 struct VarlinkCall {
-        VarlinkConnection *connection; /* NULL when that is gone */
-        json_t *kinds;                 /* of a listener */
+        VarlinkConnection *connection; /* NULL after the connection has ended */
+        json_t *kinds;                 /* list of the listener */
         VarlinkCall *next;
 };
 
@@ -182,9 +182,8 @@ static int handle(VarlinkConnection *c, const json_t *message)
         return varlink_error(c, "org.varlink.service.MethodNotFound", json_pack("{ss*}", "method", name));
 }
 
-/* Numbers from 2⁶³ on, which systemd means as "no limit", are too large for jansson. They become the
- * negative numbers of the same bits, which schemas have for fields of 64 bits. Returns where the number
- * ends. */
+/* Replaces numbers from 2⁶³ on, which jansson cannot parse. For systemd they mean "no limit". They become
+ * the negative numbers with the same 64 bits, as in the schemas. Returns the end of the number. */
 static const char *copy_number(const char *p, char **to)
 {
         size_t n = strspn(p, "0123456789");
@@ -201,7 +200,7 @@ static const char *copy_number(const char *p, char **to)
         return p + n;
 }
 
-/* A string, with its quotes. */
+/* Skips a string with its quotes. */
 static const char *copy_string(const char *p, char **to)
 {
         do {
@@ -216,7 +215,7 @@ static const char *copy_string(const char *p, char **to)
 
 static json_t *parse_large(const char *text)
 {
-        /* At most one byte more for each number of 19 digits. */
+        /* A number of 19 digits gets at most one byte longer. */
         _cleanup_free_ char *copy = malloc(strlen(text) + strlen(text) / 19 + 1);
         char *to = copy;
 
@@ -242,13 +241,13 @@ static json_t *parse(const char *text)
                                                                                  : parse_large(text);
 }
 
-/* Whether a message is there as a whole, and may be handled. */
+/* Whether a complete message is in the buffer, and may be handled. */
 static bool has_message(const VarlinkConnection *c)
 {
         return !c->deferred && c->out_fd < 0 && memchr(c->in, 0, c->n_in);
 }
 
-/* One message: whoever sends many at once has the next one handled when all others had their turn. */
+/* Handles one message. Further messages of the peer are handled after those of other peers. */
 static int handle_next(VarlinkConnection *c)
 {
         bool once_more = true;
@@ -297,7 +296,7 @@ static int send_out(VarlinkConnection *c)
         if (c->n_out == 0)
                 return 0;
         if (c->out_fd >= 0) {
-                int r = socket_send(c->fd, c->out, 1, c->out_fd); /* it does not block */
+                int r = socket_send(c->fd, c->out, 1, c->out_fd); /* the socket does not block */
                 if (r < 0)
                         return r == -EAGAIN || r == -EINTR ? 0 : r;
                 c->out_fd = fd_close(c->out_fd);
@@ -313,17 +312,16 @@ static int send_out(VarlinkConnection *c)
 
 static int on_turn(sd_event_source *source, void *userdata);
 
-/* The next message is handled behind what waits already. sd-event sorts a deferred source by the time when
- * the source was made, so that a source which is enabled again would come before all others: each turn has a
- * source of its own. */
+/* The next message is handled after all waiting ones. sd-event sorts deferred sources by the time when they
+ * were made: a source that is enabled again would come before all others. So each turn has a new source. */
 static int queue_turn(VarlinkConnection *c, bool wanted)
 {
         c->turn_source = sd_event_source_disable_unref(c->turn_source);
         return wanted ? sd_event_add_defer(c->server->event, &c->turn_source, on_turn, c) : 0;
 }
 
-/* While an answer waits to be taken, or to be known, nothing more is asked. Our own work is no reason to
- * lose patience. */
+/* While an answer waits to be sent or to be found, no message is read. The time limit of the peer does not
+ * run while the registry works. */
 static int go_on(VarlinkConnection *c)
 {
         int r = send_out(c);
@@ -384,12 +382,12 @@ VarlinkCall *varlink_defer(VarlinkConnection *c)
         return call;
 }
 
-/* After an answer was queued, or not. */
+/* Called after a call, whether an answer was queued or not. */
 static void flush(VarlinkConnection *c, int r)
 {
         if (c->handling)
-                return; /* should that have failed, memory is short, and whoever waits does so until he loses
-                           patience */
+                return; /* after a failure, which only a lack of memory causes, the peer waits until the time
+                           limit */
         if (r >= 0)
                 r = go_on(c);
         if (r < 0)
@@ -603,7 +601,7 @@ int varlink_listen(VarlinkServer *s, const char *path)
             listen(s->fd, SOMAXCONN) < 0)
                 return -errno;
         int r = sd_event_add_io(s->event, &s->source, s->fd, EPOLLIN, on_connect, s);
-        /* Where there are no descriptors left, those who wait stay where they are. */
+        /* Without free descriptors, connections stay in the queue of the socket. */
         return r < 0 ? r : sd_event_source_set_ratelimit(s->source, USEC_PER_SEC, 1000);
 }
 
