@@ -6,8 +6,50 @@
 #include "basic/failure.h"
 #include "basic/rootfs.h"
 #include "launch/root.h"
+#include "mount/mountinfo.h"
 #include "mount/tree.h"
 #include "sandbox/mounts.h"
+
+typedef struct Below {
+        const char *path;
+        char *point, *fs; /* of the first mount below the path */
+} Below;
+
+static int match_below(void *userdata, const KernelMount *entry)
+{
+        Below *b = userdata;
+        const char *rest = startswith(entry->point, b->path);
+
+        if (!rest || *rest != '/')
+                return 0;
+        b->point = strdup(entry->point);
+        b->fs = strdup(entry->fs);
+        return b->point && b->fs ? 1 : -ENOMEM;
+}
+
+/* The kernel does not tell which mount of the tree cannot be ID-mapped. A mount of the host in the image,
+ * such as a forgotten /proc of a chroot, is the likely one. */
+static int fail_unmappable(const Plan *plan, int tree_fd, int error, char **ret_error)
+{
+        Below below = { .path = plan->root };
+
+        (void) mountinfo_each(match_below, &below);
+        (void) (below.point && below.fs
+                        ? set_failure(
+                                  ret_error, error,
+                                  "Failed to map the owners of '%s': a file system of type %s is mounted on "
+                                  "'%s'. Unmount the file system, or use PrivateUsers=identity or =no.",
+                                  plan->root, below.fs, below.point)
+                        : set_failure(
+                                  ret_error, error,
+                                  "Failed to map the owners of '%s': %s does not support id-mapped mounts "
+                                  "here. Put the image on ext4, xfs or btrfs, or use PrivateUsers=identity "
+                                  "or =no.",
+                                  plan->root, mount_fs_name(tree_fd)));
+        free(below.point);
+        free(below.fs);
+        return error;
+}
 
 /* Makes a detached tree, ID-mapped if the machine has a user namespace. */
 static int open_mapped(const Plan *plan, int dir_fd, int userns_fd, char **ret_error)
@@ -24,11 +66,7 @@ static int open_mapped(const Plan *plan, int dir_fd, int userns_fd, char **ret_e
         if (userns_fd >= 0) {
                 r = mount_change(tree_fd, 0, 0, userns_fd);
                 if (r == -EINVAL)
-                        return set_failure(ret_error, r,
-                                           "Failed to map the owners of '%s': %s does not support id-mapped "
-                                           "mounts here. Put the image on ext4, xfs or btrfs, or use "
-                                           "PrivateUsers=identity or =no.",
-                                           plan->root, mount_fs_name(tree_fd));
+                        return fail_unmappable(plan, tree_fd, r, ret_error);
                 if (r < 0)
                         return set_failure_errno(ret_error, r, "Failed to map the owners of '%s'",
                                                  plan->root);

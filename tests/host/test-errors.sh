@@ -210,6 +210,19 @@ test_name_race() {
 }
 
 # Only one machine writes to an image. Machines that only read the image can run at the same time.
+# A mount that a chroot has left in an image is named.
+test_mount_in_image() {
+        on mkdir -p /var/lib/machines/bb/proc
+        on mount -t proc proc /var/lib/machines/bb/proc
+        try on mctl boot bb
+        equal "The exit status" "$status" 1
+        contains stderr "$err" "a file system of type proc is mounted on '/var/lib/machines/bb/proc'"
+        on umount /var/lib/machines/bb/proc
+        on systemctl reset-failed machine-bb.service
+        boot bb
+        power_off bb
+}
+
 test_image_has_a_writer() {
         boot bb --name one
         refused 1 "Machine 'one' has image 'bb' and writes to it" on mctl boot bb --name two
