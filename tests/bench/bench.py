@@ -19,12 +19,12 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 MACHINES = "/var/lib/machines"
 LAUNCHER = "/usr/lib/mctl/mctl-launch"
 UNIT_FILES = "/run/systemd/system"
-# Between two measurements: what the last one left to the kernel to clean up is not the next one's.
+# The pause between two measurements, in which the kernel cleans up after the previous one.
 SETTLE_SECONDS = 0.25
 WAIT_SECONDS = 60
 START_TO_READY = ("InactiveExitTimestampMonotonic", "ActiveEnterTimestampMonotonic")
 
-# What a unit needs to be for nspawn to run in it as its main process.
+# The properties of a unit that has nspawn as its main process.
 NSPAWN_UNIT = {"Type": "notify", "NotifyAccess": "all", "Delegate": "yes", "KillMode": "mixed",
                "Slice": "machine.slice"}
 NSPAWN = ["systemd-nspawn", "--boot", "--notify-ready=yes", "--keep-unit", "--console=pipe", "-q"]
@@ -173,7 +173,7 @@ class Bench:
                     events.seek(0)
         except OSError:
             pass  # the cgroup is gone
-        # What systemd still runs then (ExecStopPost=) is not to compete with our asking.
+        # ExecStopPost= may still be running: polling must not compete with it.
         time.sleep(SETTLE_SECONDS)
         while self.show(unit, "ActiveState")["ActiveState"] not in ("inactive", "failed"):
             if now() > deadline:
@@ -239,6 +239,6 @@ def main():
 
 
 if __name__ == "__main__":
-    # So that benchmarks can import what is here, and get this very module.
+    # Benchmarks import this module by its path.
     sys.modules["bench"] = sys.modules["__main__"]
     main()

@@ -447,7 +447,7 @@ test_many() {
         power_off "${names[@]}"
 }
 
-# An init that says nothing is up when it has been started; one that nobody knows, some time later.
+# An init that mctl knows to be silent is up when it has been started. An unknown init is up some time later.
 test_silent_inits() {
         on_sh 'cd "$1" && cp -a bb silent && rm -f silent/sbin/init silent/etc/init && ln -s ../bin/busybox silent/sbin/init &&
                 printf "::sysinit:/bin/true\n::respawn:/bin/sleep 1000\n" >silent/etc/inittab' sh /var/lib/machines

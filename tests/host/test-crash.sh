@@ -62,7 +62,7 @@ has_said() {
         on mctl console --no-stream m | grep -q "$1"
 }
 
-# Whether the init inside has notified, and nobody has read it.
+# Whether the init inside has sent a notification that no registry has read.
 has_notified() {
         on_sh 'inode=$(jq .Notify /run/mctl/containers/m/leader); ss -xanH | awk -v inode="$inode" "\$6 == inode && \$3 > 0 { found = 1 } END { exit !found }"'
 }
@@ -71,7 +71,7 @@ is_up() {
         [ "$(property container@m.service ActiveState)" = active ]
 }
 
-# What an init says while the registry is stopped, or is not there at all, waits for it.
+# Notifications of an init wait while the registry is stopped, or while there is no registry.
 test_no_registry_to_notify() {
         local registry=mctl-registryd.service
 
@@ -96,7 +96,7 @@ test_no_registry_to_notify() {
         on systemctl start $registry
         on_sh 'echo said later >"$(ls -d /proc/$1/root/dev/console)"' sh "$(leader_of m)"
         soon has_said "said later"
-        # One that was there before is known to the next registry, too.
+        # The next registry also has the socket of a machine that started earlier.
         on systemctl restart $registry
         works on mctl reboot m
         soon on_sh '[ "$(systemctl show -P NRestarts container@m.service)" = 1 ]'

@@ -144,7 +144,7 @@ start=1000000, size=60M, type=home"
         works inside d touch /home/new
         power_off d
         soon no_loops
-        # Without a directory /efi, the ESP leaves /boot to the partition that is for it.
+        # Without a directory /efi, the ESP is mounted on /boot only if there is no partition for /boot.
         partition "$store/boot.raw" "label: gpt
 start=2048, size=50M, type=uefi
 start=131072, size=300M, type=$arch_root

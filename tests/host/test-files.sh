@@ -211,7 +211,7 @@ test_bind() {
         equal "The owner" "$(inside bb stat -c %u:%g /mnt/data/file)" 5:5
         inside_sh bb 'echo new >/mnt/data/new; chown 6:6 /mnt/data/new'
         equal "The owner" "$(on stat -c %u:%g /run/data/new)" 6:6
-        # Twice is once: one unbind is enough. Another source is another mount.
+        # To bind twice equals to bind once: one unbind is enough. Another source is another mount.
         works on mctl bind bb /run/data /mnt/data
         works on mctl bind --read-only bb /run/data /mnt/data
         equal "How many mounts there are" "$(inside bb grep -c ' /mnt/data ' /proc/self/mountinfo)" 2

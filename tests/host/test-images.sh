@@ -342,7 +342,7 @@ test_locks() {
         refused 1 "is running already" on mctl import --force /etc bb
         on_sh 'kill $(cat /run/pid)'
         soon none_under_way
-        # A lock as systemd-nspawn takes it.
+        # A lock in the form of systemd-nspawn.
         on_sh 'python3 -c "import fcntl, struct, time
 f = open(\"$1/.#other.lck\", \"w\")
 fcntl.fcntl(f, 37, struct.pack(\"hhqqi\", fcntl.F_WRLCK, 0, 0, 0, 0))
@@ -584,7 +584,7 @@ test_hung_image() {
         works on mctl list
 }
 
-# What is mounted in a tree is no part of the image. Nothing is changed before somebody has unmounted it.
+# Mounts in a tree are not a part of the image. Before they are unmounted, no command changes the image.
 test_mounts_inside() {
         local verb before
 
@@ -605,7 +605,7 @@ test_mounts_inside() {
         empty "What is left" "$(on_sh 'ls -A "$1" | grep -i inner || :' sh $store)"
 }
 
-# Flags that keep files from being removed are nobody's any more, once the image is.
+# File flags that prevent removal are lifted when the image is removed.
 test_immutable_files() {
         works on mctl clone --copy bb inner
         on_sh 'cd "$1/inner" && mkdir -p a/b && touch a/file a/b/append && chattr +i a/file a && chattr +a a/b/append a/b' sh $store

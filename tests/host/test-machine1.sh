@@ -357,7 +357,7 @@ test_users_show_own_files() {
                 else
                         contains "What is said" "$out" '"NAME" "Hers"'
                 fi
-                # Nor is it in what anybody may see.
+                # Data of a user's machine are not in answers that each user may read, either.
                 lacks "The list" "$(on mctl list --json)" hunter2
                 on systemctl stop hers
                 soon is_gone hers

@@ -581,7 +581,7 @@ test_many() {
         soon nothing_in_run
 }
 
-# Whatever has been done for it before, a command that is to be the second process is number 2.
+# A command with --as-pid2 has PID 2, also after the launcher has run helpers in the machine.
 test_second_process() {
         says 2 --as-pid2 bb sh -c 'echo $$'
         says 2 --init bb sh -c 'echo $$'

@@ -100,7 +100,7 @@ test_private_users() {
         not_run "PrivateUsers" --private-users=some bb true
 }
 
-# Whoever its root is, the init says when it is up.
+# The init reports when the machine is up, for each kind of root.
 test_identity_notifies() {
         local users
 

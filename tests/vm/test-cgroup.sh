@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# What needs a kernel of its own: all controllers of cgroup v2, the devices filter, a host that shuts down, and the
-# oldest kernel that mctl promises to work with. The host is one of tests/hosts/vm.
+# Tests that need a kernel of their own: all controllers of cgroup v2, the devices filter, a shutdown of the host,
+# and the oldest kernel that mctl supports. The host is a host of tests/hosts/vm.
 
 # shellcheck disable=SC2016 # dollars that are for a shell elsewhere
 export MCTL_HOSTS=vm
@@ -14,7 +14,8 @@ cgroup_of() {
         echo "/sys/fs/cgroup$(property "$1" ControlGroup)"
 }
 
-# Like inside, but also in the cgroup of the payload: what it takes is counted. Of the words of shell in $2.
+# Runs shell code in a machine as 'inside' does, but in the cgroup of the payload, so that its resources are
+# counted.
 within() {
         local unit=$1 text=$2
 
@@ -95,7 +96,7 @@ test_tasks_are_limited() {
         group=$(cgroup_of machine-bb.service)
         try within machine-bb.service 'i=0; while [ $i -lt 80 ]; do sleep 5 & i=$((i + 1)); done; wait'
         differ "The status of the bomb" "$status" 0
-        # Counted where it happened, or where the limit is; that is up to the kernel.
+        # The kernel counts the event in the cgroup of the processes, or in the cgroup of the limit.
         differ "How often it was refused" \
                 "$(event "$group/pids.events" max) $(event "$group/payload/pids.events" max)" "0 0"
         equal "The state of the unit" "$(property machine-bb.service ActiveState)" active
@@ -141,7 +142,7 @@ test_disk_is_limited() {
         power_off bb
 }
 
-# What there is to see of limits while they hold.
+# Statistics while limits hold.
 test_stats() {
         local stats
 
@@ -169,7 +170,7 @@ test_system_inside() {
         equal "memory.max" "$(inside d cat $group/memory.max)" 33554432
         equal "pids.max" "$(inside d cat $group/pids.max)" 20
         equal "cpu.max" "$(inside d cat $group/cpu.max)" "10000 100000"
-        # Its own limits are not for it to change.
+        # Root of the machine cannot change the limits of the machine.
         for file in memory.max pids.max cpu.max cgroup.max.descendants; do
                 try inside_sh d "echo 1000000 >/sys/fs/cgroup/$file"
                 differ "The status of a write to $file" "$status" 0
@@ -220,7 +221,7 @@ test_restart_after_death() {
         remove_machine t
 }
 
-# Nobody cleans up behind a cleanup that was killed: the next start must cope with what it finds.
+# If a cleanup is killed, nothing cleans up after it: the next start must cope with the remains.
 test_start_over_remains() {
         write_machine t <<<$'[Image]\nImage=bb\n[Service]\nRestart=always\nRestartSec=0'
         on mkdir -p /etc/systemd/system/container@t.service.d
@@ -234,7 +235,7 @@ test_start_over_remains() {
         controllers_are_handed_on container@t.service
         works on systemctl stop container@t.service
         works on /usr/lib/mctl/mctl-launch --template cleanup t
-        # Its runtime directory is gone, and with it the record of whose range that was.
+        # The runtime directory is gone, and so is the record of the range.
         on_sh 'rm -f /run/mctl/users/*'
         remove_machine t
 }
@@ -264,7 +265,7 @@ test_nothing_of_nested_cgroups_is_left() {
 
 # --- devices -------------------------------------------------------------------------------------------------------
 
-# Nodes that are in the image, as an evil image may have them; and those made inside, where root is the host's.
+# Device nodes that an evil image has, and device nodes that are made in a machine whose root is the host's.
 test_devices_are_closed() {
         local node
 
@@ -288,10 +289,10 @@ test_devices_are_closed() {
 }
 
 test_devices_of_privileged() {
-        # It warns of what it does.
+        # The start warns of the profile.
         try on mctl boot bb --profile=privileged --private-users=no
         equal "The exit status" "$status" 0
-        # Nodes that lie in an image are not for anybody; but it can make its own.
+        # Device nodes in the image cannot be opened. The machine can make nodes of its own.
         works within machine-bb.service 'mknod /dev/disk b 254 0 && head -c 1 /dev/disk >/dev/null'
         power_off bb
 }
@@ -341,7 +342,7 @@ test_roots() {
 
 # --- the host goes down --------------------------------------------------------------------------------------------
 
-# Last: the journal of the boot before is what tells how it went.
+# The last test: the journal of the previous boot shows how the shutdown went.
 test_host_reboots() {
         local journal unit cursor
 

@@ -8,7 +8,7 @@
 export MCTL_HOSTS=vm
 # shellcheck source=tests/host/lib.sh
 . "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/../host/lib.sh"
-# Whatever is flushed of one disk says nothing of the other.
+# A flush of one disk does not flush the other disk.
 store_type=${store_type:-ext4}
 host_options=(--keep "--machines=$store_type")
 # Of a subvolume, a clone is a snapshot.
@@ -18,14 +18,15 @@ seed=0
 
 # --- on the host ---------------------------------------------------------------------------------------------------
 
-# What a tree has, but for what is its own in each copy, what mctl adds where a machine starts, and what one of these tests writes.
+# Prints the contents of a tree, without files that differ in each copy, that a start of mctl adds, or that a test
+# writes.
 fingerprint_script='#!/bin/sh
 cd "$1" && {
         find . -type f -print0 | grep -zv "^./etc/\(machine-id\|localtime\|count.*\)$" | sort -z | xargs -0 sha256sum
         find . -printf "%p %y %m %U %G %l\n" | grep -v "^./etc/\(machine-id\|localtime\|count[^ ]*\) " | sort
 } | sha256sum | cut -c 1-16'
 
-# Of each image what it has, and whether it runs; or that it does.
+# Prints the contents of each image, and whether the image boots.
 look_script='#!/bin/sh
 mctl images --json | jq -r ".[] | [.Name, .Machine] | @tsv" | while read -r image machine; do
         [ "$image" != lost+found ] || continue
@@ -38,7 +39,7 @@ mctl images --json | jq -r ".[] | [.Name, .Machine] | @tsv" | while read -r imag
         echo "$image $print $runs"
 done'
 
-# What is in the store, and should not be.
+# Prints files in the store that should not be there.
 hidden_script='#!/bin/sh
 cd /var/lib/machines && ls -A | grep "^[.]#mctl-"
 for layer in $(ls -A .#mctl.layers 2>/dev/null); do
@@ -56,7 +57,8 @@ prepare_host() {
         print=$(on fingerprint /root/tree)
 }
 
-# begin NAME COMMAND...: begins it on the host; is_done says later whether that told us that it had done it.
+# begin NAME COMMAND... starts a command on the host. is_done later tells whether the command had reported its
+# success.
 begin() {
         local name=$1
         shift
@@ -70,7 +72,7 @@ is_done() {
         [ -e "$done_dir/$1" ]
 }
 
-# How long a command takes on the host, in seconds, when nothing happens to it.
+# Prints the time of a command on the host without a power cut, in seconds.
 time_of() {
         local began=$EPOCHREALTIME
 
@@ -82,7 +84,7 @@ part_of() {
         awk -v a="$1" -v b="$2" 'BEGIN { printf "%.2f", a * b }'
 }
 
-# The file system as it is after its journal was replayed, and nothing else.
+# Checks the file system after its journal was replayed, before any other change.
 check_disk() {
         local copy status=0
 
@@ -117,7 +119,7 @@ cut() {
         done
 }
 
-# again [OPTION]: boots it meanwhile.
+# again [OPTION] boots the host after the cut.
 again() {
         local checker
 
@@ -148,7 +150,7 @@ look() {
         contains "The images" "$looks" "keep $print runs"
 }
 
-# print_of IMAGE; empty where it is not there.
+# print_of IMAGE prints the contents of an image, and nothing for a missing image.
 print_of() {
         awk -v name="$1" '$1 == name { print $2 }' <<<"$looks"
 }
@@ -254,7 +256,7 @@ fresh_snapshots() {
                 mctl -q snapshot r first
                 mctl -q mount r /mnt && rm /mnt/data/f.aa[a-m] && echo new >/mnt/data/new && umount /mnt
                 mctl -q boot s' sh "$copies"
-        # Two files, of which the first is never before the other by more than one. What is held is the cgroup of the machine.
+        # The second file follows the first one by at most one. The cgroup of the machine is frozen.
         works on mctl exec s /bin/sh -c '(i=0; while :; do i=$((i + 1)); for f in a b; do echo $i >/etc/count.new; mv /etc/count.new /etc/count-$f; done; done) >/dev/null 2>&1 &'
         # Which has something to be copied.
         inside_sh s 'head -c 8388608 /dev/urandom >/etc/count-big; sync'
@@ -334,7 +336,8 @@ is_up() {
         [ "$(property container@t.service ActiveState)" = active ]
 }
 
-# Whatever the moment, it is known not to be good: so the machine has what it had, when it starts with the host.
+# At each moment, the update is not known to be good. So the machine has its old contents after a start with the
+# host.
 is_undone() {
         soon is_up
         equal "The version" "$(inside t cat /etc/version)" mine
@@ -365,7 +368,7 @@ is_settled() {
         [ -z "$(on systemctl list-units --all --plain --no-legend 'mctl-update*')" ]
 }
 
-# Asked as soon as somebody answers, which may be when it has been done.
+# The question is asked as soon as the registry answers, which may be after the undo.
 is_undoing() {
         # shellcheck disable=SC2016
         on_sh '[ "$(systemctl show --value -p ActiveState mctl-undo.service)" = activating ] || [ -z "$(ls /var/lib/mctl/updates)" ]'
@@ -407,7 +410,7 @@ test_update() {
         look
         tidy_update
 
-        # What has been found good is on disk, and so is who the machine was.
+        # An update that was found good is on disk, and so is the identity of the machine.
         works on mctl update t --to good
         cut_after 0
         soon is_up

@@ -14,7 +14,7 @@ prepare_host() {
         on cp -a $store/bb /root/bb
 }
 
-# store_on TYPE [OPTION...]: another file system is the store, with a busybox in it.
+# store_on TYPE [OPTION...] mounts a new file system as the store, with a busybox in it.
 store_on() {
         local type=$1
         shift
@@ -32,7 +32,7 @@ no_store() {
         on_sh 'umount /var/lib/machines && rm /root/store'
 }
 
-# write NAME MIB FILE: in a machine that runs. How many MiB there are then, whatever became of it.
+# write NAME MIB FILE writes in a running machine, and prints the size of the file in MiB, also after a failure.
 written() {
         on_sh 'mctl exec "$1" sh -c "dd if=/dev/zero of=$3 bs=1M count=$2 2>/dev/null; sync; wc -c <$3" </dev/null | tail -n 1' sh "$@" |
                 awk '{ print int($1 / 1048576) }'
@@ -67,18 +67,18 @@ limits() {
         contains "What is said" "$(on mctl image-status t)" "Limit: 40.0M"
         works on mctl boot t
         holds t 30 40
-        # Files go wherever they are to.
+        # All files of an image have one project, so files can be moved between directories.
         works on mctl exec t sh -c 'mv /d/link /d/pipe /d/file /d/null /e/ && mv /e/link /d/'
         works on mctl set-limit t 60M
         holds t 50 60
         works on mctl set-limit t -
         equal "The limit" "$(limit_of t)" null
         holds t 80 80
-        # What it had until now has to be counted again, in case it was not.
+        # Files that the image had before must be counted again, since they may not have been counted.
         refused 1 "runs from image" on mctl set-limit t 50M
         power_off t
         works on mctl set-limit t 50M
-        # As a stack, it has its limit, and its clone has none.
+        # A stack keeps its limit, and a clone of the stack has no limit.
         works on mctl clone t c
         equal "The limit of a stack" "$(limit_of t)" 52428800
         equal "The limit of its clone" "$(limit_of c)" null
@@ -98,7 +98,7 @@ limits() {
         holds t 10 30
         power_off t
         power_off c
-        # A stack that has none yet gets one for what is written to it; and it does not move others'.
+        # A stack without a limit gets a limit for its writes, which does not change limits of other images.
         works on mctl set-limit c 25M
         works on mctl boot c
         holds c 15 25
@@ -120,7 +120,7 @@ test_xfs() {
         limits xfs -o pquota
 }
 
-# Nobody has switched them on.
+# Quotas are not switched on.
 test_not_on() {
         local type
 
@@ -136,12 +136,12 @@ test_not_on() {
         on rm $store/disk.raw
 }
 
-# Killed over it: it has no limit, and can get it.
+# After a kill of set-limit, the image has no limit, and can get one.
 test_killed() {
         local i
 
         store_on ext4 -o prjquota
-        # The number of one that is gone is another's then, and its limit is not.
+        # Another image can get the number of a removed image, but not its limit.
         on cp -a /root/bb $store/gone
         works on mctl set-limit gone 20M
         works on mctl remove gone
@@ -152,7 +152,7 @@ test_killed() {
                 works on mctl clone --copy t x$i
                 works on mctl remove x$i
         done
-        # What cannot be changed is named, and nothing is left of it.
+        # The error names files that cannot be changed, and no change is left.
         on_sh 'cp -a /root/bb "$1/fixed" && touch "$1/fixed/etc/kept" && chattr +i "$1/fixed/etc/kept"' sh $store
         refused 1 "'etc/kept'" on mctl set-limit fixed 40M
         equal "The limit" "$(limit_of fixed)" null
