@@ -13,9 +13,11 @@
 #include "basic/socket.h"
 
 #define CONNECTIONS_MAX 256U
-/* These connections are for root: connections of other users cannot keep a resolver out. */
+/* These connections are for root and for system users, such as that of systemd-resolved: users who log in
+ * cannot keep a resolver out. */
 #define CONNECTIONS_RESERVED    64U
 #define CONNECTIONS_OF_USER_MAX 32U
+#define SYSTEM_USER_MAX         999U /* systemd.io/UIDS-GIDS */
 #define MESSAGE_MAX             (64U * 1024U)
 #define BACKLOG_MAX             (4U * 1024U * 1024U)
 #define PATIENCE_USEC           (30 * USEC_PER_SEC)
@@ -544,7 +546,8 @@ int varlink_serve(VarlinkServer *s, int fd)
                 c->start_time = 0;
         for (const VarlinkConnection *other = s->connections; other; other = other->next)
                 n += other->uid == peer.uid;
-        if (peer.uid != 0 && (n > CONNECTIONS_OF_USER_MAX || s->n_connections > CONNECTIONS_MAX))
+        if ((peer.uid != 0 && n > CONNECTIONS_OF_USER_MAX) ||
+            (peer.uid > SYSTEM_USER_MAX && s->n_connections > CONNECTIONS_MAX))
                 return -EUSERS;
         r = sd_event_add_io(s->event, &c->io_source, fd, EPOLLIN, on_io, c);
         if (r >= 0)
