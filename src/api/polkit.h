@@ -14,5 +14,6 @@ typedef struct Polkit {
         unsigned n_questions;
 } Polkit;
 
-/* -EUSERS where too many people are being asked; then `told` of the question is not called. */
+/* Asks a question. A negative errno if the question was not asked, so that `told` is not called: -EUSERS
+ * above the limit of questions, -EACCES if the caller has ended. */
 int polkit_ask(Polkit *polkit, const PolicyQuestion *question);

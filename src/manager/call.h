@@ -100,7 +100,7 @@ void call_fail_error(Call *call, const Error *error);
 void call_free(Call *call);
 DEFINE_CLEANUP(Call *, call_free);
 
-/* Returns a name or text of a caller for messages: with at most 80 characters, and without control
+/* Returns a name or text of a caller for messages: with at most 80 bytes, and without control
  * characters. The caller frees the text. */
 char *call_show(const char *text);
 

@@ -10,8 +10,8 @@
 #include "manager/worker.h"
 #include "systemd/unit-request.h"
 
-/* The longest property, and the greatest number of properties in a call. To check a property takes a search
- * in the introspection data. */
+/* The greatest number of properties in a call. To check a property takes a search in the introspection data.
+ */
 #define ASSIGNMENTS_MAX 256U
 
 static DEFINE_SCHEMA(start_arguments, StartArguments, FIELD(StartArguments, FIELD_STRING, "spec", spec));

@@ -27,7 +27,7 @@ typedef struct TransferArguments {
         uint64_t flags; /* TRANSFER_… flags, or those of clones */
         bool replace, read_only;
         char *source;              /* for a clone */
-        char *url, *verify, *type; /* "tar" or "raw", for methods of mctl */
+        char *url, *verify, *type; /* "tar", "raw" or "directory", for methods of mctl */
         Strv environment;          /* variables of proxies */
         int64_t clamp;             /* seconds since 1970; negative for none */
         char *class;               /* NULL or "machine", the only class */

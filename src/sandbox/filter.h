@@ -19,7 +19,7 @@ int filter_read(const Scope *scope, const Spec *spec, uint64_t capabilities, con
                 void **ret_program, size_t *ret_size, char **ret_error);
 
 /* Loads the programs for this process and its children. Needs CAP_SYS_ADMIN, or no-new-privileges. `size`
- * counts bytes. filter_separator separates programs. */
+ * counts bytes. An instruction of zeros separates programs. */
 int filter_load(const void *program, size_t size);
 
 /* Loads a program that was installed with mctl, such as "registryd", for this process. From then on, no
