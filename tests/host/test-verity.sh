@@ -89,7 +89,7 @@ test_verify() {
         refused 1 "Partition 1 (the root) is not what its root hash says" on mctl verify v
         # Damaged hashes are found as well.
         disk $store/v.raw signed
-        on_sh 'printf x | dd of="$1" bs=1 seek=$((65 * 1024 * 1024 + 5000)) conv=notrunc status=none' sh $store/v.raw
+        on_sh 'printf tampered | dd of="$1" bs=1 seek=$((65 * 1024 * 1024 + 5000)) conv=notrunc status=none' sh $store/v.raw
         refused 1 "Partition 1 (the root)" on mctl verify v
         # A root whose superblock is destroyed is found as well.
         disk $store/v.raw signed
